@@ -1,0 +1,178 @@
+//! The one error type: a code for programs and a message for people.
+//!
+//! Not here: misuse of the Lua API, which raises and never becomes an [`Error`].
+//! Invariants: codes come from the closed list below; a message says what, whom and why, in lower
+//! case ("connect 10.0.0.9:23: connection refused").
+
+use std::fmt;
+use std::io;
+
+macro_rules! codes {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// The closed list of error codes. Each says who is usually to blame.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        #[non_exhaustive]
+        pub enum Code { $($(#[$doc])* $variant,)* }
+
+        impl Code {
+            /// Every code, for documentation and tests.
+            pub const ALL: &'static [Code] = &[$(Code::$variant,)*];
+
+            /// The stable text that scripts compare with.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Code::$variant => $name,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    /// The system forbids it: a privileged port, a firewall, file permissions (caller).
+    Access = "EACCES",
+    /// Another program listens there (caller).
+    AddressInUse = "EADDRINUSE",
+    /// The address is none of this machine's (caller).
+    AddressNotAvailable = "EADDRNOTAVAIL",
+    /// A bound was reached; the same call may succeed later (caller).
+    Again = "EAGAIN",
+    /// The host is no possible name: empty, too long, or with characters no name has (caller).
+    BadHost = "EBADHOST",
+    /// Something else is under way on this socket (caller).
+    Busy = "EBUSY",
+    /// It was called off by the script (caller).
+    Canceled = "ECANCELED",
+    /// The socket is idle or closed (caller).
+    Closed = "ECLOSED",
+    /// Nothing listens there, or it sent a reset (peer).
+    ConnectionRefused = "ECONNREFUSED",
+    /// The peer broke the connection off (peer).
+    ConnectionReset = "ECONNRESET",
+    /// The process forked; sockets belong to the parent (caller).
+    Fork = "EFORK",
+    /// The name is not known, or nobody answered for it (caller, network).
+    HostNotFound = "EHOSTNOTFOUND",
+    /// No way to that host (network).
+    HostUnreachable = "EHOSTUNREACH",
+    /// A fault of this library; please report it.
+    Internal = "EINTERNAL",
+    /// The system refuses the argument (caller).
+    Invalid = "EINVAL",
+    /// Any other answer of the system; the message has its text.
+    Io = "EIO",
+    /// A line or block is longer than `max_frame` (peer).
+    MessageSize = "EMSGSIZE",
+    /// No way to that network (network).
+    NetworkUnreachable = "ENETUNREACH",
+    /// There is no such file (Unix sockets; caller).
+    NotFound = "ENOENT",
+    /// The system is out of memory or buffers (machine).
+    OutOfMemory = "ENOMEM",
+    /// A timeout of this socket ran out (peer, network).
+    TimedOut = "ETIMEDOUT",
+    /// The process or the system has no descriptor left (caller, machine).
+    TooManyFiles = "EMFILE",
+}
+
+impl Code {
+    fn of(error: &io::Error) -> Self {
+        match error.raw_os_error() {
+            Some(libc::EACCES | libc::EPERM) => Self::Access,
+            Some(libc::EADDRINUSE) => Self::AddressInUse,
+            Some(libc::EADDRNOTAVAIL) => Self::AddressNotAvailable,
+            Some(libc::ECONNREFUSED) => Self::ConnectionRefused,
+            Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Self::ConnectionReset,
+            Some(libc::EHOSTUNREACH | libc::EHOSTDOWN) => Self::HostUnreachable,
+            Some(libc::EINVAL) => Self::Invalid,
+            Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles,
+            Some(libc::EMSGSIZE) => Self::MessageSize,
+            Some(libc::ENETUNREACH | libc::ENETDOWN) => Self::NetworkUnreachable,
+            Some(libc::ENOENT) => Self::NotFound,
+            Some(libc::ENOBUFS | libc::ENOMEM) => Self::OutOfMemory,
+            Some(libc::ETIMEDOUT) => Self::TimedOut,
+            _ => Self::Io,
+        }
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What went wrong: a code and a message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Error {
+    code: Code,
+    message: String,
+}
+
+/// The result of whatever can go wrong here.
+pub type Result<T> = std::result::Result<T, Error>;
+
+impl Error {
+    /// An error of our own making.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into() }
+    }
+
+    /// An error of the system: `context` says what and whom ("connect 10.0.0.9:23").
+    #[must_use]
+    pub fn os(context: &str, error: &io::Error) -> Self {
+        Self { code: Code::of(error), message: format!("{context}: {}", reason(error)) }
+    }
+
+    /// For programs.
+    #[must_use]
+    pub fn code(&self) -> Code {
+        self.code
+    }
+
+    /// For people.
+    #[must_use]
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.message, self.code)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The system's text in the house's style: lower case, without Rust's "(os error 111)".
+#[must_use]
+pub fn reason(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_lowercase().chain(letters).collect(),
+        None => String::from("unknown error"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_system_error_reads_what_whom_why() {
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let error = Error::os("connect 10.0.0.9:23", &refused);
+        assert_eq!(error.message(), "connect 10.0.0.9:23: connection refused");
+        assert_eq!(error.code().as_str(), "ECONNREFUSED");
+    }
+
+    #[test]
+    fn no_two_codes_share_a_name() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|code| code.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+    }
+}

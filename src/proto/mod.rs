@@ -1,0 +1,9 @@
+//! Floor 1: pure state. No sockets, no threads, no Lua; time comes in as `now: Instant`.
+
+pub mod backoff;
+pub mod buffer;
+pub mod framing;
+pub mod race;
+pub mod timers;
+pub mod token;
+pub mod write_queue;
