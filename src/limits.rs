@@ -1,0 +1,55 @@
+//! Every bound of the library, its default and why it is there.
+//!
+//! Not here: timeouts of protocols under test. Invariant I4: every buffer, queue, pool and wait
+//! has its bound on this page (or is an option whose default stands here).
+
+use std::time::Duration;
+
+/// Bytes asked of the system in one read: smaller and larger were slower (design: 16 K, 256 K).
+pub const READ_SIZE: usize = 64 * 1024;
+/// Reads of one socket in a row before the others have their turn (fairness).
+pub const READS_IN_A_ROW: usize = 4;
+/// An arrival below this is copied into a buffer of its size, so that a quiet connection does not
+/// hold a whole [`READ_SIZE`].
+pub const SMALL_ARRIVAL: usize = 16 * 1024;
+/// Unread bytes at which reading from the peer stops (option `read_limit`); resumes at half.
+pub const READ_LIMIT: usize = 1024 * 1024;
+/// What a line or block may grow to when the script asks for it (option `max_frame`).
+pub const MAX_FRAME: usize = 16 * 1024 * 1024;
+/// Bytes waiting to be sent (option `write_limit`); a write beyond is refused.
+pub const WRITE_LIMIT: usize = 64 * 1024 * 1024;
+/// Events that one socket may have waiting; at this many, reading stops until the script pumps.
+pub const EVENTS_WAITING: usize = 4096;
+/// Connections accepted and not yet handed to the script, per address listened on.
+pub const ACCEPTED_WAITING: usize = 256;
+/// Connections taken in a row before the others have their turn.
+pub const ACCEPTS_IN_A_ROW: usize = 64;
+/// Buffers of [`READ_SIZE`] kept for reuse.
+pub const POOLED_BUFFERS: usize = 32;
+/// Readiness reports taken from the system at a time.
+pub const POLL_BATCH: usize = 256;
+/// Lookup, connecting and handshake together (option `connect_timeout`).
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a closing socket may take to send what was written.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what still arrives is discarded after our end of stream, so that the peer is not
+/// answered with a reset that would destroy what it has not read yet.
+pub const LINGER: Duration = Duration::from_secs(1);
+/// Pause of a server that ran out of descriptors.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// How long the thread leaves the lead to a script that pumps again and again.
+pub const WATCH: Duration = Duration::from_millis(5);
+/// How long ending waits for the thread.
+pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
+/// Threads that look up names, process-wide.
+pub const RESOLVER_THREADS: usize = 8;
+/// Names that wait to be looked up; more fail at once.
+pub const LOOKUPS_WAITING: usize = 10_000;
+/// Depth of `pump` inside handlers: more would overflow the C stack of the interpreter.
+pub const PUMP_DEPTH: u32 = 32;
+/// The longest wait of one call, so that no arithmetic on moments overflows: about 3 years.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(100_000_000);
+/// Connections a listening address may have waiting in the system (option `backlog`).
+pub const BACKLOG: i32 = 1024;
+/// How long a waiting `pump` may poll without sleeping (`evsock.spin`).
+pub const SPIN: Duration = Duration::from_micros(50);

@@ -1,0 +1,50 @@
+//! Floor 4: the module as Lua sees it. The only files that name mlua.
+//!
+//! `core.lua` is the outside: it checks arguments and options and builds the classes. Below it are
+//! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
+
+mod native;
+mod raw;
+mod state;
+
+use mlua::{Function, Lua, Table, Value};
+
+use crate::lua::state::State;
+
+const CORE: &str = include_str!("core.lua");
+const COMMON: &str = include_str!("../dialects/common.lua");
+/// Module name, chunk name and text of every dialect.
+const DIALECTS: &[(&str, &str, &str)] =
+    &[("evsock.qsys", "@evsock/qsys.lua", include_str!("../dialects/qsys.lua"))];
+
+/// `require "evsock"`: builds the module and fills `package.preload` with the dialects.
+fn open(lua: &Lua) -> mlua::Result<Table> {
+    let state = State::new();
+    let functions = raw::entry::functions(lua, &state)?;
+    native::add(lua, &functions, &state)?;
+    let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
+    let chunk = lua.load(CORE).set_name("@evsock/core.lua");
+    let (module, core): (Table, Table) = chunk.call((functions, version))?;
+    let common = lua.load(COMMON).set_name("@evsock/common.lua");
+    let common: Value = common.call((module.clone(), core.clone()))?;
+    core.raw_set("common", common)?;
+    let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
+    for (name, chunk_name, text) in DIALECTS {
+        let (module, core) = (module.clone(), core.clone());
+        let load = lua.create_function(move |lua, _: Value| {
+            let chunk = lua.load(*text).set_name(*chunk_name);
+            chunk.call::<Value>((module.clone(), core.clone()))
+        })?;
+        preload.raw_set(*name, load)?;
+    }
+    Ok(module)
+}
+
+/// `require` of a dialect that found it in this library before the root was opened.
+fn open_dialect(lua: &Lua, name: &str) -> mlua::Result<Value> {
+    let require: Function = lua.globals().get("require")?;
+    let _root: Value = require.call("evsock")?;
+    let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
+    let load: Function = preload.get(name)?;
+    load.call(name)
+}

@@ -1,0 +1,10 @@
+//! Floor 2: what owns descriptors. Streams, listeners, timers, and what they share.
+
+pub mod alarm;
+pub mod connect_plan;
+pub mod hub;
+pub mod listener;
+pub mod options;
+pub mod resolver;
+pub mod stream;
+mod traffic;

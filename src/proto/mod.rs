@@ -2,7 +2,9 @@
 
 pub mod backoff;
 pub mod buffer;
+pub mod event;
 pub mod framing;
+pub mod life;
 pub mod race;
 pub mod timers;
 pub mod token;

@@ -1,0 +1,41 @@
+//! The name of a source: its slot and the generation of what is in it.
+//!
+//! Invariant: a token never names two sources, so a late event of a reused slot is recognised.
+
+/// Slot and generation.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Token {
+    /// Place in the registry of sources; small and reused.
+    pub slot: u32,
+    /// Counts up with every reuse.
+    pub generation: u32,
+}
+
+impl Token {
+    /// The token as one number.
+    #[must_use]
+    pub fn to_bits(self) -> u64 {
+        (u64::from(self.generation) << 32) | u64::from(self.slot)
+    }
+
+    /// The token that [`Token::to_bits`] made.
+    #[must_use]
+    pub fn from_bits(bits: u64) -> Self {
+        let [a, b, c, d, e, f, g, h] = bits.to_be_bytes();
+        Self {
+            slot: u32::from_be_bytes([e, f, g, h]),
+            generation: u32::from_be_bytes([a, b, c, d]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_survives_being_a_number() {
+        let token = Token { slot: 7, generation: u32::MAX };
+        assert_eq!(Token::from_bits(token.to_bits()), token);
+    }
+}

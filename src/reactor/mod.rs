@@ -1,0 +1,120 @@
+//! Floor 3: leader and follower. One [`Reactor`] per Lua state, with one thread.
+//!
+//! Not here: Lua, and what sources do (`net`). Invariant: no lock is held when a call returns.
+
+pub mod lead;
+mod polling;
+mod thread;
+
+use std::sync::{Condvar, Mutex as StdMutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::net::hub::Hub;
+use crate::net::hub::Source;
+use crate::reactor::lead::Lead;
+use crate::reactor::polling::Desk;
+use crate::sync::Arc;
+use crate::sys::poller::Waited;
+use crate::sys::process;
+
+#[derive(Debug)]
+struct Shared {
+    hub: Arc<Hub>,
+    lead: Lead<Desk>,
+    done: StdMutex<bool>,
+    gone: Condvar,
+}
+
+/// The reactor of one Lua state.
+#[derive(Debug)]
+pub struct Reactor {
+    shared: Arc<Shared>,
+    thread: Option<JoinHandle<()>>,
+    forks: u32,
+}
+
+impl Reactor {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system has no descriptor or thread left.
+    pub fn start() -> Result<Self> {
+        process::settle_in();
+        let hub = Arc::new(Hub::new()?);
+        let lead = Lead::new(Desk::default(), limits::WATCH);
+        let done = StdMutex::new(false);
+        let shared = Arc::new(Shared { hub, lead, done, gone: Condvar::new() });
+        let theirs = Arc::clone(&shared);
+        let thread = process::spawn("evsock", move || thread::run(&theirs))
+            .map_err(|error| Error::os("start", &error))?;
+        Ok(Self { shared, thread: Some(thread), forks: process::fork_generation() })
+    }
+
+    /// What the sources share.
+    #[must_use]
+    pub fn hub(&self) -> &Arc<Hub> {
+        &self.shared.hub
+    }
+
+    /// Whether this process is a child of the one that started the reactor.
+    #[must_use]
+    pub fn is_forked(&self) -> bool {
+        self.forks != process::fork_generation()
+    }
+
+    /// Leads until there is an event, the time is up or a signal came; whether it was a signal.
+    pub fn wait(&self, timeout: Duration, spin: Duration) -> bool {
+        let shared = &*self.shared;
+        let deadline = Instant::now() + timeout.min(limits::LONGEST_WAIT);
+        let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
+        desk.begin_wait(spin);
+        // Whatever the thread pushed before it gave the lead away is in the queue now.
+        let mut interrupted = false;
+        while shared.hub.waiting() == 0 && !interrupted {
+            interrupted = desk.poll(&shared.hub, Some(deadline)) == Waited::Interrupted;
+            if Instant::now() >= deadline {
+                break;
+            }
+        }
+        shared.lead.leave(desk);
+        interrupted
+    }
+
+    /// One look at who is ready, unless the thread is looking anyway. Never waits.
+    pub fn glance(&self) {
+        if let Some(mut desk) = self.shared.lead.try_enter() {
+            desk.look(&self.shared.hub);
+        }
+    }
+
+    /// Fires the timers that are due, whoever leads: a pump never misses one.
+    pub fn fire_due(&self) {
+        polling::fire_due(&self.shared.hub, Instant::now());
+    }
+}
+
+impl Drop for Reactor {
+    fn drop(&mut self) {
+        if self.is_forked() {
+            // The thread exists in the parent only, and the epoll registrations are the parent's.
+            return;
+        }
+        self.shared.lead.stop(|| self.shared.hub.wake.wake());
+        let done = self.shared.done.lock().unwrap_or_else(PoisonError::into_inner);
+        let waited = self.shared.gone.wait_timeout_while(done, limits::JOIN_TIMEOUT, |d| !*d);
+        let ended = *waited.unwrap_or_else(PoisonError::into_inner).0;
+        if let Some(thread) = self.thread.take().filter(|_| ended) {
+            let _ = thread.join();
+        }
+        for source in self.shared.hub.drain_sources() {
+            match source {
+                Source::Alarm(_) => {}
+                Source::Listener(listener) => listener.close(&self.shared.hub),
+                Source::Stream(stream) => stream.end(&self.shared.hub),
+            }
+        }
+    }
+}

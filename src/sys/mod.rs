@@ -1,0 +1,7 @@
+//! Floor 0: the operating system, and nothing of ours above it.
+
+pub mod io;
+pub mod poller;
+pub mod process;
+pub mod socket;
+pub mod wake;

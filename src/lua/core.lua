@@ -1,0 +1,699 @@
+-- The outside of the native API: arguments and options are checked here, classes are built here.
+--
+-- Not here: sockets (native functions) and dialects (src/dialects). Invariant: what reaches a native
+-- function has been checked; every message of misuse names the argument and the caller's line.
+
+local native, version = ...
+
+local evsock = native.module
+local core = {}
+local raise = native.raise
+
+-- Checks ------------------------------------------------------------------------------------------
+
+local function bad(what, name, call, wanted, value)
+    local got = type(value)
+    if got == "number" then
+        got = tostring(value)
+    elseif got == "string" then
+        got = "string" .. (#value <= 40 and ' "' .. value .. '"' or "")
+    end
+    raise("bad " .. what .. " '" .. name .. "' to '" .. call .. "' (" .. wanted
+        .. " expected, got " .. got .. ")")
+end
+
+local function is_whole(value)
+    return value >= -2 ^ 53 and value <= 2 ^ 53 and value % 1 == 0
+end
+
+-- A whole number, as an integer where Lua has them; nil for anything else.
+local to_integer = math.tointeger and function(value)
+    return math.tointeger(value) or nil
+end or function(value)
+    return value
+end
+
+local function whole(value, least, most)
+    local number = tonumber(value)
+    if number and is_whole(number) and number >= least and number <= most then
+        return to_integer(number)
+    end
+end
+
+local function port_of(value, call)
+    local kind = type(value)
+    local port = (kind == "number" or kind == "string") and whole(value, 0, 65535)
+    if not port then
+        bad("argument", "port", call, "integer from 0 to 65535", value)
+    end
+    return port
+end
+
+local function host_of(value, call)
+    if type(value) ~= "string" then
+        bad("argument", "host", call, "string", value)
+    end
+    if value:sub(1, 5) == "unix:" then
+        raise("bad argument 'host' to '" .. call .. "' (Unix sockets are not supported)")
+    end
+    return value
+end
+
+local function function_of(value, name, call)
+    if type(value) ~= "function" then
+        bad("argument", name, call, "function", value)
+    end
+    return value
+end
+
+local function is_seconds(value)
+    return type(value) == "number" and value >= 0 and value < math.huge
+end
+
+local function seconds_of(value, call)
+    if not is_seconds(value) then
+        bad("argument", "seconds", call, "number of at least 0", value)
+    end
+    return value
+end
+
+-- Options -----------------------------------------------------------------------------------------
+
+local function seconds(value)
+    return is_seconds(value) and { value } or nil, "seconds of at least 0"
+end
+
+local function boolean(value)
+    return type(value) == "boolean" and { value } or nil, "boolean"
+end
+
+local function byte_count(value)
+    local ok = type(value) == "number" and whole(value, 0, 2 ^ 53)
+    return ok and { value } or nil, "number of bytes"
+end
+
+local function keepalive(value)
+    local ok = type(value) == "boolean" or is_seconds(value) and value > 0
+    return ok and { value } or nil, "boolean or idle seconds"
+end
+
+local pauses = { min = 1, max = 30, factor = 2, jitter = 0.1 }
+
+local function reconnect(value)
+    local wanted = "false, seconds, or a table of min, max, factor and jitter"
+    if value == false then
+        return { false }
+    elseif is_seconds(value) then
+        return { value, value, 1, 0 }
+    elseif type(value) ~= "table" then
+        return nil, wanted
+    end
+    local found = {}
+    for name, default in pairs(pauses) do
+        local own = value[name]
+        if own ~= nil and not is_seconds(own) then
+            return nil, wanted
+        end
+        found[name] = own == nil and default or own
+    end
+    for name in pairs(value) do
+        if pauses[name] == nil then
+            return nil, wanted
+        end
+    end
+    if found.max < found.min then
+        found.max = found.min
+    end
+    return { found.min, found.max, found.factor, found.jitter }
+end
+
+-- Name to check. A check returns the values for the native side, or nil and what was expected.
+local options = {
+    connect_timeout = seconds,
+    read_timeout = seconds,
+    write_timeout = seconds,
+    reconnect = reconnect,
+    nodelay = boolean,
+    keepalive = keepalive,
+    read_limit = byte_count,
+    max_frame = byte_count,
+    write_limit = byte_count,
+    drain_at = byte_count,
+    half_open = boolean,
+}
+
+local defaults = {
+    connect_timeout = 30,
+    read_timeout = 0,
+    write_timeout = 0,
+    reconnect = false,
+    nodelay = true,
+    keepalive = false,
+    read_limit = 1024 * 1024,
+    max_frame = 16 * 1024 * 1024,
+    write_limit = 64 * 1024 * 1024,
+    drain_at = 0,
+    half_open = false,
+}
+
+local socket_handlers = {
+    "on_resolve", "on_connect", "on_data", "on_drain", "on_end", "on_close", "on_reconnect",
+    "on_secure",
+}
+local server_handlers = { "on_accept", "on_error" }
+
+local function set_of(list)
+    local set = {}
+    for _, name in ipairs(list) do
+        set[name] = true
+    end
+    return set
+end
+
+local is_socket_handler = set_of(socket_handlers)
+local is_server_handler = set_of(server_handlers)
+
+-- Options that a script has set differ from the defaults; they are kept here, by object, so that
+-- reading one back needs no second truth in the native side.
+local chosen = setmetatable({}, { __mode = "k" })
+
+local function set_option(object, name, value, values)
+    native.set_option(object, name, values[1], values[2], values[3], values[4])
+    local own = chosen[object]
+    if not own then
+        own = {}
+        chosen[object] = own
+    end
+    own[name] = value
+end
+
+local function get_option(object, name)
+    local own = chosen[object]
+    if own and own[name] ~= nil then
+        return own[name]
+    end
+    return defaults[name]
+end
+
+local function check_option(name, value, call)
+    local values, wanted = options[name](value)
+    if not values then
+        bad("option", name, call, wanted, value)
+    end
+    return values
+end
+
+-- Checks a whole table before anything is changed, so that a bad one leaves everything as it was.
+-- `extra` holds the checks of options that only this call has.
+local function check_options(given, call, handlers, extra)
+    if given == nil then
+        return {}
+    elseif type(given) ~= "table" then
+        bad("argument", "options", call, "table", given)
+    end
+    local checked = {}
+    for name, value in pairs(given) do
+        local check = options[name] or extra and extra[name]
+        if check then
+            local values, wanted = check(value)
+            if not values then
+                bad("option", name, call, wanted, value)
+            end
+            checked[name] = values
+        elseif handlers[name] then
+            if type(value) ~= "function" then
+                bad("option", name, call, "function", value)
+            end
+        else
+            raise("bad option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
+        end
+    end
+    return checked
+end
+
+-- Classes -----------------------------------------------------------------------------------------
+
+local events = {
+    socket = {
+        resolve = 1, connect = 2, data = 3, drain = 4, ["end"] = 5, close = 6, reconnect = 7,
+        secure = 11,
+    },
+    server = { accept = 8, error = 9 },
+    timer = { timer = 10 },
+}
+local kinds = { socket = 0, server = 1, timer = 2 }
+
+-- Builds a class: see "One userdata, many classes" in src/README.md.
+function core.class(definition)
+    local name, kind = definition.name, definition.kind
+    local methods, get = definition.methods or {}, definition.get or {}
+    local anchored_by_handlers = definition.anchor == "handlers"
+    local close = methods.close or definition.close
+    local metatable = {
+        __name = name,
+        __type = name,
+        __index = native.indexer(methods, get),
+        __newindex = native.indexer(
+            methods, get, definition.set or {}, set_of(definition.handlers or {}), name),
+        __gc = native.collect,
+        __tostring = definition.tostring,
+        __close = close and function(object)
+            close(object)
+        end,
+    }
+    for event, number in pairs(events[kind]) do
+        metatable[number] = definition.on and definition.on[event]
+    end
+    local number = #native.metatables + 1
+    native.metatables[number] = metatable
+    local class = { number = number, metatable = metatable }
+    function class.new()
+        return native.create(metatable, kinds[kind], anchored_by_handlers)
+    end
+    return class
+end
+
+-- Sockets -----------------------------------------------------------------------------------------
+
+core.raise = raise
+core.socket = {}
+for _, name in ipairs {
+    "abort", "buffered", "close", "forget", "lines", "peek", "pending", "read", "read_exact",
+    "read_line", "read_until", "release", "search", "shutdown", "state", "write",
+} do
+    core.socket[name] = native[name]
+end
+
+local function expect(object, kind, call)
+    if native.kind(object) ~= kind then
+        bad("argument", "self", call, kind, object)
+    end
+end
+
+local function apply(object, given, checked, handlers)
+    for name, values in pairs(checked) do
+        if options[name] then
+            set_option(object, name, given[name], values)
+        end
+    end
+    for name, value in pairs(given or {}) do
+        if handlers[name] then
+            object[name] = value
+        end
+    end
+end
+
+-- `route`: see `common.settings`; nil goes where the script says.
+function core.socket.connect(sock, host, port, given, route)
+    expect(sock, "socket", "connect")
+    host = host_of(host, "connect")
+    port = port_of(port, "connect")
+    local checked = check_options(given, "connect", is_socket_handler)
+    apply(sock, given, checked, is_socket_handler)
+    native.unbind(sock)
+    local detour, to = route, nil
+    if route then
+        detour, to = route.host, route.port
+    end
+    local ok, message, code = native.connect(sock, host, port, detour, to)
+    native.bind(sock)
+    if not ok then
+        return nil, message, code
+    end
+    return true
+end
+
+function core.socket.get(sock, name)
+    return get_option(sock, name)
+end
+
+function core.socket.set(sock, name, value)
+    set_option(sock, name, value, check_option(name, value, name))
+end
+
+function core.socket.info(sock)
+    expect(sock, "socket", "info")
+    local info = native.info(sock) or {}
+    info.state = native.state(sock)
+    info.buffered = native.buffered(sock)
+    info.host, info.port = native.target(sock)
+    for name in pairs(defaults) do
+        info[name] = get_option(sock, name)
+    end
+    return info
+end
+
+local function end_of(field)
+    return function(sock)
+        local state = native.state(sock)
+        if state == "open" or state == "closing" or state == "closed" then
+            return (native.info(sock) or {})[field]
+        end
+    end
+end
+
+local socket_get = {
+    state = native.state,
+    buffered = native.buffered,
+    pending = native.pending,
+    host = function(sock)
+        return (native.target(sock))
+    end,
+    port = function(sock)
+        return (select(2, native.target(sock)))
+    end,
+    peer_address = end_of "peer_address",
+    peer_port = end_of "peer_port",
+    local_address = end_of "local_address",
+    local_port = end_of "local_port",
+}
+local socket_set = {}
+for name in pairs(options) do
+    socket_get[name] = function(sock)
+        return get_option(sock, name)
+    end
+    socket_set[name] = function(sock, value)
+        set_option(sock, name, value, check_option(name, value, name))
+    end
+end
+
+local function where(host, port)
+    if not host then
+        return ""
+    end
+    return " " .. (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. port
+end
+
+local Socket = core.class {
+    name = "evsock.Socket",
+    kind = "socket",
+    anchor = "object",
+    handlers = socket_handlers,
+    get = socket_get,
+    set = socket_set,
+    methods = {
+        abort = native.abort,
+        close = native.close,
+        connect = function(sock, host, port, given)
+            return core.socket.connect(sock, host, port, given)
+        end,
+        info = core.socket.info,
+        lines = native.lines,
+        peek = native.peek,
+        read = native.read,
+        read_exact = native.read_exact,
+        read_line = native.read_line,
+        read_until = native.read_until,
+        search = native.search,
+        shutdown = native.shutdown,
+        write = native.write,
+    },
+    tostring = function(sock)
+        local host, port = native.target(sock)
+        if not host then
+            local info = native.info(sock) or {}
+            host, port = info.peer_address, info.peer_port
+        end
+        return "evsock.Socket: " .. native.state(sock) .. where(host, port)
+    end,
+}
+
+function evsock.socket(given)
+    local checked = check_options(given, "socket", is_socket_handler)
+    local sock = Socket.new()
+    apply(sock, given, checked, is_socket_handler)
+    return sock
+end
+
+function evsock.connect(host, port, given)
+    host_of(host, "connect")
+    port_of(port, "connect")
+    local checked = check_options(given, "connect", is_socket_handler)
+    local sock = Socket.new()
+    apply(sock, given, checked, is_socket_handler)
+    local ok, message, code = core.socket.connect(sock, host, port)
+    if not ok then
+        return nil, message, code
+    end
+    return sock
+end
+
+-- Servers -----------------------------------------------------------------------------------------
+
+local accepted_handlers = setmetatable({}, { __mode = "k" })
+
+local function at_least(least, what)
+    return function(value)
+        local ok = type(value) == "number" and whole(value, least, 2 ^ 31 - 1)
+        return ok and { ok } or nil, what
+    end
+end
+
+local listen_options = {
+    backlog = at_least(1, "integer of at least 1"),
+    max_connections = at_least(0, "integer of at least 0"),
+    reuse_port = boolean,
+}
+
+core.server = {}
+
+-- Adds an address to a server. Accepted sockets are of `class`, kept alive the way of `anchor`.
+function core.server.listen(server, host, port, given, class, anchor)
+    expect(server, "server", "listen")
+    host = host_of(host, "listen")
+    port = port_of(port, "listen")
+    local checked = check_options(given, "listen", {}, listen_options)
+    apply(server, nil, checked, {})
+    local function value(name, default)
+        local values = checked[name]
+        if values then
+            return values[1]
+        end
+        return default
+    end
+    native.unbind(server)
+    local ok, message, code = native.listen(
+        server, host, port, value("backlog", 1024), value("reuse_port", false),
+        value("max_connections", 0), class.number, anchor == "handlers")
+    native.bind(server)
+    if not ok then
+        return nil, message, code
+    end
+    return select(2, native.server_info(server))
+end
+
+function core.server.close(server)
+    expect(server, "server", "close")
+    native.unbind(server)
+    native.server_close(server)
+end
+
+local function pause(paused)
+    return function(server)
+        expect(server, "server", paused and "pause" or "resume")
+        native.server_pause(server, paused)
+    end
+end
+
+local Server = core.class {
+    name = "evsock.Server",
+    kind = "server",
+    anchor = "object",
+    handlers = server_handlers,
+    get = {
+        address = function(server)
+            return (native.server_info(server))
+        end,
+        port = function(server)
+            return (select(2, native.server_info(server)))
+        end,
+        connections = function(server)
+            return (select(3, native.server_info(server)))
+        end,
+    },
+    on = {
+        accept = function(server, sock)
+            local ready = accepted_handlers[server]
+            if ready then
+                for name, handler in pairs(ready.handlers) do
+                    sock[name] = handler
+                end
+                chosen[sock] = ready.chosen and setmetatable({}, { __index = ready.chosen })
+            end
+            local on_accept = server.on_accept
+            if not on_accept then
+                -- Nobody takes it; it would stay open and unread for ever.
+                sock:close()
+                return false
+            end
+            on_accept(server, sock)
+        end,
+    },
+    methods = {
+        close = core.server.close,
+        pause = pause(true),
+        resume = pause(false),
+    },
+    tostring = function(server)
+        local address, port = native.server_info(server)
+        return "evsock.Server: " .. (address and "listening" or "closed") .. where(address, port)
+    end,
+}
+
+function evsock.listen(host, port, given)
+    host_of(host, "listen")
+    port_of(port, "listen")
+    local handlers = setmetatable({}, {
+        __index = function(_, name)
+            return is_socket_handler[name] or is_server_handler[name]
+        end,
+    })
+    check_options(given, "listen", handlers, listen_options)
+    local own, ready = {}, { handlers = {}, chosen = {} }
+    for name, value in pairs(given or {}) do
+        if is_socket_handler[name] then
+            ready.handlers[name] = value
+        elseif not is_server_handler[name] then
+            own[name] = value
+            if options[name] then
+                ready.chosen[name] = value
+            end
+        end
+    end
+    local server = Server.new()
+    accepted_handlers[server] = ready
+    for name, value in pairs(given or {}) do
+        if is_server_handler[name] then
+            server[name] = value
+        end
+    end
+    local listening, message, code = core.server.listen(server, host, port, own, Socket, "object")
+    if not listening then
+        return nil, message, code
+    end
+    return server
+end
+
+-- Timers ------------------------------------------------------------------------------------------
+
+core.timer = {}
+
+function core.timer.start(timer, after, repeats)
+    native.unbind(timer)
+    local ok, message, code = native.timer_start(timer, after, repeats and true or false)
+    native.bind(timer)
+    if not ok then
+        return nil, message, code
+    end
+    return true
+end
+
+function core.timer.cancel(timer)
+    expect(timer, "timer", "cancel")
+    native.unbind(timer)
+    native.timer_cancel(timer)
+end
+
+function core.timer.active(timer)
+    return native.timer_active(timer)
+end
+
+local unpack = table.unpack or unpack
+
+local Timer = core.class {
+    name = "evsock.Timer",
+    kind = "timer",
+    anchor = "object",
+    handlers = { "on_timer" },
+    get = { active = core.timer.active },
+    methods = {
+        cancel = function(timer)
+            core.timer.cancel(timer)
+            timer.on_timer = nil
+        end,
+    },
+    close = core.timer.cancel,
+    tostring = function(timer)
+        return "evsock.Timer: " .. (core.timer.active(timer) and "active" or "over")
+    end,
+}
+
+local function start(call, after, repeats, fn, ...)
+    seconds_of(after, call)
+    function_of(fn, "fn", call)
+    local arguments, count = { ... }, select("#", ...)
+    local timer = Timer.new()
+    timer.on_timer = function(self)
+        if not repeats then
+            self.on_timer = nil
+        end
+        fn(unpack(arguments, 1, count))
+    end
+    local ok, message, code = core.timer.start(timer, after, repeats)
+    if not ok then
+        return nil, message, code
+    end
+    return timer
+end
+
+function evsock.after(after, fn, ...)
+    return start("after", after, false, fn, ...)
+end
+
+function evsock.every(after, fn, ...)
+    return start("every", after, true, fn, ...)
+end
+
+-- The loop ----------------------------------------------------------------------------------------
+
+evsock._VERSION = version
+evsock.pump = native.pump
+evsock.active = native.active
+evsock.now = native.now
+
+local running = 0
+-- Longer than any wait; every event ends it.
+local LONG = 1e6
+
+local function loop()
+    while not native.stopping() and native.active() > 0 do
+        native.pump(LONG)
+    end
+end
+
+function evsock.run()
+    running = running + 1
+    local ok, problem = pcall(loop)
+    running = running - 1
+    native.stop(false)
+    if not ok then
+        -- The message has its place and traceback already.
+        error(problem, 0)
+    end
+end
+
+function evsock.stop()
+    if running > 0 then
+        native.stop(true)
+    end
+end
+
+setmetatable(evsock, {
+    __index = function(_, name)
+        if name == "spin" then
+            return native.spin()
+        end
+    end,
+    __newindex = function(module, name, value)
+        if name == "spin" then
+            if not is_seconds(value) then
+                bad("value", "spin", "evsock", "seconds of at least 0", value)
+            end
+            native.spin(value)
+        else
+            rawset(module, name, value)
+        end
+    end,
+})
+
+return evsock, core

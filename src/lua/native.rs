@@ -1,0 +1,334 @@
+//! The cold path in plain safe mlua: connecting, listening, timers, options, figures.
+//!
+//! Not here: checking arguments (`core.lua` has done it) and the hot path (`raw`). Errors of the
+//! world are returned as `nil, message, code`.
+
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
+
+use crate::error::{Code, Error};
+use crate::limits;
+use crate::lua::raw::dispatch::starting_view;
+use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
+use crate::lua::state::State;
+use crate::net::alarm::Alarm;
+use crate::net::connect_plan::{ConnectPlan, Detour};
+use crate::net::listener::{Door, Listener};
+use crate::net::options::Options;
+use crate::net::stream::Stream;
+use crate::proto::backoff::Backoff;
+use crate::proto::event::Event;
+use crate::sync::Arc;
+use crate::sys::socket::{any_v4, any_v6};
+
+type Outcome = Result<(), Error>;
+
+/// Adds the functions to the table that `core.lua` gets.
+pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    add_sockets(lua, table, state)?;
+    add_servers(lua, table, state)?;
+    add_timers(lua, table, state)?;
+    let own = Rc::clone(state);
+    table.set("now", lua.create_function(move |_, ()| Ok(own.now()))?)?;
+    let own = Rc::clone(state);
+    table.set("active", lua.create_function(move |_, ()| Ok(own.active.get()))?)?;
+    let own = Rc::clone(state);
+    let spin = move |_: &Lua, new: Option<f64>| {
+        if let Some(new) = new {
+            own.spin.set(new);
+        }
+        Ok(own.spin.get())
+    };
+    table.set("spin", lua.create_function(spin)?)?;
+    let own = Rc::clone(state);
+    let stop = move |_: &Lua, stop: bool| {
+        own.stopping.set(stop);
+        Ok(())
+    };
+    table.set("stop", lua.create_function(stop)?)?;
+    let own = Rc::clone(state);
+    table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
+}
+
+/// `true`, or `nil, message, code`.
+fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
+    match outcome {
+        Ok(()) => true.into_lua_multi(lua),
+        Err(error) => {
+            (Value::Nil, error.message(), error.code().as_str()).into_lua_multi(lua)
+        }
+    }
+}
+
+/// Adds a function over an object and the arguments behind it.
+fn method<A, R>(
+    lua: &Lua,
+    table: &Table,
+    state: &Rc<State>,
+    name: &str,
+    body: impl Fn(&Lua, &Object, A) -> mlua::Result<R> + 'static,
+) -> mlua::Result<()>
+where
+    A: mlua::FromLuaMulti,
+    R: IntoLuaMulti,
+{
+    let state = Rc::clone(state);
+    let function = lua.create_function(move |lua, (handle, rest): (AnyUserData, mlua::Variadic<Value>)| {
+        let Some(object) = Object::of(&handle, &state) else {
+            let dead = Error::new(Code::Closed, "the object is gone");
+            return answer(lua, Err(dead));
+        };
+        let rest = A::from_lua_multi(rest.into_iter().collect(), lua)?;
+        body(lua, object, rest)?.into_lua_multi(lua)
+    })?;
+    table.set(name, function)
+}
+
+fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    type Target = (String, u16, Value, Option<u16>);
+    method(lua, table, state, "connect", |lua, object, (host, port, detour, to): Target| {
+        let detour = match detour {
+            Value::Boolean(false) => Some(Detour::Unknown),
+            Value::String(host) => Some(Detour::To(host.to_string_lossy(), to.unwrap_or(port))),
+            _ => None,
+        };
+        let plan = ConnectPlan::new(host, port, detour);
+        answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
+    })?;
+    type Setting = (String, Value, Option<f64>, Option<f64>, Option<f64>);
+    method(lua, table, state, "set_option", |_, object, setting: Setting| {
+        let options = match &object.part {
+            Part::Socket(part) => &part.options,
+            Part::Server(part) => &part.options,
+            Part::Timer(_) => return Ok(()),
+        };
+        set_option(Arc::make_mut(&mut options.borrow_mut()), &setting);
+        let stream = object.socket().and_then(|part| part.stream.borrow().clone());
+        if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
+            stream.set_options(hub, Arc::clone(&options.borrow()));
+        }
+        Ok(())
+    })?;
+    method(lua, table, state, "info", |lua, object, (): ()| {
+        object.socket().map(|part| info(lua, part)).transpose()
+    })?;
+    method(lua, table, state, "target", |_, object, (): ()| {
+        let target = object.socket().and_then(|part| part.target.borrow().clone());
+        Ok(target.map_or((None, None), |target| (Some(target.0), Some(target.1))))
+    })
+}
+
+fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
+    let state = &*object.state;
+    if state.is_forked() {
+        return Err(State::forked());
+    }
+    let hub = state.open()?;
+    let told = matches!(object.view.get(), View::Idle | View::Closed | View::Waiting);
+    if object.token.get().is_some() && !told {
+        object.farewells.set(object.farewells.get().saturating_add(1));
+    }
+    object.let_go();
+    part.buffer.borrow_mut().clear();
+    part.paused.set(false);
+    part.target.replace(Some(Box::new((plan.host.clone(), plan.port))));
+    let stream = Stream::connect(hub, plan, Arc::clone(&part.options.borrow()));
+    let token = stream.token();
+    part.stream.replace(Some(stream));
+    object.token.set(Some(token));
+    object.ended.set(false);
+    object.view.set(starting_view(part));
+    state.place(token, object);
+    state.count(1);
+    for _ in 0..object.farewells.get() {
+        state.push(token, Event::Closed(None), true);
+    }
+    Ok(())
+}
+
+fn seconds(value: &Value) -> Option<Duration> {
+    let seconds = number(value)?;
+    (seconds > 0.0).then(|| {
+        Duration::try_from_secs_f64(seconds).unwrap_or(limits::LONGEST_WAIT).min(limits::LONGEST_WAIT)
+    })
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are cut anyway")]
+fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Integer(integer) => Some(*integer as f64),
+        Value::Number(number) => Some(*number),
+        _ => None,
+    }
+}
+
+#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
+fn bytes(value: &Value) -> usize {
+    number(value).unwrap_or_default() as usize
+}
+
+type Setting = (String, Value, Option<f64>, Option<f64>, Option<f64>);
+
+fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Setting) {
+    let on = value.as_boolean().unwrap_or_default();
+    match name.as_str() {
+        "connect_timeout" => options.connect_timeout = seconds(value),
+        "read_timeout" => options.read_timeout = seconds(value),
+        "write_timeout" => options.write_timeout = seconds(value),
+        "reconnect" => {
+            options.reconnect = number(value).map(|min| Backoff {
+                min,
+                max: max.unwrap_or(min),
+                factor: factor.unwrap_or(1.0),
+                jitter: jitter.unwrap_or(0.0),
+            });
+        }
+        "nodelay" => options.nodelay = on,
+        "keepalive" => {
+            options.keepalive_idle = seconds(value);
+            options.keepalive = on || options.keepalive_idle.is_some();
+        }
+        "read_limit" => options.read_limit = bytes(value).max(1),
+        "max_frame" => options.max_frame = bytes(value).max(1),
+        "write_limit" => options.write_limit = bytes(value),
+        "drain_at" => options.drain_at = bytes(value),
+        "half_open" => options.half_open = on,
+        _ => {}
+    }
+}
+
+fn info(lua: &Lua, part: &SocketPart) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    let stream = part.stream.borrow().clone();
+    let Some(stream) = stream else { return Ok(table) };
+    let info = stream.info();
+    if let Some(peer) = info.peer {
+        table.set("peer_address", peer.ip().to_canonical().to_string())?;
+        table.set("peer_port", peer.port())?;
+    }
+    if let Some(local) = info.local {
+        table.set("local_address", local.ip().to_canonical().to_string())?;
+        table.set("local_port", local.port())?;
+    }
+    table.set("bytes_in", info.bytes_in)?;
+    table.set("bytes_out", info.bytes_out)?;
+    table.set("pending", info.pending)?;
+    table.set("attempt", stream.attempt())?;
+    let live = lua.create_table()?;
+    live.set("connected", info.phase == crate::proto::life::Phase::Open && !info.ended)?;
+    live.set("ended", info.ended)?;
+    live.set("read_ahead", info.read_ahead)?;
+    table.set("live", live)?;
+    Ok(table)
+}
+
+fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    type Door = (String, u16, i32, bool, usize, u32, bool);
+    method(lua, table, state, "listen", |lua, object, door: Door| {
+        let Part::Server(part) = &object.part else { return answer(lua, Ok(())) };
+        part.class.set((door.5, door.6));
+        answer(lua, listen(object, part, &door))
+    })?;
+    method(lua, table, state, "server_close", |_, object, (): ()| {
+        object.let_go();
+        Ok(())
+    })?;
+    method(lua, table, state, "server_pause", |_, object, paused: bool| {
+        if let (Part::Server(part), Some(hub)) = (&object.part, object.state.hub()) {
+            for listener in part.listeners.borrow().iter() {
+                listener.set_paused(hub, paused);
+            }
+        }
+        Ok(())
+    })?;
+    method(lua, table, state, "server_info", |_, object, (): ()| {
+        let Part::Server(part) = &object.part else { return Ok((None, None, 0)) };
+        let first = part.listeners.borrow().first().map(|listener| listener.address());
+        let open = part.door.borrow().as_ref().map_or(0, |door| door.open());
+        Ok((first.map(|a| a.ip().to_string()), first.map(|a| a.port()), open))
+    })
+}
+
+fn listen(
+    object: &Object,
+    part: &ServerPart,
+    (host, port, backlog, reuse_port, most, ..): &(String, u16, i32, bool, usize, u32, bool),
+) -> Outcome {
+    let state = &*object.state;
+    if state.is_forked() {
+        return Err(State::forked());
+    }
+    let hub = state.open()?;
+    let door = Arc::clone(part.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
+    let nodelay = part.options.borrow().nodelay;
+    let open = |address| Listener::open(hub, address, *backlog, *reuse_port, nodelay, &door);
+    let mut opened = Vec::new();
+    if host == "*" {
+        let v4 = open(any_v4(*port))?;
+        // The same port for both; a machine without IPv6 has one listener only.
+        match open(any_v6(v4.address().port())) {
+            Ok(v6) => opened.push(v6),
+            Err(error) if error.code() == Code::AddressInUse => {
+                v4.close(hub);
+                return Err(error);
+            }
+            Err(_) => {}
+        }
+        opened.insert(0, v4);
+    } else {
+        let literal = host.trim_matches(['[', ']']);
+        let literal = if literal.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { literal };
+        let Ok(ip) = literal.parse::<std::net::IpAddr>() else {
+            let text = format!("listen {host}:{port}: a numeric address, localhost or * is needed");
+            return Err(Error::new(Code::BadHost, text));
+        };
+        opened.push(open(std::net::SocketAddr::new(ip, *port))?);
+    }
+    let first_time = part.listeners.borrow().is_empty();
+    for listener in &opened {
+        state.place(listener.token(), object);
+    }
+    if first_time {
+        object.token.set(opened.first().map(|listener| listener.token()));
+        state.count(1);
+    }
+    part.listeners.borrow_mut().extend(opened);
+    Ok(())
+}
+
+fn add_timers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "timer_start", |lua, object, (after, repeats): (f64, bool)| {
+        let Part::Timer(part) = &object.part else { return answer(lua, Ok(())) };
+        answer(lua, start(object, part, after, repeats))
+    })?;
+    method(lua, table, state, "timer_cancel", |_, object, (): ()| {
+        object.let_go();
+        Ok(())
+    })?;
+    method(lua, table, state, "timer_active", |_, object, (): ()| Ok(object.token.get().is_some()))
+}
+
+fn start(object: &Object, part: &TimerPart, after: f64, repeats: bool) -> Outcome {
+    let state = &*object.state;
+    if state.is_forked() {
+        return Err(State::forked());
+    }
+    let hub = state.open()?;
+    object.let_go();
+    let due = state.now() + after;
+    part.due.set(due);
+    part.period.set(after);
+    part.repeats.set(repeats);
+    // Zero seconds are due now, whatever the clock has done since.
+    let now = Instant::now();
+    let at = if after > 0.0 { state.moment(due) } else { now };
+    let alarm = Alarm::start(hub, at, now);
+    let token = alarm.token();
+    part.alarm.replace(Some(alarm));
+    object.token.set(Some(token));
+    state.place(token, object);
+    state.count(1);
+    Ok(())
+}

@@ -1,0 +1,500 @@
+//! From an event to the call of a handler.
+//!
+//! Not here: which events are due (`pump`). The event first changes what the script can see of its
+//! object, then the handler runs; nothing else changes under a running handler.
+
+use std::ffi::c_int;
+
+use super::object::{Anchor, Object, Part, SocketPart, View, new};
+use super::socket::{hold_error, push_message};
+use super::stack::Stack;
+use crate::lua::state::{Item, State};
+use crate::net::stream::Stream;
+use crate::proto::event::Event;
+use crate::proto::token::Token;
+use crate::sync::Arc;
+
+/// The handlers by event number; class functions stand in the metatable under the same numbers.
+pub(in crate::lua) const NAMES: [&str; 11] = [
+    "on_resolve",
+    "on_connect",
+    "on_data",
+    "on_drain",
+    "on_end",
+    "on_close",
+    "on_reconnect",
+    "on_accept",
+    "on_error",
+    "on_timer",
+    "on_secure",
+];
+
+/// Event numbers: places in [`NAMES`], from 1.
+#[derive(Clone, Copy)]
+enum Number {
+    Resolve = 1,
+    Connect,
+    Data,
+    Drain,
+    End,
+    Close,
+    Reconnect,
+    Accept,
+    Error,
+    Timer,
+}
+
+/// How a dispatch ended.
+#[derive(Clone, Copy, Eq, PartialEq)]
+pub(super) enum Outcome {
+    /// The event belonged to an object that is gone.
+    Dropped,
+    /// No handler.
+    Silent,
+    /// A handler ran.
+    Handled,
+    /// A handler raised; its error is on top of the stack.
+    Raised,
+}
+
+/// Where `pump` has put what every dispatch needs.
+#[derive(Clone, Copy)]
+pub(super) struct Base {
+    pub(super) objects: c_int,
+    pub(super) names: c_int,
+    pub(super) traceback: c_int,
+}
+
+/// Arguments behind the object.
+enum Argument {
+    None,
+    Addresses(usize),
+    Count(usize),
+    Failure,
+    Server(Token),
+}
+
+/// Hands one event to its object.
+pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> Outcome {
+    let Item { token, event, farewell } = item;
+    let place = state.slots.borrow().get(token.slot as usize).copied();
+    let object = place.and_then(Object::in_slot);
+    let Some(object) = object.filter(|object| owns(object, token)) else {
+        return Outcome::Dropped;
+    };
+    stack.raw_get_at(base.objects, token.slot);
+    if stack.is_nil(-1) {
+        stack.pop(1);
+        return Outcome::Dropped;
+    }
+    match &object.part {
+        Part::Socket(_) if farewell => {
+            object.farewells.set(object.farewells.get().saturating_sub(1));
+            call(stack, base, Number::Close, Argument::None, state)
+        }
+        Part::Socket(part) => socket_event(stack, base, object, part, token, event),
+        Part::Server(_) => server_event(stack, base, object, token, event),
+        Part::Timer(_) => timer_event(stack, base, object),
+    }
+}
+
+fn owns(object: &Object, token: Token) -> bool {
+    if let Part::Server(part) = &object.part {
+        return part.listeners.borrow().iter().any(|listener| listener.token() == token);
+    }
+    object.token.get() == Some(token)
+}
+
+fn socket_event(
+    stack: Stack,
+    base: Base,
+    object: &Object,
+    part: &SocketPart,
+    token: Token,
+    event: Event,
+) -> Outcome {
+    let state = &*object.state;
+    let silenced = object.ended.get();
+    match event {
+        Event::Closed(error) => return closed(stack, base, object, part, token, error),
+        Event::Ended if !part.options.borrow().half_open => {
+            return end_of_stream(stack, base, object, part, token);
+        }
+        Event::Data(count) => part.buffer.borrow_mut().reveal(count as usize),
+        _ if silenced => {}
+        Event::Resolved(_) => object.view.set(View::Connecting),
+        Event::Connected => {
+            part.buffer.borrow_mut().forget();
+            object.view.set(View::Open);
+        }
+        Event::Reconnecting(_) => object.view.set(starting_view(part)),
+        _ => {}
+    }
+    if silenced {
+        stack.pop(1);
+        return Outcome::Silent;
+    }
+    let (number, argument) = match event {
+        Event::Resolved(addresses) => {
+            let count = addresses.len();
+            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let held = crate::error::Error::new(crate::error::Code::Io, texts.join("\n"));
+            hold_error(state, Box::new(held));
+            (Number::Resolve, Argument::Addresses(count))
+        }
+        Event::Connected => (Number::Connect, Argument::None),
+        Event::Data(count) => (Number::Data, Argument::Count(count as usize)),
+        Event::Drained => (Number::Drain, Argument::None),
+        Event::Ended => (Number::End, Argument::None),
+        Event::Reconnecting(attempt) => (Number::Reconnect, Argument::Count(attempt as usize)),
+        _ => {
+            stack.pop(1);
+            return Outcome::Silent;
+        }
+    };
+    call(stack, base, number, argument, state)
+}
+
+/// A new attempt begins with a lookup unless the address is known.
+pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
+    let numeric = part.target.borrow().as_ref().is_some_and(|target| {
+        target.0.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
+    });
+    if numeric { View::Connecting } else { View::Resolving }
+}
+
+/// The peer has ended and the script does not keep its half: flush what the handlers have written,
+/// then close. When nothing waits that is now, and `on_close` comes in its place.
+fn end_of_stream(
+    stack: Stack,
+    base: Base,
+    object: &Object,
+    part: &SocketPart,
+    token: Token,
+) -> Outcome {
+    let Some(stream) = part.stream.borrow().clone() else {
+        stack.pop(1);
+        return Outcome::Silent;
+    };
+    let mut last = None;
+    if let Some(hub) = object.state.hub() {
+        stream.end_seen(hub);
+        let mut buffer = part.buffer.borrow_mut();
+        stream.collect(hub, &mut buffer, |event| {
+            if let Event::Closed(error) = event {
+                last = Some(error);
+            }
+        });
+    }
+    drop(stream);
+    if let Some(error) = last {
+        return closed(stack, base, object, part, token, error);
+    }
+    object.view.set(View::Closing);
+    stack.pop(1);
+    Outcome::Silent
+}
+
+fn closed(
+    stack: Stack,
+    base: Base,
+    object: &Object,
+    part: &SocketPart,
+    token: Token,
+    error: Option<Box<crate::error::Error>>,
+) -> Outcome {
+    let state = &*object.state;
+    object.view.set(View::Closed);
+    let retries = |part: &SocketPart| {
+        !object.ended.get() && part.options.borrow().reconnect.is_some()
+    };
+    let counted = !retries(part);
+    if counted {
+        state.count(-1);
+    }
+    let argument = match error {
+        Some(error) => {
+            hold_error(state, error);
+            Argument::Failure
+        }
+        None => Argument::None,
+    };
+    // The object stays on the stack below the call: the handler may drop the last reference.
+    stack.push_value(-1);
+    let outcome = call(stack, base, Number::Close, argument, state);
+    if object.token.get() == Some(token) {
+        if counted {
+            state.count(1);
+        }
+        if object.view.get() == View::Closed && retries(part) {
+            object.view.set(View::Waiting);
+            pause(object, part);
+        } else {
+            part.paused.set(false);
+            let stream = part.stream.borrow().clone();
+            if let (Some(stream), Some(hub)) = (stream, state.hub()) {
+                stream.detach(hub);
+            }
+            object.token.set(None);
+            state.vacate(token, object);
+            state.count(-1);
+            unbind(stack, object, token);
+        }
+    } else if !counted {
+        // Replaced by the handler: `connect` has counted itself and discounted the old one.
+    } else {
+        // The same, but the old one was discounted before the call.
+        state.count(1);
+    }
+    let index = if outcome == Outcome::Raised { -2 } else { -1 };
+    stack.remove(index);
+    outcome
+}
+
+fn pause(object: &Object, part: &SocketPart) {
+    let pause = match (&part.options.borrow().reconnect, part.stream.borrow().as_ref()) {
+        (Some(backoff), Some(stream)) => {
+            // Jitter needs no better chance than the clock's smallest digits.
+            let nanos = std::time::SystemTime::now()
+                .duration_since(std::time::UNIX_EPOCH)
+                .map_or(0, |time| time.subsec_nanos());
+            backoff.pause(stream.attempt() + 1, f64::from(nanos % 1_000_003) / 1_000_003.0)
+        }
+        _ => return,
+    };
+    let stream: Option<Arc<Stream>> = part.stream.borrow().clone();
+    if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
+        stream.wait(hub, pause);
+    }
+}
+
+fn server_event(
+    stack: Stack,
+    base: Base,
+    object: &Object,
+    token: Token,
+    event: Event,
+) -> Outcome {
+    let state = &*object.state;
+    match event {
+        Event::Failed(error) => {
+            hold_error(state, error);
+            call(stack, base, Number::Error, Argument::Failure, state)
+        }
+        Event::Accepted => call(stack, base, Number::Accept, Argument::Server(token), state),
+        _ => {
+            stack.pop(1);
+            Outcome::Silent
+        }
+    }
+}
+
+/// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile.
+fn push_accepted<'a>(
+    stack: Stack,
+    state: &State,
+    server: &Object,
+    token: Token,
+) -> Option<&'a Object> {
+    let Part::Server(part) = &server.part else { return None };
+    let (class, handlers_anchor) = part.class.get();
+    stack.push_registered(state.references.get().metatables);
+    stack.raw_get_at(-1, class);
+    stack.remove(-2);
+    let anchor = if handlers_anchor { Anchor::Handlers } else { Anchor::Object };
+    let object = new(stack, 0.0, anchor);
+    stack.remove(-2);
+    let found = adopt(state, part, token, object);
+    let Some(token) = found else {
+        stack.pop(1);
+        return None;
+    };
+    bind(stack, state, token);
+    Some(object)
+}
+
+fn adopt(
+    state: &State,
+    part: &super::object::ServerPart,
+    token: Token,
+    object: &Object,
+) -> Option<Token> {
+    let hub = state.hub()?;
+    let listeners = part.listeners.borrow();
+    let listener = listeners.iter().find(|listener| listener.token() == token)?;
+    let accepted = listener.take(hub)?;
+    let options = part.options.borrow().clone();
+    let socket = object.socket()?;
+    let adopted =
+        Stream::adopt(hub, accepted.socket, accepted.peer, Arc::clone(&options), accepted.gate);
+    let token = adopted.token();
+    socket.stream.replace(Some(adopted));
+    socket.options.replace(options);
+    object.token.set(Some(token));
+    object.view.set(View::Open);
+    state.place(token, object);
+    state.count(1);
+    Some(token)
+}
+
+fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
+    let state = &*object.state;
+    let Part::Timer(part) = &object.part else { return Outcome::Dropped };
+    if part.repeats.get() {
+        // The next turn keeps the phase; missed turns are left out.
+        let (now, period) = (state.now(), part.period.get());
+        let mut due = part.due.get() + period;
+        if due < now && period > 0.0 {
+            due = now + period - (now - part.due.get()) % period;
+        }
+        part.due.set(due.max(now));
+        if let (Some(alarm), Some(hub)) = (part.alarm.borrow().as_ref(), state.hub()) {
+            alarm.rearm(hub, state.moment(due), std::time::Instant::now());
+        }
+    } else if let Some(token) = object.token.get() {
+        object.let_go();
+        unbind(stack, object, token);
+    }
+    call(stack, base, Number::Timer, Argument::None, state)
+}
+
+/// Calls the handler of the object on top of the stack and takes the object off.
+fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &State) -> Outcome {
+    let object = stack.top();
+    #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
+    let place = number as u32;
+    let is_class = push_handler(stack, base, place, object);
+    if stack.is_nil(-1) && !matches!(argument, Argument::Server(_)) {
+        stack.set_top(object - 1);
+        return Outcome::Silent;
+    }
+    let has_handler = !stack.is_nil(-1);
+    stack.push_value(object);
+    let mut accepted = None;
+    let arguments = match argument {
+        Argument::None => 1,
+        Argument::Count(count) => {
+            stack.push_count(count);
+            2
+        }
+        Argument::Addresses(_) => {
+            push_addresses(stack, state);
+            2
+        }
+        Argument::Failure => {
+            push_message(stack, state);
+            let code = state.error.borrow().as_ref().map_or("", |error| error.code().as_str());
+            stack.push_bytes(code.as_bytes());
+            3
+        }
+        Argument::Server(token) => {
+            let Some(server) = Object::at(stack, object) else {
+                stack.set_top(object - 1);
+                return Outcome::Dropped;
+            };
+            accepted = push_accepted(stack, state, server, token);
+            if accepted.is_none() || !has_handler {
+                // Nobody takes connections: the new socket is collected, and so closed.
+                if let Some(accepted) = accepted {
+                    accepted.let_go();
+                }
+                stack.set_top(object - 1);
+                return Outcome::Silent;
+            }
+            // Kept below the call until its data may come.
+            stack.push_value(-1);
+            stack.insert(object + 1);
+            2
+        }
+    };
+    let went_well = stack.protected_call(arguments, 1, base.traceback);
+    if let Some(accepted) = accepted {
+        greet(stack, object + 1, accepted, state);
+    }
+    let silent = went_well && is_class && stack.is_false(-1);
+    if went_well {
+        stack.set_top(object - 1);
+        return if silent { Outcome::Silent } else { Outcome::Handled };
+    }
+    stack.replace(object);
+    stack.set_top(object);
+    Outcome::Raised
+}
+
+/// `on_accept` has returned: the data of the new connection may come.
+fn greet(stack: Stack, index: c_int, accepted: &Object, state: &State) {
+    let Some(part) = accepted.socket() else { return };
+    if let (Some(hub), Some(stream)) = (state.hub(), part.stream.borrow().as_ref()) {
+        stream.release_data(hub);
+    }
+    update_anchor(stack, index, accepted);
+}
+
+/// Pushes the function for an event: the class's, else the object's own handler, else nil.
+fn push_handler(stack: Stack, base: Base, place: u32, object: c_int) -> bool {
+    if stack.push_metatable(object) {
+        stack.raw_get_at(-1, place);
+        if stack.is_function(-1) {
+            stack.remove(-2);
+            return true;
+        }
+        stack.set_top(object);
+    }
+    stack.push_own(object);
+    stack.raw_get_at(base.names, place);
+    stack.raw_get(-2);
+    stack.remove(-2);
+    false
+}
+
+fn push_addresses(stack: Stack, state: &State) {
+    push_message(stack, state);
+    let text = stack.to_bytes(-1).unwrap_or_default();
+    stack.new_table();
+    for (index, address) in (1..).zip(text.split(|byte| *byte == b'\n')) {
+        stack.push_bytes(address);
+        stack.raw_set_at(-2, index);
+    }
+    stack.remove(-2);
+}
+
+/// Enters the object on top of the stack under its slot and anchors it; may raise.
+pub(super) fn bind(stack: Stack, state: &State, token: Token) {
+    let index = stack.top();
+    stack.push_registered(state.references.get().objects);
+    stack.push_value(index);
+    stack.raw_set_at(-2, token.slot);
+    stack.pop(1);
+    if let Some(object) = Object::at(stack, index) {
+        update_anchor(stack, index, object);
+    }
+}
+
+/// Takes the slot out of the tables, if no other object has it meanwhile.
+pub(super) fn unbind(stack: Stack, object: &Object, token: Token) {
+    let references = object.state.references.get();
+    let place = object.state.slots.borrow().get(token.slot as usize).copied();
+    if place.is_some_and(|place| !place.is_null() && place != std::ptr::from_ref(object)) {
+        return;
+    }
+    for table in [references.objects, references.anchors] {
+        stack.push_registered(table);
+        stack.push_nil();
+        stack.raw_set_at(-2, token.slot);
+        stack.pop(1);
+    }
+}
+
+/// Keeps the object at `index` alive while it is active and has handlers, by the way of its class.
+pub(super) fn update_anchor(stack: Stack, index: c_int, object: &Object) {
+    let Some(token) = object.token.get() else { return };
+    stack.push_registered(object.state.references.get().anchors);
+    let table = stack.top();
+    match object.anchor.get() {
+        Anchor::Handlers => stack.push_own(index),
+        Anchor::Object if object.handlers.get() > 0 => stack.push_value(index),
+        Anchor::Object => stack.push_nil(),
+    }
+    stack.raw_set_at(table, token.slot);
+    stack.set_top(table - 1);
+}

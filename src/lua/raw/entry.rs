@@ -1,0 +1,240 @@
+//! What the loader calls, and the table of raw functions that the rest is built from.
+//!
+//! Invariant: the sentinel in the registry owns the state; its finaliser stops the thread when the
+//! Lua state is closed.
+
+use std::ffi::c_int;
+use std::rc::Rc;
+
+use mlua::{Lua, Table, ffi};
+
+use super::dispatch::{self, NAMES};
+use super::index::{index, new_index};
+use super::object::{Object, Part, collect, create, state_of};
+use super::pump::{pump, traceback};
+use super::socket::FUNCTIONS;
+use super::stack::{Function, Stack, Text};
+use crate::lua::state::{References, State};
+
+/// The Lua that this library was compiled for.
+const COMPILED_FOR: &str = if cfg!(feature = "luajit") {
+    "LuaJIT"
+} else if cfg!(feature = "lua51") {
+    "Lua 5.1"
+} else if cfg!(feature = "lua52") {
+    "Lua 5.2"
+} else if cfg!(feature = "lua53") {
+    "Lua 5.3"
+} else if cfg!(feature = "lua54") {
+    "Lua 5.4"
+} else {
+    "Lua 5.5"
+};
+
+/// `require "evsock"`.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn luaopen_evsock(state: *mut ffi::lua_State) -> c_int {
+    check_version(Stack::of(state));
+    // SAFETY: Lua has called us with its state, which is what mlua asks for.
+    unsafe { Lua::entrypoint1(state, crate::lua::open) }
+}
+
+/// `require "evsock.qsys"` without `require "evsock"` before it.
+#[unsafe(no_mangle)]
+pub extern "C-unwind" fn luaopen_evsock_qsys(state: *mut ffi::lua_State) -> c_int {
+    check_version(Stack::of(state));
+    // SAFETY: as above.
+    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.qsys")) }
+}
+
+fn check_version(stack: Stack) {
+    stack.push_global(c"jit");
+    stack.push_global(c"_VERSION");
+    let version = if stack.is_table(-2) { Some(&b"LuaJIT"[..]) } else { stack.to_bytes(-1) };
+    let version = std::str::from_utf8(version.unwrap_or_default()).unwrap_or_default();
+    if version != COMPILED_FOR {
+        stack.raise(&Text::new(format_args!(
+            "evsock: this library was built for {COMPILED_FOR} and cannot be loaded by {version}; \
+             install it for that version (luarocks --lua-version)"
+        )));
+    }
+    stack.pop(2);
+}
+
+/// The raw functions of a new state, as a table for the Lua side.
+///
+/// # Errors
+/// Out of memory.
+pub(in crate::lua) fn functions(lua: &Lua, state: &Rc<State>) -> mlua::Result<Table> {
+    let state = Rc::clone(state);
+    // SAFETY: the closure keeps to its own part of the stack and leaves one table on it.
+    unsafe { lua.exec_raw((), move |raw| fill(Stack::of(raw), state)) }
+}
+
+fn fill(stack: Stack, state: Rc<State>) {
+    stack.reserve(20);
+    let address: *const State = Rc::into_raw(state);
+    push_sentinel(stack, address);
+    stack.register();
+    stack.new_table();
+    let functions = stack.top();
+    for (name, function) in FUNCTIONS {
+        set_function(stack, functions, name, *function, address);
+    }
+    let rest: [(&str, Function); 8] = [
+        ("bind", bind),
+        ("collect", collect),
+        ("create", create),
+        ("indexer", indexer),
+        ("kind", kind),
+        ("pump", pump),
+        ("raise", raise),
+        ("unbind", unbind),
+    ];
+    for (name, function) in rest {
+        set_function(stack, functions, name, function, address);
+    }
+    let mut references = References { objects: weak_table(stack), ..References::default() };
+    stack.new_table();
+    references.anchors = stack.register();
+    stack.new_table();
+    for (place, name) in (1..).zip(NAMES) {
+        stack.push_bytes(name.as_bytes());
+        stack.raw_set_at(-2, place);
+    }
+    references.names = stack.register();
+    references.metatables = share_table(stack, functions, "metatables");
+    references.module = share_table(stack, functions, "module");
+    stack.push_closure(traceback, 0);
+    references.traceback = stack.register();
+    // SAFETY: the sentinel above owns the state now; it is alive.
+    unsafe { &*address }.references.set(references);
+}
+
+fn set_function(stack: Stack, table: c_int, name: &str, function: Function, state: *const State) {
+    stack.push_bytes(name.as_bytes());
+    stack.push_pointer(state.cast());
+    stack.push_closure(function, 1);
+    stack.raw_set(table);
+}
+
+fn weak_table(stack: Stack) -> c_int {
+    stack.new_table();
+    stack.new_table();
+    stack.push_bytes(b"__mode");
+    stack.push_bytes(b"v");
+    stack.raw_set(-3);
+    stack.set_metatable(-2);
+    stack.register()
+}
+
+/// A table that both sides see.
+fn share_table(stack: Stack, functions: c_int, name: &str) -> c_int {
+    stack.push_bytes(name.as_bytes());
+    stack.new_table();
+    stack.push_value(-1);
+    let reference = stack.register();
+    stack.raw_set(functions);
+    reference
+}
+
+fn push_sentinel(stack: Stack, state: *const State) {
+    let block: *mut *const State = stack.new_block(size_of::<*const State>()).cast();
+    // SAFETY: the block is new and has room for the address.
+    unsafe { block.write(state) };
+    stack.new_table();
+    stack.push_bytes(b"__gc");
+    stack.push_closure(close_state, 0);
+    stack.raw_set(-3);
+    stack.set_metatable(-2);
+}
+
+extern "C-unwind" fn close_state(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let block: *mut *const State = stack.to_pointer(1).cast();
+    // SAFETY: only the sentinel has this finaliser; the block was written when it was made.
+    let address = unsafe { block.replace(std::ptr::null()) };
+    if !address.is_null() {
+        // SAFETY: the sentinel owns one count, given up here.
+        let state = unsafe { Rc::from_raw(address) };
+        state.shut();
+        // Objects that are finalised after this one have counts of their own.
+        drop(state);
+    }
+    0
+}
+
+/// `bind(object)`: enters an object that has got a token; `unbind(object)` takes it out.
+extern "C-unwind" fn bind(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let Some(object) = Object::at(stack, 1) else { return 0 };
+    stack.set_top(1);
+    match &object.part {
+        Part::Server(part) => {
+            let count = part.listeners.borrow().len();
+            for place in 0..count {
+                let token = part.listeners.borrow().get(place).map(|listener| listener.token());
+                if let Some(token) = token {
+                    object.token.set(Some(token));
+                    dispatch::bind(stack, state_of(stack), token);
+                }
+            }
+        }
+        _ => {
+            if let Some(token) = object.token.get() {
+                dispatch::bind(stack, state_of(stack), token);
+            }
+        }
+    }
+    0
+}
+
+extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let Some(object) = Object::at(stack, 1) else { return 0 };
+    if let Part::Server(part) = &object.part {
+        let count = part.listeners.borrow().len();
+        for place in 0..count {
+            let token = part.listeners.borrow().get(place).map(|listener| listener.token());
+            if let Some(token) = token {
+                dispatch::unbind(stack, object, token);
+            }
+        }
+    } else if let Some(token) = object.token.get() {
+        dispatch::unbind(stack, object, token);
+    }
+    0
+}
+
+/// `indexer(methods, get)` and `indexer(methods, get, set, handlers, name)`.
+extern "C-unwind" fn indexer(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    match stack.top() {
+        2 => stack.push_closure(index, 2),
+        _ => {
+            stack.set_top(5);
+            stack.push_closure(new_index, 5);
+        }
+    }
+    1
+}
+
+/// `kind(value)`: "socket", "server" or "timer", nil for anything else.
+extern "C-unwind" fn kind(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    match Object::at(stack, 1).map(|object| &object.part) {
+        Some(Part::Socket(_)) => stack.push_bytes(b"socket"),
+        Some(Part::Server(_)) => stack.push_bytes(b"server"),
+        Some(Part::Timer(_)) => stack.push_bytes(b"timer"),
+        None => stack.push_nil(),
+    }
+    1
+}
+
+/// `raise(message)`: an error at the place of the nearest caller outside of our own chunks.
+extern "C-unwind" fn raise(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let message = stack.to_bytes(1).unwrap_or(b"error");
+    let message = std::str::from_utf8(message).unwrap_or("error");
+    stack.raise(&Text::new(format_args!("{message}")))
+}

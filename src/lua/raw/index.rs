@@ -1,0 +1,102 @@
+//! `__index` and `__newindex` of all classes.
+//!
+//! A name is a method, else a property, else a field of the object's own table. Handlers are fields
+//! that only take functions.
+
+use std::ffi::c_int;
+
+use mlua::ffi::lua_State;
+
+use super::dispatch::update_anchor;
+use super::object::Object;
+use super::stack::{Stack, Text};
+
+/// Upvalues: methods, get.
+pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    stack.set_top(2);
+    stack.push_value(2);
+    stack.raw_get(stack.upvalue(1));
+    if !stack.is_nil(-1) {
+        return 1;
+    }
+    stack.set_top(2);
+    stack.push_value(2);
+    stack.raw_get(stack.upvalue(2));
+    if stack.is_function(-1) {
+        stack.push_value(1);
+        stack.call(1, 1);
+        return 1;
+    }
+    if Object::at(stack, 1).is_none() {
+        stack.push_nil();
+        return 1;
+    }
+    stack.push_own(1);
+    stack.push_value(2);
+    stack.raw_get(-2);
+    1
+}
+
+/// Upvalues: methods, get, set, handlers (names to true), class name.
+pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    stack.set_top(3);
+    let Some(object) = Object::at(stack, 1) else {
+        let got = stack.type_name(1);
+        stack.raise(&Text::new(format_args!("attempt to set a field of a dead object ({got})")));
+    };
+    if stack.is_nil(2) {
+        stack.raise(&Text::new(format_args!("the name of a field must not be nil")));
+    }
+    stack.push_value(2);
+    stack.raw_get(stack.upvalue(3));
+    if stack.is_function(-1) {
+        stack.push_value(1);
+        stack.push_value(3);
+        stack.call(2, 0);
+        return 0;
+    }
+    stack.set_top(3);
+    for upvalue in 1..=2 {
+        stack.push_value(2);
+        stack.raw_get(stack.upvalue(upvalue));
+        if !stack.is_nil(-1) {
+            let what = if upvalue == 1 { "is a method" } else { "is read-only" };
+            refuse(stack, what);
+        }
+        stack.set_top(3);
+    }
+    stack.push_value(2);
+    stack.raw_get(stack.upvalue(4));
+    let is_handler = stack.to_bool(-1);
+    stack.set_top(3);
+    if is_handler && !stack.is_nil(3) && !stack.is_function(3) {
+        refuse(stack, "must be a function or nil");
+    }
+    stack.push_own(1);
+    if is_handler {
+        stack.push_value(2);
+        stack.raw_get(4);
+        let (had, has) = (!stack.is_nil(-1), !stack.is_nil(3));
+        stack.pop(1);
+        let handlers = object.handlers.get();
+        object.handlers.set(handlers.saturating_add(u16::from(has)).saturating_sub(u16::from(had)));
+    }
+    stack.push_value(2);
+    stack.push_value(3);
+    stack.raw_set(4);
+    if is_handler {
+        update_anchor(stack, 1, object);
+    }
+    0
+}
+
+fn refuse(stack: Stack, why: &str) -> ! {
+    let text = |index| {
+        let bytes = if stack.is_string(index) { stack.to_bytes(index) } else { None };
+        std::str::from_utf8(bytes.unwrap_or(b"?")).unwrap_or("?")
+    };
+    let (field, class) = (text(2), text(stack.upvalue(5)));
+    stack.raise(&Text::new(format_args!("field '{field}' of {class} {why}")))
+}

@@ -1,0 +1,15 @@
+//! The hot path: raw functions through `mlua::ffi`.
+//!
+//! Rules: nothing that has a destructor is alive when a Lua call can raise; arguments are checked
+//! first; work that is not Lua's runs inside `guard::fenced`. `unsafe` is in `stack` (one Lua call
+//! a method), `object` (from addresses to objects) and `entry` (what the loader calls).
+#![allow(unsafe_code)]
+
+pub(super) mod dispatch;
+pub(super) mod entry;
+mod guard;
+mod index;
+pub(super) mod object;
+mod pump;
+mod socket;
+mod stack;

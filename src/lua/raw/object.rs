@@ -1,0 +1,284 @@
+//! Our userdata: one block for sockets, servers and timers; their class is their metatable.
+//!
+//! Not here: what they do. Invariants: a block is recognised by its size and a number that no other
+//! userdata has, whatever metatable it wears; after its finaliser the number is gone, so a
+//! resurrected object is refused; `state.slots` never holds the address of a finalised one.
+
+use std::cell::{Cell, RefCell};
+use std::ffi::c_int;
+use std::rc::Rc;
+
+use mlua::{AnyUserData, ffi};
+
+use super::stack::{Stack, Text};
+use crate::lua::state::State;
+use crate::net::alarm::Alarm;
+use crate::net::listener::{Door, Listener};
+use crate::net::options::Options;
+use crate::net::stream::Stream;
+use crate::proto::buffer::ReadBuffer;
+use crate::proto::token::Token;
+use crate::sync::Arc;
+
+const MAGIC: u64 = 0x6576_736f_636b_0b1e;
+
+/// What keeps an active object alive (design: the Lua side).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::lua) enum Anchor {
+    /// Its handlers: the object survives if they reach it.
+    Handlers,
+    /// Having a handler at all.
+    Object,
+}
+
+/// Where a socket stands for the script: as of the last dispatched event.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(in crate::lua) enum View {
+    Idle,
+    Resolving,
+    Connecting,
+    Open,
+    Closing,
+    Closed,
+    Waiting,
+}
+
+impl View {
+    pub(in crate::lua) fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Resolving => "resolving",
+            Self::Connecting => "connecting",
+            Self::Open => "open",
+            Self::Closing => "closing",
+            Self::Closed => "closed",
+            Self::Waiting => "waiting",
+        }
+    }
+}
+
+/// A socket's own.
+#[derive(Debug, Default)]
+pub(in crate::lua) struct SocketPart {
+    pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
+    pub(in crate::lua) buffer: RefCell<ReadBuffer>,
+    pub(in crate::lua) options: RefCell<Arc<Options>>,
+    pub(in crate::lua) target: RefCell<Option<Box<(String, u16)>>>,
+    /// Reading has stopped at the limit; reading below half of it resumes.
+    pub(in crate::lua) paused: Cell<bool>,
+}
+
+/// A server's own.
+#[derive(Debug, Default)]
+pub(in crate::lua) struct ServerPart {
+    pub(in crate::lua) listeners: RefCell<Vec<Arc<Listener>>>,
+    pub(in crate::lua) door: RefCell<Option<Arc<Door>>>,
+    pub(in crate::lua) options: RefCell<Arc<Options>>,
+    /// Class number and anchor of accepted sockets.
+    pub(in crate::lua) class: Cell<(u32, bool)>,
+}
+
+/// A timer's own.
+#[derive(Debug, Default)]
+pub(in crate::lua) struct TimerPart {
+    pub(in crate::lua) alarm: RefCell<Option<Arc<Alarm>>>,
+    /// When it last was due, in seconds of the state's clock, and the period; zero: once.
+    pub(in crate::lua) due: Cell<f64>,
+    pub(in crate::lua) period: Cell<f64>,
+    pub(in crate::lua) repeats: Cell<bool>,
+}
+
+/// Which of the three it is.
+#[derive(Debug)]
+pub(in crate::lua) enum Part {
+    Server(Box<ServerPart>),
+    Socket(SocketPart),
+    Timer(Box<TimerPart>),
+}
+
+/// The block.
+#[derive(Debug)]
+pub(in crate::lua) struct Object {
+    magic: u64,
+    pub(in crate::lua) state: Rc<State>,
+    pub(in crate::lua) token: Cell<Option<Token>>,
+    pub(in crate::lua) handlers: Cell<u16>,
+    /// Ends of replaced connections that the script has still to be told of.
+    pub(in crate::lua) farewells: Cell<u16>,
+    pub(in crate::lua) anchor: Cell<Anchor>,
+    pub(in crate::lua) view: Cell<View>,
+    /// The script has closed it: only `on_close` still comes.
+    pub(in crate::lua) ended: Cell<bool>,
+    pub(in crate::lua) part: Part,
+}
+
+impl Object {
+    /// The object at an index of the stack, if it is one.
+    pub(super) fn at<'a>(stack: Stack, index: c_int) -> Option<&'a Self> {
+        if stack.kind(index) != ffi::LUA_TUSERDATA || stack.size(index) != size_of::<Self>() {
+            return None;
+        }
+        Self::live(stack.to_pointer(index).cast())
+    }
+
+    fn live<'a>(object: *const Self) -> Option<&'a Self> {
+        // SAFETY: a userdata of this size holds at least a number at its start.
+        let magic = unsafe { (&raw const (*object).magic).read() };
+        if magic != MAGIC {
+            return None;
+        }
+        // SAFETY: only `create` writes that number, over a whole object that lives until
+        // `collect`, which takes the number away.
+        Some(unsafe { &*object })
+    }
+
+    /// The object behind an address in `state.slots`.
+    pub(super) fn in_slot<'a>(object: *const Self) -> Option<&'a Self> {
+        if object.is_null() { None } else { Self::live(object) }
+    }
+
+    /// The object that a safe handle refers to, while the handle is held.
+    pub(in crate::lua) fn of<'a>(handle: &'a AnyUserData, state: &State) -> Option<&'a Self> {
+        let address = handle.to_pointer();
+        if !state.live.borrow().contains(&(address as usize)) {
+            return None;
+        }
+        // A member of `live` is an object that has not been finalised.
+        Self::live(address.cast())
+    }
+
+    /// The socket's part, if it is a socket.
+    pub(in crate::lua) fn socket(&self) -> Option<&SocketPart> {
+        match &self.part {
+            Part::Socket(part) => Some(part),
+            _ => None,
+        }
+    }
+
+    /// Gives a stream up silently; what was written is flushed in the background.
+    pub(in crate::lua) fn let_go(&self) {
+        if let Some(token) = self.token.take() {
+            self.state.vacate(token, self);
+            self.state.count(-1);
+        }
+        let Some(hub) = self.state.hub() else { return };
+        match &self.part {
+            Part::Socket(part) => {
+                if let Some(stream) = part.stream.take() {
+                    stream.detach(hub);
+                }
+            }
+            Part::Server(part) => {
+                for listener in part.listeners.take() {
+                    self.state.vacate(listener.token(), self);
+                    listener.close(hub);
+                }
+            }
+            Part::Timer(part) => {
+                if let Some(alarm) = part.alarm.take() {
+                    alarm.cancel(hub);
+                }
+            }
+        }
+    }
+}
+
+/// `create(metatable, kind, handlers_anchor)`: a new object. Upvalue: the state.
+pub(in crate::lua) extern "C-unwind" fn create(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let kind = stack.to_number(2).unwrap_or_default();
+    let anchor = if stack.to_bool(3) { Anchor::Handlers } else { Anchor::Object };
+    stack.set_top(1);
+    new(stack, kind, anchor);
+    1
+}
+
+/// Pushes a new object; its metatable is on top of the stack and stays below it.
+pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
+    let block: *mut Object = stack.new_block(size_of::<Object>()).cast();
+    stack.new_table();
+    stack.set_own(-2);
+    let state = shared_state(stack);
+    let part = if kind > 1.5 {
+        Part::Timer(Box::default())
+    } else if kind > 0.5 {
+        Part::Server(Box::default())
+    } else {
+        Part::Socket(SocketPart::default())
+    };
+    state.live.borrow_mut().insert(block as usize);
+    let object = Object {
+        magic: MAGIC,
+        state,
+        token: Cell::new(None),
+        handlers: Cell::new(0),
+        farewells: Cell::new(0),
+        anchor: Cell::new(anchor),
+        view: Cell::new(View::Idle),
+        ended: Cell::new(false),
+        part,
+    };
+    // SAFETY: the block is new, of the right size, and Lua aligns blocks for any type.
+    unsafe { block.write(object) };
+    // The metatable last: its finaliser must never see an unfinished block.
+    stack.push_value(-2);
+    stack.set_metatable(-2);
+    // SAFETY: written above.
+    unsafe { &*block }
+}
+
+/// The state behind the first upvalue of the running function.
+pub(super) fn state_of<'a>(stack: Stack) -> &'a State {
+    let address: *const State = stack.to_pointer(stack.upvalue(1)).cast();
+    // SAFETY: every function that calls this was made by `entry` over the address of the state,
+    // which the sentinel in the registry keeps alive until the Lua state is gone.
+    unsafe { &*address }
+}
+
+fn shared_state(stack: Stack) -> Rc<State> {
+    let address: *const State = state_of(stack);
+    // SAFETY: the address came from `Rc::into_raw` and is still counted.
+    unsafe { Rc::increment_strong_count(address) };
+    // SAFETY: the count was raised for this one.
+    unsafe { Rc::from_raw(address) }
+}
+
+/// `__gc`: the object is closed silently.
+pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let Some(object) = Object::at(stack, 1) else { return 0 };
+    if let Some(token) = object.token.get() {
+        object.state.vacate(token, object);
+    }
+    object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
+    if !object.state.is_forked() {
+        object.let_go();
+    }
+    let block = std::ptr::from_ref(object).cast_mut();
+    // SAFETY: finalisers run once on a live block; nothing refers to it any more.
+    unsafe { block.drop_in_place() };
+    // SAFETY: the memory is Lua's until this returns; the number marks the block as dead.
+    unsafe { (&raw mut (*block).magic).write(0) };
+    0
+}
+
+/// The object at index 1, which must be of the kind named; raises otherwise.
+pub(super) fn expect<'a>(stack: Stack, method: &str, kind: &str) -> &'a Object {
+    let found = Object::at(stack, 1);
+    let fits = found.filter(|object| {
+        matches!(
+            (&object.part, kind),
+            (Part::Socket(_), "socket") | (Part::Server(_), "server") | (Part::Timer(_), "timer")
+        )
+    });
+    match fits {
+        Some(object) => object,
+        None => {
+            let got = stack.type_name(1);
+            stack.raise(&Text::new(format_args!(
+                "bad argument 'self' to '{method}' ({kind} expected, got {got}; \
+                 call it with a colon)"
+            )))
+        }
+    }
+}

@@ -1,0 +1,439 @@
+//! The methods of a socket that scripts call all the time.
+//!
+//! Not here: methods with option tables (`native`). Each checks its arguments, works without Lua,
+//! and pushes the result last.
+
+use std::ffi::c_int;
+use std::ops::Range;
+
+use mlua::ffi::lua_State;
+
+use super::guard::fenced;
+use super::object::{Object, SocketPart, View, expect};
+use super::stack::{Function, Stack, Text};
+use crate::error::{Code, Error};
+use crate::lua::state::State;
+use crate::proto::framing::LineEnd;
+
+/// The functions by name, as dialects and the native class see them.
+pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
+    ("abort", abort),
+    ("buffered", buffered),
+    ("close", close),
+    ("forget", forget),
+    ("lines", lines),
+    ("peek", peek),
+    ("pending", pending),
+    ("read", read),
+    ("read_exact", read_exact),
+    ("read_line", read_line),
+    ("read_until", read_until),
+    ("release", release),
+    ("search", search),
+    ("shutdown", shutdown),
+    ("state", state),
+    ("write", write),
+];
+
+/// Parts of a `write` that are handed over in one call of the system.
+const PARTS: usize = 16;
+
+fn socket<'a>(stack: Stack, method: &str) -> (&'a Object, &'a SocketPart) {
+    let object = expect(stack, method, "socket");
+    match object.socket() {
+        Some(part) => (object, part),
+        None => stack.raise(&Text::new(format_args!("'{method}' needs a socket"))),
+    }
+}
+
+fn bad(stack: Stack, argument: &str, method: &str, wanted: &str, index: c_int) -> ! {
+    let got = stack.type_name(index);
+    stack.raise(&Text::new(format_args!(
+        "bad argument '{argument}' to '{method}' ({wanted} expected, got {got})"
+    )))
+}
+
+/// A byte count: an integer, or a float or string with an integral value.
+fn count(stack: Stack, index: c_int, method: &str) -> usize {
+    let Some(number) = stack.to_number(index) else {
+        bad(stack, "n", method, "integer", index);
+    };
+    // Up to 2^53 a float holds every integer.
+    if !(0.0..=9_007_199_254_740_992.0).contains(&number) || number.fract() != 0.0 {
+        stack.raise(&Text::new(format_args!(
+            "bad argument 'n' to '{method}' (integer of at least 0 expected, got {number})"
+        )));
+    }
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
+    let count = number as usize;
+    count
+}
+
+fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
+    if stack.is_nil(index) {
+        return LineEnd::CrLf;
+    }
+    match stack.is_string(index).then(|| stack.to_bytes(index)).flatten() {
+        Some(b"any") => LineEnd::Any,
+        Some(b"crlf") => LineEnd::CrLf,
+        Some(b"lf") => LineEnd::Lf,
+        Some(b"null") => LineEnd::Null,
+        Some(b"strict") => LineEnd::CrLfStrict,
+        Some(other) => {
+            let other = std::str::from_utf8(other).unwrap_or("?");
+            stack.raise(&Text::new(format_args!(
+                "bad argument 'kind' to '{method}' ('any', 'crlf', 'strict', 'lf' or 'null' \
+                 expected, got '{other}')"
+            )))
+        }
+        None => bad(stack, "kind", method, "string", index),
+    }
+}
+
+/// Pushes bytes of the buffer, or nil. They are lent meanwhile: on 5.1 and LuaJIT making a string
+/// may first run finalisers, which may use the very same socket.
+fn push(
+    stack: Stack,
+    object: &Object,
+    part: &SocketPart,
+    range: Option<Range<usize>>,
+) -> c_int {
+    let Some(range) = range else {
+        stack.push_nil();
+        return 1;
+    };
+    let (start, length) = {
+        let mut buffer = part.buffer.borrow_mut();
+        buffer.lend();
+        let bytes = buffer.bytes(range);
+        (bytes.as_ptr(), bytes.len())
+    };
+    // SAFETY: lent bytes stay where they are until `settle`.
+    stack.push_bytes(unsafe { std::slice::from_raw_parts(start, length) });
+    settle(object, part);
+    1
+}
+
+fn settle(object: &Object, part: &SocketPart) {
+    let spare = part.buffer.borrow_mut().settle();
+    if let (Some(spare), Some(hub)) = (spare, object.state.hub()) {
+        hub.recycle(spare);
+    }
+}
+
+/// After a read that found what it wanted (`wanted` = 0), or wants that much in one piece.
+fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
+    if !part.paused.get() {
+        return;
+    }
+    let (unread, hidden) = {
+        let buffer = part.buffer.borrow();
+        (buffer.len() + buffer.hidden(), buffer.hidden())
+    };
+    // What is hidden comes with events of its own; only then is it known whether it suffices.
+    let wanted = if hidden == 0 { wanted } else { 0 };
+    let options = part.options.borrow();
+    if wanted == 0 && unread > options.read_limit / 2 {
+        return;
+    }
+    if let (Some(hub), Some(stream)) = (object.state.hub(), part.stream.borrow().as_ref()) {
+        part.paused.set(stream.resume(hub, unread, wanted));
+    }
+}
+
+extern "C-unwind" fn read(state: *mut lua_State) -> c_int {
+    take(Stack::of(state), "read", false)
+}
+
+extern "C-unwind" fn peek(state: *mut lua_State) -> c_int {
+    take(Stack::of(state), "peek", true)
+}
+
+fn take(stack: Stack, method: &str, peeks: bool) -> c_int {
+    let (object, part) = socket(stack, method);
+    let limit = if stack.is_nil(2) { usize::MAX } else { count(stack, 2, method) };
+    let range = fenced(stack, || {
+        let mut buffer = part.buffer.borrow_mut();
+        if buffer.is_empty() && limit > 0 {
+            return None;
+        }
+        Some(if peeks { buffer.peek(limit) } else { buffer.take(limit) })
+    });
+    push(stack, object, part, range);
+    fenced(stack, || has_read(object, part, 0));
+    1
+}
+
+extern "C-unwind" fn read_exact(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "read_exact");
+    let wanted = count(stack, 2, "read_exact");
+    let range = fenced(stack, || part.buffer.borrow_mut().take_exact(wanted));
+    let missing = range.is_none();
+    push(stack, object, part, range);
+    fenced(stack, || has_read(object, part, if missing { wanted } else { 0 }));
+    1
+}
+
+extern "C-unwind" fn read_line(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "read_line");
+    let end = line_end(stack, 2, "read_line");
+    let range = fenced(stack, || part.buffer.borrow_mut().take_line(end));
+    finish_line(stack, object, part, range)
+}
+
+fn finish_line(
+    stack: Stack,
+    object: &Object,
+    part: &SocketPart,
+    range: Option<Range<usize>>,
+) -> c_int {
+    let missing = range.is_none();
+    push(stack, object, part, range);
+    fenced(stack, || {
+        let more = if missing { part.buffer.borrow().len() + 1 } else { 0 };
+        has_read(object, part, more);
+    });
+    1
+}
+
+extern "C-unwind" fn read_until(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "read_until");
+    let Some(delimiter) = stack.to_bytes(2) else {
+        bad(stack, "delimiter", "read_until", "string", 2);
+    };
+    if delimiter.is_empty() {
+        stack.raise(&Text::new(format_args!(
+            "bad argument 'delimiter' to 'read_until' (must not be empty)"
+        )));
+    }
+    let keep = stack.to_bool(3);
+    let range = fenced(stack, || part.buffer.borrow_mut().take_until(delimiter, keep));
+    finish_line(stack, object, part, range)
+}
+
+extern "C-unwind" fn search(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (_, part) = socket(stack, "search");
+    let Some(text) = stack.to_bytes(2) else {
+        bad(stack, "text", "search", "string", 2);
+    };
+    let start = if stack.is_nil(3) { 1 } else { count(stack, 3, "search") };
+    match fenced(stack, || part.buffer.borrow_mut().search(text, start.max(1))) {
+        Some(index) => stack.push_count(index),
+        None => stack.push_nil(),
+    }
+    1
+}
+
+/// `sock:lines(kind)`: a closure over the socket, the kind and the end of what is buffered now.
+extern "C-unwind" fn lines(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (_, part) = socket(stack, "lines");
+    let _checked = line_end(stack, 2, "lines");
+    let stop = part.buffer.borrow().end_position();
+    stack.set_top(2);
+    stack.push_count(usize::try_from(stop).unwrap_or(usize::MAX));
+    stack.push_closure(next_line, 3);
+    1
+}
+
+extern "C-unwind" fn next_line(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    stack.set_top(0);
+    for upvalue in 1..=3 {
+        stack.push_value(stack.upvalue(upvalue));
+    }
+    let (object, part) = socket(stack, "lines");
+    let end = line_end(stack, 2, "lines");
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "set by `lines`")]
+    let stop = stack.to_number(3).unwrap_or_default() as u64;
+    let range = fenced(stack, || part.buffer.borrow_mut().take_line_before(end, stop));
+    finish_line(stack, object, part, range)
+}
+
+extern "C-unwind" fn write(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "write");
+    let last = stack.top();
+    if last < 2 {
+        bad(stack, "data", "write", "string", 2);
+    }
+    for index in 2..=last {
+        if stack.to_bytes(index).is_none() {
+            bad(stack, "data", "write", "string", index);
+        }
+    }
+    match fenced(stack, || write_all(stack, object, part, last)) {
+        Ok(()) => {
+            stack.push_bool(true);
+            1
+        }
+        Err(error) => push_error(stack, &object.state, error),
+    }
+}
+
+fn write_all(
+    stack: Stack,
+    object: &Object,
+    part: &SocketPart,
+    last: c_int,
+) -> Result<(), Box<Error>> {
+    if object.state.is_forked() {
+        return Err(Box::new(State::forked()));
+    }
+    let stream = part.stream.borrow();
+    let open = matches!(object.view.get(), View::Open | View::Connecting | View::Resolving);
+    let (Some(hub), Some(stream)) = (object.state.hub(), stream.as_ref().filter(|_| open)) else {
+        let text = "write: the socket is not connected";
+        return Err(Box::new(Error::new(Code::Closed, text)));
+    };
+    let bytes = |index| stack.to_bytes(index).unwrap_or_default();
+    if last == 2 {
+        return stream.write(hub, &[bytes(2)]).map_err(Box::new);
+    }
+    let count = usize::try_from(last - 1).unwrap_or_default();
+    if count <= PARTS {
+        let mut parts = [&[][..]; PARTS];
+        for (part, index) in parts.iter_mut().zip(2..=last) {
+            *part = bytes(index);
+        }
+        return stream.write(hub, parts.get(..count).unwrap_or_default()).map_err(Box::new);
+    }
+    let parts: Vec<_> = (2..=last).map(bytes).collect();
+    stream.write(hub, &parts).map_err(Box::new)
+}
+
+/// `nil, message, code`.
+pub(super) fn push_error(stack: Stack, state: &State, error: impl Into<Box<Error>>) -> c_int {
+    let code = hold_error(state, error.into());
+    stack.push_nil();
+    push_message(stack, state);
+    stack.push_bytes(code.as_str().as_bytes());
+    3
+}
+
+/// Keeps the error in the state while its text is pushed.
+pub(super) fn hold_error(state: &State, error: Box<Error>) -> Code {
+    let code = error.code();
+    state.error.replace(Some(error));
+    code
+}
+
+pub(super) fn push_message(stack: Stack, state: &State) {
+    let (start, length) = {
+        let held = state.error.borrow();
+        let message = held.as_ref().map_or("", |error| error.message());
+        (message.as_ptr(), message.len())
+    };
+    // SAFETY: the message is in the state until the next error is held, and that does not happen
+    // while this one is being copied: finalisers make no errors.
+    stack.push_bytes(unsafe { std::slice::from_raw_parts(start, length) });
+}
+
+extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
+    end(Stack::of(state), "close", |object, stream| {
+        if let Some(hub) = object.state.hub() {
+            stream.close(hub);
+        }
+    })
+}
+
+extern "C-unwind" fn abort(state: *mut lua_State) -> c_int {
+    end(Stack::of(state), "abort", |object, stream| {
+        if let Some(hub) = object.state.hub() {
+            stream.abort(hub);
+        }
+    })
+}
+
+type Ending = fn(&Object, &crate::net::stream::Stream);
+
+fn end(stack: Stack, method: &str, how: Ending) -> c_int {
+    let (object, part) = socket(stack, method);
+    let forked = object.state.is_forked();
+    if forked || matches!(object.view.get(), View::Idle | View::Closed) {
+        return 0;
+    }
+    fenced(stack, || {
+        if let Some(stream) = part.stream.borrow().as_ref() {
+            how(object, stream);
+        }
+        if object.view.get() == View::Waiting {
+            // The last attempt's end was told already; nothing more comes.
+            object.let_go();
+            object.view.set(View::Closed);
+        } else {
+            object.view.set(View::Closing);
+        }
+        object.ended.set(true);
+    });
+    super::dispatch::update_anchor(stack, 1, object);
+    0
+}
+
+extern "C-unwind" fn shutdown(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "shutdown");
+    fenced(stack, || {
+        if let (Some(hub), Some(stream)) = (object.state.hub(), part.stream.borrow().as_ref()) {
+            stream.shutdown(hub);
+        }
+    });
+    0
+}
+
+extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "release");
+    if object.state.is_forked() {
+        return 0;
+    }
+    let token = object.token.get();
+    fenced(stack, || {
+        object.let_go();
+        part.buffer.borrow_mut().clear();
+        part.paused.set(false);
+        object.view.set(View::Idle);
+        object.ended.set(false);
+        object.farewells.set(0);
+    });
+    if let Some(token) = token {
+        super::dispatch::unbind(stack, object, token);
+    }
+    0
+}
+
+extern "C-unwind" fn forget(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "forget");
+    fenced(stack, || {
+        part.buffer.borrow_mut().forget();
+        has_read(object, part, 0);
+    });
+    0
+}
+
+extern "C-unwind" fn state(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, _) = socket(stack, "state");
+    stack.push_bytes(object.view.get().as_str().as_bytes());
+    1
+}
+
+extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (_, part) = socket(stack, "buffered");
+    stack.push_count(part.buffer.borrow().len());
+    1
+}
+
+extern "C-unwind" fn pending(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (_, part) = socket(stack, "pending");
+    let pending = fenced(stack, || part.stream.borrow().as_ref().map_or(0, |s| s.pending()));
+    stack.push_count(pending);
+    1
+}

@@ -1,0 +1,363 @@
+//! The Lua stack, one method a call of Lua's.
+//!
+//! Not here: policy. Invariants: a [`Stack`] is made only by functions that Lua has called (or
+//! that hold the state of a running one), so the pointer is valid for as long as they run; indexes
+//! are the caller's own. Methods that say "may raise" leave by a jump: their callers hold nothing
+//! that has a destructor.
+
+use std::ffi::{CStr, c_int, c_void};
+use std::fmt;
+
+use mlua::ffi;
+
+/// The state that called us.
+#[derive(Clone, Copy)]
+pub(in crate::lua) struct Stack(*mut ffi::lua_State);
+
+/// The signature of a raw function.
+pub(in crate::lua) type Function = extern "C-unwind" fn(*mut ffi::lua_State) -> c_int;
+
+/// A message of bounded length that needs no memory of its own.
+pub(in crate::lua) struct Text {
+    bytes: [u8; 400],
+    length: usize,
+}
+
+impl Text {
+    /// Formats; what does not fit is cut.
+    pub(in crate::lua) fn new(arguments: fmt::Arguments<'_>) -> Self {
+        let mut text = Self { bytes: [0; 400], length: 0 };
+        // Never fails: `write_str` below cuts instead.
+        let _ = fmt::write(&mut text, arguments);
+        text
+    }
+
+    /// What was written.
+    pub(in crate::lua) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.length).unwrap_or_default()
+    }
+}
+
+impl fmt::Write for Text {
+    fn write_str(&mut self, piece: &str) -> fmt::Result {
+        let room = self.bytes.get_mut(self.length..).unwrap_or_default();
+        let count = piece.len().min(room.len());
+        for (to, from) in room.iter_mut().zip(piece.bytes()) {
+            *to = from;
+        }
+        self.length += count;
+        Ok(())
+    }
+}
+
+impl Stack {
+    /// The stack of the state that Lua has handed to a raw function.
+    pub(super) fn of(state: *mut ffi::lua_State) -> Self {
+        Self(state)
+    }
+
+    pub(super) fn state(self) -> *mut ffi::lua_State {
+        self.0
+    }
+
+    pub(super) fn top(self) -> c_int {
+        // SAFETY: a valid state; reads only.
+        unsafe { ffi::lua_gettop(self.0) }
+    }
+
+    pub(super) fn set_top(self, index: c_int) {
+        // SAFETY: shrinks, or grows within the places that Lua guarantees.
+        unsafe { ffi::lua_settop(self.0, index) }
+    }
+
+    pub(super) fn pop(self, count: c_int) {
+        self.set_top(-count - 1);
+    }
+
+    /// Makes sure of room; may raise.
+    pub(super) fn reserve(self, count: c_int) {
+        // SAFETY: a valid state; the message is a C string.
+        unsafe { ffi::luaL_checkstack(self.0, count, c"too many values".as_ptr()) }
+    }
+
+    pub(super) fn push_value(self, index: c_int) {
+        // SAFETY: the index is the caller's own.
+        unsafe { ffi::lua_pushvalue(self.0, index) }
+    }
+
+    /// Takes out the value at an index.
+    pub(super) fn remove(self, index: c_int) {
+        // SAFETY: the index is the caller's own.
+        unsafe { ffi::lua_remove(self.0, index) }
+    }
+
+    /// Moves the value on top to an index.
+    pub(super) fn insert(self, index: c_int) {
+        // SAFETY: the index is the caller's own.
+        unsafe { ffi::lua_insert(self.0, index) }
+    }
+
+    /// Moves the value on top over the one at an index.
+    pub(super) fn replace(self, index: c_int) {
+        // SAFETY: the index is the caller's own.
+        unsafe { ffi::lua_replace(self.0, index) }
+    }
+
+    pub(super) fn push_nil(self) {
+        // SAFETY: a place is guaranteed.
+        unsafe { ffi::lua_pushnil(self.0) }
+    }
+
+    pub(super) fn push_bool(self, value: bool) {
+        // SAFETY: a place is guaranteed.
+        unsafe { ffi::lua_pushboolean(self.0, c_int::from(value)) }
+    }
+
+    pub(super) fn push_count(self, value: usize) {
+        let value = ffi::lua_Integer::try_from(value).unwrap_or(ffi::lua_Integer::MAX);
+        // SAFETY: a place is guaranteed.
+        unsafe { ffi::lua_pushinteger(self.0, value) }
+    }
+
+    /// May raise (out of memory; on 5.1 finalisers may run before the bytes are copied).
+    pub(super) fn push_bytes(self, bytes: &[u8]) {
+        // SAFETY: the slice is valid for its length, and for the call: see `socket::push`.
+        unsafe { ffi::lua_pushlstring(self.0, bytes.as_ptr().cast(), bytes.len()) };
+    }
+
+    pub(super) fn push_pointer(self, pointer: *const c_void) {
+        // SAFETY: a light userdata is any address.
+        unsafe { ffi::lua_pushlightuserdata(self.0, pointer.cast_mut()) }
+    }
+
+    /// Pushes a closure over the `count` values on top; may raise.
+    pub(super) fn push_closure(self, function: Function, count: c_int) {
+        // SAFETY: the values are the caller's own.
+        unsafe { ffi::lua_pushcclosure(self.0, function, count) }
+    }
+
+    pub(super) fn kind(self, index: c_int) -> c_int {
+        // SAFETY: any acceptable index may be asked for.
+        unsafe { ffi::lua_type(self.0, index) }
+    }
+
+    pub(super) fn is_nil(self, index: c_int) -> bool {
+        self.kind(index) <= ffi::LUA_TNIL
+    }
+
+    pub(super) fn is_function(self, index: c_int) -> bool {
+        self.kind(index) == ffi::LUA_TFUNCTION
+    }
+
+    pub(super) fn is_string(self, index: c_int) -> bool {
+        self.kind(index) == ffi::LUA_TSTRING
+    }
+
+    pub(super) fn is_table(self, index: c_int) -> bool {
+        self.kind(index) == ffi::LUA_TTABLE
+    }
+
+    pub(super) fn to_bool(self, index: c_int) -> bool {
+        // SAFETY: any acceptable index may be asked for.
+        unsafe { ffi::lua_toboolean(self.0, index) != 0 }
+    }
+
+    /// Whether the value is false itself, not nil.
+    pub(super) fn is_false(self, index: c_int) -> bool {
+        self.kind(index) == ffi::LUA_TBOOLEAN && !self.to_bool(index)
+    }
+
+    pub(super) fn to_number(self, index: c_int) -> Option<f64> {
+        let mut is_number = 0;
+        // SAFETY: any acceptable index may be asked for; the flag is ours.
+        let number = unsafe { ffi::lua_tonumberx(self.0, index, &raw mut is_number) };
+        (is_number != 0).then_some(number)
+    }
+
+    /// The bytes of a string, or of a number, which becomes a string in its place (may raise).
+    /// They live as long as the value stays where it is.
+    pub(super) fn to_bytes<'a>(self, index: c_int) -> Option<&'a [u8]> {
+        let kind = self.kind(index);
+        if kind != ffi::LUA_TSTRING && kind != ffi::LUA_TNUMBER {
+            return None;
+        }
+        let mut length = 0;
+        // SAFETY: the value is a string or number.
+        let bytes = unsafe { ffi::lua_tolstring(self.0, index, &raw mut length) };
+        if bytes.is_null() {
+            return None;
+        }
+        // SAFETY: Lua keeps `length` bytes there while the value is on the stack.
+        Some(unsafe { std::slice::from_raw_parts(bytes.cast(), length) })
+    }
+
+    pub(super) fn to_pointer(self, index: c_int) -> *mut c_void {
+        // SAFETY: any acceptable index may be asked for; null when it is no userdata.
+        unsafe { ffi::lua_touserdata(self.0, index) }
+    }
+
+    /// The size of a full userdata.
+    pub(super) fn size(self, index: c_int) -> usize {
+        // SAFETY: any acceptable index may be asked for.
+        unsafe { ffi::lua_rawlen(self.0, index) }
+    }
+
+    pub(super) fn type_name(self, index: c_int) -> &'static str {
+        let kind = self.kind(index);
+        if kind == ffi::LUA_TNONE {
+            return "no value";
+        }
+        // SAFETY: the kind is one of Lua's own.
+        let name = unsafe { ffi::lua_typename(self.0, kind) };
+        // SAFETY: Lua's type names are static C strings.
+        unsafe { CStr::from_ptr(name) }.to_str().unwrap_or("value")
+    }
+
+    /// Makes a userdata block of `size` bytes with room for one user value; may raise.
+    pub(super) fn new_block(self, size: usize) -> *mut c_void {
+        // SAFETY: a valid state.
+        unsafe { ffi::lua_newuserdata(self.0, size) }
+    }
+
+    /// May raise.
+    pub(super) fn new_table(self) {
+        // SAFETY: a valid state.
+        unsafe { ffi::lua_createtable(self.0, 0, 0) }
+    }
+
+    pub(super) fn set_metatable(self, index: c_int) {
+        // SAFETY: a table or nil is on top.
+        unsafe { ffi::lua_setmetatable(self.0, index) };
+    }
+
+    pub(super) fn push_metatable(self, index: c_int) -> bool {
+        // SAFETY: the index is the caller's own.
+        unsafe { ffi::lua_getmetatable(self.0, index) != 0 }
+    }
+
+    /// Pushes the object's own table.
+    pub(super) fn push_own(self, index: c_int) {
+        // SAFETY: the value is one of our userdata, which have a table there.
+        unsafe { ffi::lua_getuservalue(self.0, index) };
+    }
+
+    /// Makes the table on top the object's own.
+    pub(super) fn set_own(self, index: c_int) {
+        // SAFETY: the value is one of our userdata, and a table is on top.
+        unsafe { ffi::lua_setuservalue(self.0, index) };
+    }
+
+    pub(super) fn raw_get(self, table: c_int) {
+        // SAFETY: `table` is a table, the key is on top.
+        unsafe { ffi::lua_rawget(self.0, table) };
+    }
+
+    /// May raise.
+    pub(super) fn raw_set(self, table: c_int) {
+        // SAFETY: `table` is a table, key and value are on top; the key is not nil.
+        unsafe { ffi::lua_rawset(self.0, table) }
+    }
+
+    pub(super) fn raw_get_at(self, table: c_int, index: u32) {
+        // SAFETY: `table` is a table.
+        unsafe { ffi::lua_rawgeti(self.0, table, ffi::lua_Integer::from(index)) };
+    }
+
+    /// May raise.
+    pub(super) fn raw_set_at(self, table: c_int, index: u32) {
+        // SAFETY: `table` is a table, the value is on top.
+        unsafe { ffi::lua_rawseti(self.0, table, ffi::lua_Integer::from(index)) }
+    }
+
+    /// Pushes a global.
+    pub(super) fn push_global(self, name: &CStr) {
+        // SAFETY: a valid state and a C string. The globals that are asked for have no metamethods.
+        unsafe { ffi::lua_getglobal(self.0, name.as_ptr()) };
+    }
+
+    pub(super) fn push_registered(self, reference: c_int) {
+        let index = ffi::lua_Integer::from(reference);
+        // SAFETY: the registry is a table.
+        unsafe { ffi::lua_rawgeti(self.0, ffi::LUA_REGISTRYINDEX, index) };
+    }
+
+    /// Registers the value on top; may raise.
+    pub(super) fn register(self) -> c_int {
+        // SAFETY: the registry is a table, a value is on top.
+        unsafe { ffi::luaL_ref(self.0, ffi::LUA_REGISTRYINDEX) }
+    }
+
+    pub(super) fn upvalue(self, index: c_int) -> c_int {
+        ffi::lua_upvalueindex(index)
+    }
+
+    /// Calls; may raise whatever the function raises.
+    pub(super) fn call(self, arguments: c_int, results: c_int) {
+        // SAFETY: the function and its arguments are on top.
+        unsafe { ffi::lua_call(self.0, arguments, results) }
+    }
+
+    /// Calls under protection; whether it went well.
+    pub(super) fn protected_call(self, arguments: c_int, results: c_int, handler: c_int) -> bool {
+        // SAFETY: the function and its arguments are on top.
+        unsafe { ffi::lua_pcall(self.0, arguments, results, handler) == ffi::LUA_OK }
+    }
+
+    /// Raises the value on top.
+    pub(super) fn throw(self) -> ! {
+        // SAFETY: a value is on top; the callers hold nothing that has a destructor.
+        unsafe { ffi::lua_error(self.0) }
+    }
+
+    /// Pushes the message with the place of the nearest caller that is not ours, and raises it.
+    pub(super) fn raise(self, message: &Text) -> ! {
+        let place = self.place();
+        self.push_bytes(place.as_bytes());
+        self.push_bytes(message.as_bytes());
+        // SAFETY: two strings are on top.
+        unsafe { ffi::lua_concat(self.0, 2) };
+        self.throw()
+    }
+
+    /// "script.lua:12: ", of the nearest Lua function outside of our own chunks.
+    pub(super) fn place(self) -> Text {
+        // SAFETY: a `lua_Debug` is plain data; zeroes are valid.
+        let mut record: ffi::lua_Debug = unsafe { std::mem::zeroed() };
+        for level in 0..32 {
+            // SAFETY: a valid state and a record of ours.
+            if unsafe { ffi::lua_getstack(self.0, level, &raw mut record) } == 0 {
+                break;
+            }
+            // SAFETY: `lua_getstack` has filled the record in.
+            unsafe { ffi::lua_getinfo(self.0, c"Sl".as_ptr(), &raw mut record) };
+            if record.source.is_null() || record.currentline <= 0 {
+                continue;
+            }
+            // SAFETY: `lua_getinfo` has set the source, a C string that the function keeps.
+            let source = unsafe { CStr::from_ptr(record.source) };
+            if source.to_bytes().starts_with(b"@evsock/") {
+                continue;
+            }
+            // SAFETY: `lua_getinfo` has written a C string.
+            let short = unsafe { CStr::from_ptr(record.short_src.as_ptr()) };
+            let short = short.to_str().unwrap_or("?");
+            return Text::new(format_args!("{short}:{}: ", record.currentline));
+        }
+        Text::new(format_args!(""))
+    }
+
+    /// Replaces the message at `index` by itself with a traceback; may raise.
+    pub(super) fn push_traceback(self, index: c_int) {
+        let mut length = 0;
+        // SAFETY: a string stands there.
+        let message = unsafe { ffi::lua_tolstring(self.0, index, &raw mut length) };
+        // SAFETY: a valid state and a C string that stays on the stack.
+        unsafe { ffi::luaL_traceback(self.0, self.0, message, 1) }
+    }
+
+    /// Pushes the text of any value (`tostring`); may raise.
+    pub(super) fn push_text(self, index: c_int) {
+        // SAFETY: a value stands there.
+        unsafe { ffi::luaL_tolstring(self.0, index, std::ptr::null_mut()) };
+    }
+}

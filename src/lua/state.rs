@@ -1,0 +1,165 @@
+//! What one Lua state has: its reactor, the events taken from it, and where its objects are.
+//!
+//! Not here: Lua values (they live in Lua tables). Single-threaded: only the interpreter's thread
+//! touches it. Invariants: `slots[token.slot]` is null or the address of a live object; `batch`
+//! holds events in the order in which they are to be dispatched.
+
+use std::cell::{Cell, OnceCell, RefCell};
+use std::collections::{HashSet, VecDeque};
+use std::rc::Rc;
+use std::time::{Duration, Instant};
+
+use crate::error::{Code, Error, Result};
+use crate::limits;
+use crate::lua::raw::object::Object;
+use crate::net::hub::Hub;
+use crate::proto::event::Event;
+use crate::proto::token::Token;
+use crate::reactor::Reactor;
+use crate::sync::Arc;
+use crate::sys::process;
+
+/// An event on its way to a handler.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) token: Token,
+    pub(super) event: Event,
+    /// The end of a connection that the script has already replaced by another.
+    pub(super) farewell: bool,
+}
+
+/// References into the registry of Lua.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct References {
+    /// Slot to object; weak.
+    pub(super) objects: i32,
+    /// Slot to what keeps an object alive; strong.
+    pub(super) anchors: i32,
+    /// Event number to the name of its handler.
+    pub(super) names: i32,
+    /// Class number to metatable.
+    pub(super) metatables: i32,
+    /// The module's table (`on_error`, `spin`).
+    pub(super) module: i32,
+    /// The function that adds a traceback.
+    pub(super) traceback: i32,
+}
+
+/// The state.
+#[derive(Debug)]
+pub(super) struct State {
+    reactor: RefCell<Option<Reactor>>,
+    hub: OnceCell<Arc<Hub>>,
+    forks: u32,
+    began: Instant,
+    pub(super) batch: RefCell<VecDeque<Item>>,
+    /// How many items have been taken out of the batch.
+    pub(super) taken: Cell<u64>,
+    pub(super) depth: Cell<u32>,
+    /// Sockets, servers and timers that keep `run` going.
+    pub(super) active: Cell<usize>,
+    pub(super) spin: Cell<f64>,
+    /// `stop` was called: dispatching ends with the running handler.
+    pub(super) stopping: Cell<bool>,
+    pub(super) references: Cell<References>,
+    /// The error being pushed: kept here so that no destructor is due while Lua may raise.
+    pub(super) error: RefCell<Option<Box<Error>>>,
+    pub(super) slots: RefCell<Vec<*const Object>>,
+    /// Every live object, to tell ours from other userdata.
+    pub(super) live: RefCell<HashSet<usize>>,
+}
+
+impl State {
+    pub(super) fn new() -> Rc<Self> {
+        Rc::new(Self {
+            reactor: RefCell::new(None),
+            hub: OnceCell::new(),
+            forks: process::fork_generation(),
+            began: Instant::now(),
+            batch: RefCell::default(),
+            taken: Cell::new(0),
+            depth: Cell::new(0),
+            active: Cell::new(0),
+            spin: Cell::new(limits::SPIN.as_secs_f64()),
+            stopping: Cell::new(false),
+            references: Cell::default(),
+            error: RefCell::default(),
+            slots: RefCell::default(),
+            live: RefCell::default(),
+        })
+    }
+
+    /// The hub, if anything was ever opened.
+    pub(super) fn hub(&self) -> Option<&Arc<Hub>> {
+        self.hub.get()
+    }
+
+    /// The hub; starts the reactor at the first use.
+    pub(super) fn open(&self) -> Result<&Arc<Hub>> {
+        if let Some(hub) = self.hub.get() {
+            return Ok(hub);
+        }
+        let reactor = Reactor::start()?;
+        let hub = Arc::clone(reactor.hub());
+        self.reactor.replace(Some(reactor));
+        Ok(self.hub.get_or_init(|| hub))
+    }
+
+    /// Does something with the reactor, if there is one.
+    pub(super) fn with_reactor<T>(&self, body: impl FnOnce(&Reactor) -> T) -> Option<T> {
+        self.reactor.borrow().as_ref().map(body)
+    }
+
+    /// Stops the thread and closes everything: the end of the Lua state.
+    pub(super) fn shut(&self) {
+        drop(self.reactor.take());
+    }
+
+    /// Whether this is a child of the process that made the state.
+    pub(super) fn is_forked(&self) -> bool {
+        self.forks != process::fork_generation()
+    }
+
+    pub(super) fn forked() -> Error {
+        Error::new(Code::Fork, "evsock: the process forked; its sockets belong to the parent")
+    }
+
+    /// Monotonic seconds.
+    pub(super) fn now(&self) -> f64 {
+        self.began.elapsed().as_secs_f64()
+    }
+
+    /// The moment at so many seconds of [`State::now`].
+    pub(super) fn moment(&self, seconds: f64) -> Instant {
+        let after = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(limits::LONGEST_WAIT);
+        self.began + after.min(limits::LONGEST_WAIT)
+    }
+
+    pub(super) fn push(&self, token: Token, event: Event, farewell: bool) {
+        self.batch.borrow_mut().push_back(Item { token, event, farewell });
+    }
+
+    pub(super) fn place(&self, token: Token, object: *const Object) {
+        let mut slots = self.slots.borrow_mut();
+        let slot = token.slot as usize;
+        if slots.len() <= slot {
+            slots.resize(slot + 1, std::ptr::null());
+        }
+        if let Some(place) = slots.get_mut(slot) {
+            *place = object;
+        }
+    }
+
+    /// Empties the place, if it still holds that object.
+    pub(super) fn vacate(&self, token: Token, object: *const Object) {
+        if let Some(place) = self.slots.borrow_mut().get_mut(token.slot as usize) {
+            if *place == object {
+                *place = std::ptr::null();
+            }
+        }
+    }
+
+    pub(super) fn count(&self, change: isize) {
+        self.active.set(self.active.get().saturating_add_signed(change));
+    }
+}

@@ -1,0 +1,75 @@
+//! A timer of the script.
+//!
+//! Not here: repeating; the Lua side arms the next turn when it has seen this one, so a script
+//! that does not pump causes no wake-ups. Invariant: never early.
+
+use std::time::Instant;
+
+use crate::net::hub::{Hub, Mailbox, Source};
+use crate::proto::event::Event;
+use crate::proto::token::Token;
+use crate::sync::{Arc, Mutex, lock};
+
+/// The timer.
+#[derive(Debug)]
+pub struct Alarm {
+    token: Token,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    at: Option<Instant>,
+    mail: Mailbox,
+}
+
+impl Alarm {
+    /// A timer that runs out at `at`; one that already has is reported without the poller.
+    pub fn start(hub: &Hub, at: Instant, now: Instant) -> Arc<Self> {
+        let alarm = hub.insert(|token| {
+            let alarm = Arc::new(Self { token, inner: Mutex::default() });
+            (Source::Alarm(Arc::clone(&alarm)), alarm)
+        });
+        alarm.rearm(hub, at, now);
+        alarm
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Sets it again.
+    pub fn rearm(&self, hub: &Hub, at: Instant, now: Instant) {
+        let mut inner = lock(&self.inner);
+        if at <= now {
+            inner.mail.post(hub, self.token, Event::Fired);
+        } else {
+            hub.arm(self.token, inner.at, Some(at));
+            inner.at = Some(at);
+        }
+    }
+
+    /// Ends it; nothing comes any more.
+    pub fn cancel(&self, hub: &Hub) {
+        let mut inner = lock(&self.inner);
+        inner.mail.plug();
+        hub.arm(self.token, inner.at.take(), None);
+        hub.remove(self.token);
+    }
+
+    /// The time has come.
+    pub fn on_alarm(&self, hub: &Hub, at: Instant) {
+        let mut inner = lock(&self.inner);
+        if inner.at == Some(at) {
+            inner.at = None;
+            inner.mail.post(hub, self.token, Event::Fired);
+        }
+    }
+
+    /// Hands out its events.
+    pub fn collect(&self, take: impl FnMut(Event)) {
+        lock(&self.inner).mail.collect(take);
+    }
+}

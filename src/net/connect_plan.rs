@@ -1,0 +1,126 @@
+//! Where a connection goes: checked once, at the door.
+//!
+//! Not here: looking names up (`resolver`). Invariant: a plan's way is fixed when it is made; a
+//! detour (`Detour`) changes the way and nothing that the script sees.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use crate::error::{Code, Error};
+
+/// What to do instead of what the script asked for (simulators).
+#[derive(Clone, Debug)]
+pub enum Detour {
+    /// The lookup fails at once.
+    Unknown,
+    /// Go there instead.
+    To(String, u16),
+}
+
+/// The way to the peer.
+#[derive(Clone, Debug)]
+pub enum Way {
+    /// Known addresses; `true` when they came from a name (`localhost`).
+    Addresses(Vec<SocketAddr>, bool),
+    /// A name to look up, and the port.
+    Name(String, u16),
+    /// No such host.
+    Nowhere(Error),
+}
+
+/// Host and port as asked for, and the way there.
+#[derive(Clone, Debug)]
+pub struct ConnectPlan {
+    /// As given.
+    pub host: String,
+    /// As given.
+    pub port: u16,
+    /// Really.
+    pub way: Way,
+}
+
+impl ConnectPlan {
+    /// Checks the host; a bad one becomes a failed lookup, not an error of the call.
+    #[must_use]
+    pub fn new(host: String, port: u16, detour: Option<Detour>) -> Self {
+        let way = match detour {
+            None => way(&host, port),
+            Some(Detour::To(other, other_port)) => way(&other, other_port),
+            Some(Detour::Unknown) => Way::Nowhere(Error::new(
+                Code::HostNotFound,
+                "connect: name or service not known",
+            )),
+        };
+        Self { host, port, way }
+    }
+
+    /// "host:port", for messages.
+    #[must_use]
+    pub fn whom(&self) -> String {
+        if self.host.contains(':') {
+            format!("[{}]:{}", self.host, self.port)
+        } else {
+            format!("{}:{}", self.host, self.port)
+        }
+    }
+}
+
+fn way(host: &str, port: u16) -> Way {
+    let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    if let Ok(address) = literal.parse::<IpAddr>() {
+        return Way::Addresses(vec![SocketAddr::new(address, port)], false);
+    }
+    let name = host.strip_suffix('.').unwrap_or(host);
+    if name.eq_ignore_ascii_case("localhost") {
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        return Way::Addresses(vec![v6, v4], true);
+    }
+    if is_name(name) {
+        return Way::Name(host.to_owned(), port);
+    }
+    Way::Nowhere(Error::new(Code::BadHost, "connect: this is no host name"))
+}
+
+/// RFC 1123 section 2.1, with the underscore that real networks have, and the `%` of scoped
+/// IPv6 addresses, which the system's lookup understands.
+fn is_name(name: &str) -> bool {
+    let letters = |b: u8| b.is_ascii_alphanumeric() || b"-_%:".contains(&b) || !b.is_ascii();
+    let label = |label: &str| (1..=63).contains(&label.len()) && label.bytes().all(letters);
+    name.len() <= 253 && name.split('.').all(label)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(host: &str) -> Way {
+        ConnectPlan::new(host.to_owned(), 23, None).way
+    }
+
+    #[test]
+    fn a_numeric_address_needs_no_lookup() {
+        assert!(matches!(plan("10.0.0.9"), Way::Addresses(list, false) if list.len() == 1));
+        assert!(matches!(plan("[::1]"), Way::Addresses(list, false) if list[0].is_ipv6()));
+    }
+
+    #[test]
+    fn localhost_is_known_without_asking() {
+        assert!(matches!(plan("LocalHost"), Way::Addresses(list, true) if list.len() == 2));
+    }
+
+    #[test]
+    fn senseless_hosts_are_told_from_unknown_names() {
+        for host in ["", "Enter an IP Address", "a..b", "x\0y", &"a".repeat(64)] {
+            assert!(matches!(plan(host), Way::Nowhere(e) if e.code() == Code::BadHost), "{host:?}");
+        }
+        assert!(matches!(plan("my_device.local"), Way::Name(_, 23)));
+    }
+
+    #[test]
+    fn a_detour_is_invisible() {
+        let detour = Some(Detour::To("127.0.0.1".to_owned(), 1999));
+        let plan = ConnectPlan::new("device".to_owned(), 23, detour);
+        assert_eq!(plan.whom(), "device:23");
+        assert!(matches!(plan.way, Way::Addresses(list, _) if list[0].port() == 1999));
+    }
+}

@@ -1,0 +1,253 @@
+//! What all sources of one reactor share: registry, poller, timers, the queue of tokens, buffers.
+//!
+//! Not here: threads and who polls (`reactor`). Lock order: lead > source > hub's own locks; no
+//! two sources at once, and no lock of the hub is held while another is taken.
+//! Invariant: a source has at most one token in the queue, so the queue is bounded by the number
+//! of sources ([`Mailbox::queued`]).
+
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use concurrent_queue::ConcurrentQueue;
+use slab::Slab;
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::net::alarm::Alarm;
+use crate::net::listener::Listener;
+use crate::net::stream::Stream;
+use crate::proto::event::{Event, EventList};
+use crate::proto::timers::Timers;
+use crate::proto::token::Token;
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys::poller::Poller;
+use crate::sys::wake::Wake;
+
+/// The key under which the wake descriptor is registered; `usize::MAX` belongs to `polling`.
+pub const WAKE_KEY: usize = usize::MAX - 1;
+
+/// Whatever can have events.
+#[derive(Clone, Debug)]
+pub enum Source {
+    /// A timer of the script.
+    Alarm(Arc<Alarm>),
+    /// An address listened on.
+    Listener(Arc<Listener>),
+    /// A connection.
+    Stream(Arc<Stream>),
+}
+
+/// What a lookup answered.
+pub type Answer = (Token, Result<Vec<SocketAddr>>);
+
+#[derive(Debug, Default)]
+struct Registry {
+    slots: Slab<(u32, Source)>,
+    generation: u32,
+}
+
+/// The shared things.
+#[derive(Debug)]
+pub struct Hub {
+    /// Who is ready.
+    pub poller: Poller,
+    /// Ends a wait of the leader.
+    pub wake: Wake,
+    /// Answers of lookups, for the leader to hand on.
+    pub answers: ConcurrentQueue<Answer>,
+    /// Listeners of full servers that have room again, for the leader to look at.
+    pub vacancies: ConcurrentQueue<Token>,
+    tokens: ConcurrentQueue<u64>,
+    registry: Mutex<Registry>,
+    timers: Mutex<Timers>,
+    /// Whether the leader may be in a wait that was computed before the timers changed. Set under
+    /// the timers' lock (partner: `arm`), cleared without: a stale `true` costs a needless wake.
+    sleeping: AtomicBool,
+    pool: Mutex<Vec<Vec<u8>>>,
+}
+
+impl Hub {
+    /// An empty hub.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn new() -> Result<Self> {
+        let failed = |error| Error::os("start", &error);
+        let poller = Poller::new().map_err(failed)?;
+        let wake = Wake::new().map_err(failed)?;
+        poller.watch(&wake, WAKE_KEY).map_err(failed)?;
+        Ok(Self {
+            poller,
+            wake,
+            answers: ConcurrentQueue::unbounded(),
+            vacancies: ConcurrentQueue::unbounded(),
+            tokens: ConcurrentQueue::unbounded(),
+            registry: Mutex::new(Registry::default()),
+            timers: Mutex::new(Timers::default()),
+            sleeping: AtomicBool::new(false),
+            pool: Mutex::new(Vec::new()),
+        })
+    }
+
+    /// Enters a source that is made with its own token.
+    pub fn insert<T>(&self, make: impl FnOnce(Token) -> (Source, T)) -> T {
+        let mut registry = lock(&self.registry);
+        registry.generation = registry.generation.wrapping_add(1);
+        let generation = registry.generation;
+        let entry = registry.slots.vacant_entry();
+        let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
+        let (source, result) = make(Token { slot, generation });
+        entry.insert((generation, source));
+        result
+    }
+
+    /// Forgets a source; its late events will be dropped.
+    pub fn remove(&self, token: Token) {
+        let mut registry = lock(&self.registry);
+        let slot = token.slot as usize;
+        if registry.slots.get(slot).is_some_and(|(generation, _)| *generation == token.generation) {
+            let _source = registry.slots.remove(slot);
+        }
+    }
+
+    /// The source of a token that is still valid.
+    #[must_use]
+    pub fn source(&self, token: Token) -> Option<Source> {
+        let registry = lock(&self.registry);
+        let (generation, source) = registry.slots.get(token.slot as usize)?;
+        (*generation == token.generation).then(|| source.clone())
+    }
+
+    /// The sources at these slots, in one go.
+    pub fn sources_at(&self, slots: impl Iterator<Item = usize>, mut found: impl FnMut(Source)) {
+        let registry = lock(&self.registry);
+        for slot in slots {
+            if let Some((_, source)) = registry.slots.get(slot) {
+                found(source.clone());
+            }
+        }
+    }
+
+    /// Takes every source out (the end of the reactor).
+    pub fn drain_sources(&self) -> Vec<Source> {
+        lock(&self.registry).slots.drain().map(|(_, source)| source).collect()
+    }
+
+    /// The oldest token in the queue.
+    #[must_use]
+    pub fn next_token(&self) -> Option<Token> {
+        self.tokens.pop().ok().map(Token::from_bits)
+    }
+
+    /// How many sources have events waiting.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Moves the alarm of a slot from `old` to `new`; wakes the leader if it would oversleep.
+    pub fn arm(&self, token: Token, old: Option<Instant>, new: Option<Instant>) {
+        let oversleeps = {
+            let mut timers = lock(&self.timers);
+            let before = timers.next();
+            timers.arm(u64::from(token.slot), old, new);
+            new.is_some_and(|new| before.is_none_or(|before| new < before))
+        };
+        if oversleeps && self.sleeping.load(Ordering::Relaxed) {
+            self.wake.wake();
+        }
+    }
+
+    /// The leader is about to wait: how long at most. Partner: `arm`.
+    pub fn fall_asleep(&self, deadline: Option<Instant>, now: Instant) -> Option<Duration> {
+        let timers = lock(&self.timers);
+        self.sleeping.store(true, Ordering::Relaxed);
+        let next = match (timers.next(), deadline) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        next.map(|next| next.saturating_duration_since(now))
+    }
+
+    /// The leader has waited.
+    pub fn wake_up(&self) {
+        self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// The slot of a timer that has run out, which is taken off the list.
+    pub fn due(&self, now: Instant) -> Option<(usize, Instant)> {
+        let (at, slot) = lock(&self.timers).pop_due(now)?;
+        Some((usize::try_from(slot).ok()?, at))
+    }
+
+    /// An empty buffer with room for [`limits::READ_SIZE`].
+    #[must_use]
+    pub fn buffer(&self) -> Vec<u8> {
+        let pooled = lock(&self.pool).pop();
+        pooled.unwrap_or_else(|| Vec::with_capacity(limits::READ_SIZE))
+    }
+
+    /// Takes a buffer back for reuse, if it has the common size.
+    pub fn recycle(&self, mut buffer: Vec<u8>) {
+        if !(limits::READ_SIZE..=2 * limits::READ_SIZE).contains(&buffer.capacity()) {
+            return;
+        }
+        let mut pool = lock(&self.pool);
+        if pool.len() < limits::POOLED_BUFFERS {
+            buffer.clear();
+            pool.push(buffer);
+        }
+    }
+}
+
+/// The events of one source and whether its token is in the queue.
+#[derive(Debug, Default)]
+pub struct Mailbox {
+    events: EventList,
+    queued: bool,
+    /// Nobody listens any more: events are dropped.
+    deaf: bool,
+}
+
+impl Mailbox {
+    /// Adds an event. The caller holds the lock of the source, which is what makes "one token at
+    /// most" true; partner: `collect`.
+    pub fn post(&mut self, hub: &Hub, token: Token, event: Event) {
+        if self.deaf {
+            return;
+        }
+        self.events.push(event);
+        if !self.queued {
+            self.queued = true;
+            // The queue is unbounded and never closed: this cannot fail.
+            let _ = hub.tokens.push(token.to_bits());
+        }
+    }
+
+    /// Hands out what has come; from now on the next event brings a new token.
+    pub fn collect(&mut self, mut take: impl FnMut(Event)) {
+        self.queued = false;
+        while let Some(event) = self.events.pop() {
+            take(event);
+        }
+    }
+
+    /// How many events wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.events.is_empty()
+    }
+
+    /// Drops what waits and whatever comes later.
+    pub fn plug(&mut self) {
+        self.deaf = true;
+        self.events.clear();
+    }
+}

@@ -1,0 +1,274 @@
+//! One address listened on.
+//!
+//! Not here: the script's server, which may have several of these (`lua`). Accepting stops while
+//! the script has enough to take, at `max_connections`, when paused, and for a moment when the
+//! process is out of descriptors; more connections wait in the system's queue.
+
+use std::collections::VecDeque;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
+
+use socket2::Socket;
+
+use crate::error::{Error, Result};
+use crate::limits;
+use crate::net::hub::{Hub, Mailbox, Source};
+use crate::proto::event::Event;
+use crate::proto::token::Token;
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys::poller::Interest;
+use crate::sys::socket;
+
+/// Counts the connections of one server; shared by its listeners and their connections.
+#[derive(Debug)]
+pub struct Door {
+    open: AtomicUsize,
+    most: usize,
+    /// Listeners that stopped because the house is full. Partner: `Gate::drop`.
+    stopped: Mutex<Vec<Token>>,
+}
+
+impl Door {
+    /// `most` = 0: any number.
+    #[must_use]
+    pub fn new(most: usize) -> Arc<Self> {
+        Arc::new(Self { open: AtomicUsize::new(0), most, stopped: Mutex::new(Vec::new()) })
+    }
+
+    /// Connections that are open.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(Ordering::Relaxed)
+    }
+
+    fn is_full(&self) -> bool {
+        self.most > 0 && self.open() >= self.most
+    }
+}
+
+/// Held by an accepted connection while it is open.
+#[derive(Debug)]
+pub struct Gate {
+    door: Arc<Door>,
+    hub: std::sync::Weak<Hub>,
+}
+
+impl Gate {
+    fn new(door: &Arc<Door>, hub: &Arc<Hub>) -> Arc<Self> {
+        door.open.fetch_add(1, Ordering::Relaxed);
+        let hub = if door.most > 0 { Arc::downgrade(hub) } else { std::sync::Weak::new() };
+        Arc::new(Self { door: Arc::clone(door), hub })
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.door.open.fetch_sub(1, Ordering::AcqRel);
+        let Some(hub) = self.hub.upgrade() else { return };
+        for token in lock(&self.door.stopped).drain(..) {
+            // The queue is unbounded and never closed: this cannot fail.
+            let _ = hub.vacancies.push(token);
+            hub.wake.wake();
+        }
+    }
+}
+
+/// A connection that waits for the script.
+#[derive(Debug)]
+pub struct Accepted {
+    /// The descriptor.
+    pub socket: Socket,
+    /// The other end.
+    pub peer: Option<SocketAddr>,
+    /// Its place among the server's connections.
+    pub gate: Arc<Gate>,
+}
+
+/// The listener.
+#[derive(Debug)]
+pub struct Listener {
+    token: Token,
+    address: SocketAddr,
+    door: Arc<Door>,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    socket: Option<Socket>,
+    interest: Interest,
+    accepted: VecDeque<Accepted>,
+    mail: Mailbox,
+    paused: bool,
+    /// Out of descriptors until then.
+    retry_at: Option<Instant>,
+    /// The script was told of it; said once until an accept succeeds.
+    told: bool,
+}
+
+impl Listener {
+    /// Listens.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(
+        hub: &Hub,
+        address: SocketAddr,
+        backlog: i32,
+        reuse_port: bool,
+        nodelay: bool,
+        door: &Arc<Door>,
+    ) -> Result<Arc<Self>> {
+        let failed = |error: io::Error| Error::os(&format!("listen {address}"), &error);
+        let socket = socket::listen(address, backlog, reuse_port).map_err(failed)?;
+        socket.set_tcp_nodelay(nodelay).map_err(failed)?;
+        let local = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
+        let door = Arc::clone(door);
+        let inner = Inner { socket: Some(socket), ..Inner::default() };
+        let listener = hub.insert(|token| {
+            let listener = Self { token, address: local, door, inner: Mutex::new(inner) };
+            let listener = Arc::new(listener);
+            (Source::Listener(Arc::clone(&listener)), listener)
+        });
+        listener.settle(hub, &mut lock(&listener.inner));
+        Ok(listener)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// A report of the poller.
+    pub fn on_ready(&self, hub: &Arc<Hub>) {
+        let mut inner = lock(&self.inner);
+        for _ in 0..limits::ACCEPTS_IN_A_ROW {
+            let Some(socket) = inner.socket.as_ref().filter(|_| self.wants(&inner)) else { break };
+            match socket::accept(socket) {
+                Ok((socket, peer)) => {
+                    inner.told = false;
+                    let gate = Gate::new(&self.door, hub);
+                    inner.accepted.push_back(Accepted { socket, peer, gate });
+                    inner.mail.post(hub, self.token, Event::Accepted);
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
+                Err(error) if is_passing(&error) => {}
+                Err(error) => {
+                    let now = Instant::now();
+                    inner.retry_at = Some(now + limits::ACCEPT_PAUSE);
+                    hub.arm(self.token, None, inner.retry_at);
+                    if !inner.told {
+                        inner.told = true;
+                        let error = Error::os(&format!("accept {}", self.address), &error);
+                        inner.mail.post(hub, self.token, Event::Failed(Box::new(error)));
+                    }
+                    break;
+                }
+            }
+        }
+        self.settle(hub, &mut inner);
+    }
+
+    /// The pause is over.
+    pub fn on_alarm(&self, hub: &Hub, at: Instant) {
+        let mut inner = lock(&self.inner);
+        if inner.retry_at == Some(at) {
+            inner.retry_at = None;
+        }
+        self.settle(hub, &mut inner);
+    }
+
+    /// Looks again whether there is room (after a connection of a full server ended).
+    pub fn look_again(&self, hub: &Hub) {
+        self.settle(hub, &mut lock(&self.inner));
+    }
+
+    /// Hands out its events.
+    pub fn collect(&self, take: impl FnMut(Event)) {
+        lock(&self.inner).mail.collect(take);
+    }
+
+    /// Takes the connection that waits longest.
+    pub fn take(&self, hub: &Hub) -> Option<Accepted> {
+        let mut inner = lock(&self.inner);
+        let accepted = inner.accepted.pop_front();
+        self.settle(hub, &mut inner);
+        accepted
+    }
+
+    /// Stops or resumes accepting.
+    pub fn set_paused(&self, hub: &Hub, paused: bool) {
+        let mut inner = lock(&self.inner);
+        inner.paused = paused;
+        self.settle(hub, &mut inner);
+    }
+
+    /// Stops listening; connections that were not taken are closed.
+    pub fn close(&self, hub: &Hub) {
+        let left = {
+            let mut inner = lock(&self.inner);
+            inner.mail.plug();
+            hub.arm(self.token, inner.retry_at.take(), None);
+            if let Some(socket) = inner.socket.take() {
+                let _ = hub.poller.change(&socket, 0, inner.interest, Interest::NONE);
+                inner.interest = Interest::NONE;
+            }
+            std::mem::take(&mut inner.accepted)
+        };
+        drop(left);
+        hub.remove(self.token);
+    }
+
+    fn wants(&self, inner: &Inner) -> bool {
+        let ready = !inner.paused && inner.retry_at.is_none();
+        if !ready || inner.accepted.len() >= limits::ACCEPTED_WAITING {
+            return false;
+        }
+        if !self.door.is_full() {
+            return true;
+        }
+        // Said before looking again, so that a connection ending in between wakes the leader.
+        let mut stopped = lock(&self.door.stopped);
+        if !stopped.contains(&self.token) {
+            stopped.push(self.token);
+        }
+        !self.door.is_full()
+    }
+
+    fn settle(&self, hub: &Hub, inner: &mut Inner) {
+        let wanted = if self.wants(inner) { Interest::READ } else { Interest::NONE };
+        let Some(socket) = inner.socket.as_ref().filter(|_| wanted != inner.interest) else {
+            return;
+        };
+        let key = self.token.slot as usize;
+        // Refused only when the system is out of memory: then the next look tries again.
+        if hub.poller.change(socket, key, inner.interest, wanted).is_ok() {
+            inner.interest = wanted;
+        }
+    }
+}
+
+/// Errors of one connection that was gone before it could be taken (accept(2)).
+fn is_passing(error: &io::Error) -> bool {
+    const PASSING: [libc::c_int; 9] = [
+        libc::ECONNABORTED,
+        libc::EINTR,
+        libc::ENETDOWN,
+        libc::EPROTO,
+        libc::ENOPROTOOPT,
+        libc::EHOSTDOWN,
+        libc::EHOSTUNREACH,
+        libc::ENETUNREACH,
+        libc::EOPNOTSUPP,
+    ];
+    error.raw_os_error().is_some_and(|code| PASSING.contains(&code))
+}

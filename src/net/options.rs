@@ -1,0 +1,57 @@
+//! The options of a connection, checked.
+//!
+//! Not here: the texts and tables they come from (`lua`). Options are shared between sockets and
+//! copied when one of them changes its own.
+
+use std::time::Duration;
+
+use crate::limits;
+use crate::proto::backoff::Backoff;
+
+/// Options of one connection; durations of zero have become `None`.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Bound of lookup and connecting together.
+    pub connect_timeout: Option<Duration>,
+    /// Bound of silence while open.
+    pub read_timeout: Option<Duration>,
+    /// Bound of a queued write.
+    pub write_timeout: Option<Duration>,
+    /// The pauses of automatic reconnecting.
+    pub reconnect: Option<Backoff>,
+    /// Small writes go out at once.
+    pub nodelay: bool,
+    /// Whether the system probes a silent peer.
+    pub keepalive: bool,
+    /// Silence before the first probe.
+    pub keepalive_idle: Option<Duration>,
+    /// Unread bytes at which reading stops.
+    pub read_limit: usize,
+    /// What a line or block may grow to.
+    pub max_frame: usize,
+    /// Bytes that may wait to be sent.
+    pub write_limit: usize,
+    /// Low-water mark of `Drained`.
+    pub drain_at: usize,
+    /// Whether writing goes on after the peer's end of stream.
+    pub half_open: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Some(limits::CONNECT_TIMEOUT),
+            read_timeout: None,
+            write_timeout: None,
+            reconnect: None,
+            nodelay: true,
+            keepalive: false,
+            keepalive_idle: None,
+            read_limit: limits::READ_LIMIT,
+            max_frame: limits::MAX_FRAME,
+            write_limit: limits::WRITE_LIMIT,
+            drain_at: 0,
+            half_open: false,
+        }
+    }
+}

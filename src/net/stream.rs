@@ -1,0 +1,599 @@
+//! One connection: its descriptor, its life and its two queues.
+//!
+//! The decisions are `proto::life`'s; this file carries them out. The data path is in
+//! `net::traffic`. Every method may be called by the leader or by the script's thread: the lock of
+//! the stream makes them one after the other.
+//! Invariants: a descriptor is registered exactly when its interest is not empty; once detached,
+//! nothing is posted, and the stream leaves the registry when its descriptor is closed.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use socket2::Socket;
+
+use crate::error::{Code, Error, Result};
+use crate::limits;
+use crate::net::connect_plan::{ConnectPlan, Way};
+use crate::net::hub::{Hub, Mailbox, Source};
+use crate::net::listener::Gate;
+use crate::net::options::Options;
+use crate::net::resolver::{self, Lookup};
+use crate::net::traffic::{Inbound, Outbound};
+use crate::proto::buffer::ReadBuffer;
+use crate::proto::event::Event;
+use crate::proto::life::{Action, Input, Life, Phase, Terms};
+use crate::proto::token::Token;
+use crate::sync::{Arc, Mutex, lock};
+use crate::sys::poller::{Interest, Readiness};
+use crate::sys::socket;
+
+/// A connection.
+#[derive(Debug)]
+pub struct Stream {
+    token: Token,
+    inner: Mutex<Inner>,
+}
+
+/// Where a stream stands, for those who ask.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// As the reactor knows it, which may be ahead of the script.
+    pub phase: Phase,
+    /// The peer's end of stream has been received.
+    pub ended: bool,
+    /// Bytes received and not yet handed to the script's side.
+    pub read_ahead: usize,
+    /// Bytes accepted and not yet handed to the system.
+    pub pending: usize,
+    /// Bytes received since the connection stands.
+    pub bytes_in: u64,
+    /// Bytes handed to the system.
+    pub bytes_out: u64,
+    /// The other end.
+    pub peer: Option<SocketAddr>,
+    /// Our end.
+    pub local: Option<SocketAddr>,
+}
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) life: Life,
+    pub(super) socket: Option<Socket>,
+    pub(super) interest: Interest,
+    pub(super) inbound: Inbound,
+    pub(super) outbound: Outbound,
+    pub(super) mail: Mailbox,
+    pub(super) options: Arc<Options>,
+    armed: Option<Instant>,
+    peer: Option<SocketAddr>,
+    dialing: Option<Box<Dialing>>,
+    /// Until when what still arrives after our end of stream is discarded.
+    linger_by: Option<Instant>,
+    gate: Option<Arc<Gate>>,
+    /// The script has let go.
+    detached: bool,
+}
+
+/// What only a connection of our own making needs.
+#[derive(Debug)]
+struct Dialing {
+    plan: ConnectPlan,
+    dials: Vec<(Socket, SocketAddr)>,
+    lookup: Option<Lookup>,
+}
+
+impl Stream {
+    /// Starts connecting.
+    pub fn connect(hub: &Arc<Hub>, plan: ConnectPlan, options: Arc<Options>) -> Arc<Self> {
+        let dialing = Dialing { plan, dials: Vec::new(), lookup: None };
+        let stream = Self::enter(hub, options, None, Some(Box::new(dialing)), None);
+        stream.step(hub, |inner| inner.begin(hub, stream.token));
+        stream
+    }
+
+    /// Takes an accepted connection over. Nothing is read before [`Stream::release_data`].
+    pub fn adopt(
+        hub: &Arc<Hub>,
+        socket: Socket,
+        peer: Option<SocketAddr>,
+        options: Arc<Options>,
+        gate: Arc<Gate>,
+    ) -> Arc<Self> {
+        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
+        let mut inner = lock(&stream.inner);
+        inner.peer = peer;
+        inner.inbound.held = true;
+        inner.feed(hub, stream.token, Input::Adopt);
+        drop(inner);
+        stream
+    }
+
+    fn enter(
+        hub: &Arc<Hub>,
+        options: Arc<Options>,
+        socket: Option<Socket>,
+        dialing: Option<Box<Dialing>>,
+        gate: Option<Arc<Gate>>,
+    ) -> Arc<Self> {
+        let inner = Inner {
+            life: Life::new(Instant::now()),
+            socket,
+            interest: Interest::NONE,
+            inbound: Inbound::default(),
+            outbound: Outbound::default(),
+            mail: Mailbox::default(),
+            options,
+            armed: None,
+            peer: None,
+            dialing,
+            linger_by: None,
+            gate,
+            detached: false,
+        };
+        hub.insert(|token| {
+            let stream = Arc::new(Self { token, inner: Mutex::new(inner) });
+            (Source::Stream(Arc::clone(&stream)), stream)
+        })
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn token(&self) -> Token {
+        self.token
+    }
+
+    /// Runs one step under the lock and brings registration and alarm up to date afterwards.
+    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> R {
+        let mut inner = lock(&self.inner);
+        let result = body(&mut inner);
+        inner.settle(hub, self.token);
+        result
+    }
+
+    /// A report of the poller. `scratch` is the leader's receive buffer.
+    pub fn on_ready(&self, hub: &Arc<Hub>, ready: Readiness, scratch: &mut Vec<u8>) {
+        self.step(hub, |inner| {
+            if inner.socket.is_none() {
+                inner.check_dials(hub, self.token);
+                return;
+            }
+            if ready.writable && inner.interest.write {
+                inner.flush(hub, self.token);
+            }
+            if ready.readable && inner.interest.read {
+                inner.receive(hub, self.token, scratch);
+            }
+        });
+    }
+
+    /// Its alarm went off.
+    pub fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
+        self.step(hub, |inner| {
+            if inner.armed == Some(at) {
+                inner.armed = None;
+            }
+            let now = Instant::now();
+            if inner.linger_by.is_some_and(|by| by <= now) {
+                inner.drop_socket(hub);
+            }
+            inner.feed(hub, self.token, Input::Alarm);
+        });
+    }
+
+    /// The lookup answered.
+    pub fn on_answer(&self, hub: &Arc<Hub>, answer: Result<Vec<SocketAddr>>) {
+        self.step(hub, |inner| inner.feed(hub, self.token, Input::Resolved(answer)));
+    }
+
+    /// A fault of ours: the stream ends with `EINTERNAL`, the others go on.
+    pub fn on_fault(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            let error = Error::new(Code::Internal, "connection: internal fault, please report it");
+            inner.feed(hub, self.token, Input::Broken(error));
+        });
+    }
+
+    /// Queues the parts in order; `Ok` once they are accepted.
+    ///
+    /// # Errors
+    /// `ECLOSED` when nothing can be written any more, `EAGAIN` at the limit; nothing was taken.
+    pub fn write(&self, hub: &Arc<Hub>, parts: &[&[u8]]) -> Result<()> {
+        self.step(hub, |inner| inner.write(hub, self.token, parts))
+    }
+
+    /// Sends the end of stream once everything before it is out.
+    pub fn shutdown(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            inner.outbound.fin = true;
+            inner.finish_writing();
+        });
+    }
+
+    /// Flushes and closes.
+    pub fn close(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.feed(hub, self.token, Input::Close));
+    }
+
+    /// Closes now, with a reset.
+    pub fn abort(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.feed(hub, self.token, Input::Abort));
+    }
+
+    /// The script has seen the end of stream and does not keep its half open.
+    pub fn end_seen(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.feed(hub, self.token, Input::EndSeen));
+    }
+
+    /// Nobody listens any more. An open connection is flushed and closed in the background.
+    pub fn detach(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            inner.mail.plug();
+            inner.feed(hub, self.token, Input::Close);
+            inner.detached = true;
+        });
+    }
+
+    /// The reactor ends: the descriptors are closed at once.
+    pub fn end(&self, hub: &Arc<Hub>) {
+        let mut inner = lock(&self.inner);
+        inner.mail.plug();
+        inner.hang_up(hub);
+        inner.drop_socket(hub);
+    }
+
+    /// Begins the pause before the next attempt.
+    pub fn wait(&self, hub: &Arc<Hub>, pause: Duration) {
+        self.step(hub, |inner| {
+            inner.drop_socket(hub);
+            inner.feed(hub, self.token, Input::Wait(pause));
+        });
+    }
+
+    /// Attempts made automatically so far.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        lock(&self.inner).life.attempt()
+    }
+
+    /// Lets data of an accepted connection come.
+    pub fn release_data(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            inner.inbound.held = false;
+            inner.life.restart_silence(Instant::now());
+        });
+    }
+
+    /// Moves events and bytes to the script's side. Returns whether reading is paused.
+    pub fn collect(&self, hub: &Arc<Hub>, front: &mut ReadBuffer, take: impl FnMut(Event)) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.mail.collect(take);
+        let unread = front.len() + front.hidden() + inner.inbound.bytes.len();
+        if !inner.inbound.bytes.is_empty() {
+            front.refill(&mut inner.inbound.bytes);
+            let spare = std::mem::take(&mut inner.inbound.bytes);
+            hub.recycle(spare);
+        }
+        inner.inbound.front = unread;
+        inner.inbound.paused &= unread > inner.options.read_limit / 2;
+        if inner.socket.is_some() && !inner.interest.read {
+            inner.settle(hub, self.token);
+        }
+        inner.inbound.paused
+    }
+
+    /// The script has read: `unread` bytes are left, and it may want `wanted` in one piece.
+    /// Returns whether reading is still paused.
+    ///
+    /// # Errors
+    /// `EMSGSIZE` when more is wanted than `max_frame`: the connection is then closed.
+    pub fn resume(&self, hub: &Arc<Hub>, unread: usize, wanted: usize) -> bool {
+        self.step(hub, |inner| {
+            inner.inbound.front = unread;
+            let options = &inner.options;
+            if wanted > options.max_frame.max(options.read_limit) {
+                let text = format!("read: a frame longer than {} bytes", options.max_frame);
+                inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
+            } else if wanted > inner.inbound.limit(options) {
+                inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
+                inner.inbound.paused = false;
+            } else if unread <= inner.inbound.limit(options) / 2 {
+                inner.inbound.raised = 0;
+                inner.inbound.paused = false;
+            }
+            inner.inbound.paused
+        })
+    }
+
+    /// The options as they are.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        Arc::clone(&lock(&self.inner).options)
+    }
+
+    /// Replaces the options; waits that are under way follow the new values.
+    pub fn set_options(&self, hub: &Arc<Hub>, options: Arc<Options>) {
+        self.step(hub, |inner| {
+            let before = std::mem::replace(&mut inner.options, options);
+            let now = Instant::now();
+            if before.read_timeout != inner.options.read_timeout {
+                inner.life.restart_silence(now);
+            }
+            if inner.options.write_timeout.is_some() {
+                inner.outbound.queue.stamp(now);
+            }
+            inner.inbound.paused &= inner.inbound.front >= inner.options.read_limit / 2;
+            inner.apply_options();
+        });
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        let inner = lock(&self.inner);
+        let socket = inner.socket.as_ref();
+        Info {
+            phase: inner.life.phase(),
+            ended: inner.life.has_ended(),
+            read_ahead: inner.inbound.bytes.len(),
+            pending: inner.outbound.queue.len(),
+            bytes_in: inner.inbound.total,
+            bytes_out: inner.outbound.total,
+            peer: inner.peer,
+            local: socket.and_then(|s| s.local_addr().ok()).and_then(|a| a.as_socket()),
+        }
+    }
+
+    /// Bytes accepted and not yet handed to the system.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        lock(&self.inner).outbound.queue.len()
+    }
+}
+
+impl Inner {
+    fn terms(&self) -> Terms {
+        Terms {
+            connect_timeout: self.options.connect_timeout,
+            read_timeout: self.options.read_timeout,
+            write_timeout: self.options.write_timeout,
+            pending: !self.outbound.queue.is_empty(),
+            oldest_write: self.outbound.queue.oldest(),
+            paused: self.inbound.paused || self.inbound.held,
+        }
+    }
+
+    /// Hands an input to the machine and carries out what it asks for. Dials that fail at once
+    /// become inputs of their own.
+    pub(super) fn feed(&mut self, hub: &Arc<Hub>, token: Token, input: Input) {
+        let mut inputs = vec![input];
+        let mut actions = Vec::new();
+        while let Some(input) = inputs.pop() {
+            self.life.on(input, Instant::now(), &self.terms(), &mut actions);
+            for action in actions.drain(..) {
+                match action {
+                    Action::Dial(address) => inputs.extend(self.dial(hub, token, address)),
+                    Action::Hangup => self.hang_up(hub),
+                    Action::Post(event) => self.post(hub, token, event),
+                    Action::Finish => self.finish(hub),
+                    Action::Release => self.drop_socket(hub),
+                    Action::Reset => {
+                        if let Some(socket) = &self.socket {
+                            socket::reset_on_close(socket);
+                        }
+                        self.drop_socket(hub);
+                    }
+                    Action::Lookup => inputs.extend(self.look_up(hub, token)),
+                    Action::Retry => inputs.extend(self.set_out()),
+                }
+            }
+        }
+    }
+
+    fn begin(&mut self, hub: &Arc<Hub>, token: Token) {
+        if let Some(input) = self.set_out() {
+            self.feed(hub, token, input);
+        }
+    }
+
+    fn set_out(&mut self) -> Option<Input> {
+        let dialing = self.dialing.as_ref()?;
+        self.inbound.restart();
+        self.outbound.restart();
+        Some(Input::Begin(match &dialing.plan.way {
+            Way::Addresses(addresses, false) => Some(addresses.clone()),
+            _ => None,
+        }))
+    }
+
+    /// The answer, when it is known without asking anybody.
+    fn look_up(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
+        let dialing = self.dialing.as_mut()?;
+        match &dialing.plan.way {
+            Way::Addresses(addresses, _) => Some(Input::Resolved(Ok(addresses.clone()))),
+            Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
+            Way::Name(name, port) => {
+                let (port, hub) = (*port, Arc::clone(hub));
+                let answer = move |found: Result<Vec<IpAddr>>| {
+                    let with_port = |ip| SocketAddr::new(ip, port);
+                    let found = found.map(|list| list.into_iter().map(with_port).collect());
+                    // The queue is unbounded and never closed: this cannot fail.
+                    let _ = hub.answers.push((token, found));
+                    hub.wake.wake();
+                };
+                match resolver::look_up(name, Box::new(answer)) {
+                    Ok(lookup) => {
+                        dialing.lookup = Some(lookup);
+                        None
+                    }
+                    Err(error) => Some(Input::Resolved(Err(error))),
+                }
+            }
+        }
+    }
+
+    fn dial(&mut self, hub: &Arc<Hub>, token: Token, address: SocketAddr) -> Option<Input> {
+        let failed = |error| Some(Input::DialFailed(Error::os("connect", &error)));
+        let dial = match socket::begin_connect(address) {
+            Ok(dial) => dial,
+            Err(error) => return failed(error),
+        };
+        let key = token.slot as usize;
+        if let Err(error) = hub.poller.change(&dial, key, Interest::NONE, Interest::WRITE) {
+            return failed(error);
+        }
+        self.dialing.as_mut()?.dials.push((dial, address));
+        None
+    }
+
+    fn check_dials(&mut self, hub: &Arc<Hub>, token: Token) {
+        let Some(dialing) = &mut self.dialing else { return };
+        let mut failures = Vec::new();
+        let mut winner = None;
+        let mut index = 0;
+        while let (Some((dial, _)), None) = (dialing.dials.get(index), &winner) {
+            match socket::finish_connect(dial) {
+                Ok(false) => index += 1,
+                Ok(true) => winner = Some(dialing.dials.swap_remove(index)),
+                Err(error) => {
+                    let (dial, _) = dialing.dials.swap_remove(index);
+                    let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
+                    failures.push(Error::os("connect", &error));
+                }
+            }
+        }
+        if let Some((socket, address)) = winner {
+            self.socket = Some(socket);
+            self.interest = Interest::WRITE;
+            self.peer = Some(address);
+            self.apply_options();
+            self.feed(hub, token, Input::Dialed);
+            return;
+        }
+        for failure in failures {
+            self.feed(hub, token, Input::DialFailed(failure));
+        }
+    }
+
+    fn hang_up(&mut self, hub: &Arc<Hub>) {
+        let Some(dialing) = &mut self.dialing else { return };
+        dialing.lookup = None;
+        for (dial, _) in dialing.dials.drain(..) {
+            let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
+        }
+    }
+
+    fn apply_options(&self) {
+        let Some(socket) = &self.socket else { return };
+        // A refusal harms nobody: the connection may be a Unix one, or over already. Accepted
+        // sockets inherit the flag from their listener, which saves the call.
+        if self.gate.is_none() {
+            let _ = socket.set_tcp_nodelay(self.options.nodelay);
+        }
+        if self.options.keepalive {
+            let _ = socket::set_keepalive(socket, true, self.options.keepalive_idle);
+        }
+    }
+
+    fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
+        let event = match event {
+            Event::Closed(Some(error)) => Event::Closed(Some(self.named(*error))),
+            event => event,
+        };
+        self.mail.post(hub, token, event);
+    }
+
+    /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
+    fn named(&self, error: Error) -> Box<Error> {
+        let whom = match (&self.dialing, self.peer) {
+            (Some(dialing), _) => dialing.plan.whom(),
+            (None, Some(peer)) => peer.to_string(),
+            (None, None) => return Box::new(error),
+        };
+        let message = match error.message().split_once(": ") {
+            Some((what, why)) => format!("{what} {whom}: {why}"),
+            None => error.message().to_owned(),
+        };
+        Box::new(Error::new(error.code(), message))
+    }
+
+    /// Our end of stream, then discarding; a peer that has ended already needs no discarding.
+    fn finish(&mut self, hub: &Arc<Hub>) {
+        let Some(socket) = &self.socket else { return };
+        if self.life.has_ended() || socket.shutdown(std::net::Shutdown::Write).is_err() {
+            self.drop_socket(hub);
+        } else {
+            self.linger_by = Some(Instant::now() + limits::LINGER);
+        }
+    }
+
+    pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
+        self.linger_by = None;
+        if let Some(socket) = self.socket.take() {
+            let _ = hub.poller.change(&socket, 0, self.interest, Interest::NONE);
+            self.interest = Interest::NONE;
+        }
+        self.outbound.queue.clear();
+    }
+
+    pub(super) fn is_lingering(&self) -> bool {
+        self.linger_by.is_some()
+    }
+
+    fn wanted(&self) -> Interest {
+        let ended = self.life.has_ended();
+        let write = !self.outbound.queue.is_empty();
+        match self.life.phase() {
+            Phase::Open => {
+                let full = self.inbound.paused || self.mail.len() >= limits::EVENTS_WAITING;
+                Interest { read: !(ended || full || self.inbound.held), write }
+            }
+            Phase::Closing => Interest { read: !ended, write },
+            _ => Interest { read: self.is_lingering(), write: false },
+        }
+    }
+
+    /// Registration and alarm follow the state.
+    fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
+        if self.socket.is_some() {
+            let wanted = self.wanted();
+            if let Some(socket) = self.socket.as_ref().filter(|_| wanted != self.interest) {
+                let key = token.slot as usize;
+                match hub.poller.change(socket, key, self.interest, wanted) {
+                    Ok(()) => self.interest = wanted,
+                    Err(error) => {
+                        self.feed(hub, token, Input::Broken(Error::os("connection", &error)));
+                    }
+                }
+            }
+        }
+        let due = match (self.life.alarm(&self.terms()), self.linger_by) {
+            (Some(a), Some(b)) => Some(a.min(b)),
+            (a, b) => a.or(b),
+        };
+        // A later deadline leaves the alarm where it is: it will be found early and set again.
+        // That keeps a timeout that every arrival moves out of the list of timers.
+        if due.is_none() || self.armed.is_none() || due < self.armed {
+            if due != self.armed {
+                hub.arm(token, self.armed, due);
+                self.armed = due;
+            }
+        }
+        if self.life.phase() == Phase::Closed {
+            if self.socket.is_none() || self.linger_by.is_some() {
+                self.gate.take();
+            }
+            if self.detached && self.socket.is_none() {
+                hub.remove(token);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_quiet_stream_stays_small() {
+        let size = size_of::<super::Stream>();
+        assert!(size <= 640, "{size} bytes");
+    }
+}

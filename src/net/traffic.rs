@@ -1,0 +1,242 @@
+//! The data path of a stream: receiving into the back buffer, writing through or into the queue.
+//!
+//! Not here: when a stream opens and ends (`stream`, `proto::life`). One copy on the way in:
+//! system > back buffer, which is swapped with the script's front buffer.
+
+use std::io::IoSlice;
+use std::time::Instant;
+
+use crate::error::{Code, Error, Result};
+use crate::limits;
+use crate::net::hub::Hub;
+use crate::net::options::Options;
+use crate::net::stream::Inner;
+use crate::proto::event::Event;
+use crate::proto::life::{Input, Phase};
+use crate::proto::token::Token;
+use crate::proto::write_queue::WriteQueue;
+use crate::sync::Arc;
+use crate::sys::io::{self, Progress};
+
+/// What came and is not with the script yet.
+#[derive(Debug, Default)]
+pub(super) struct Inbound {
+    pub(super) bytes: Vec<u8>,
+    /// Unread bytes on the script's side when it last said so; an overestimate is harmless.
+    pub(super) front: usize,
+    /// The bound while a frame longer than `read_limit` is asked for; else 0.
+    pub(super) raised: usize,
+    /// Reading has stopped at the limit. Set together with an event, so the script's side always
+    /// learns of it.
+    pub(super) paused: bool,
+    /// An accepted connection whose `on_accept` has not returned.
+    pub(super) held: bool,
+    pub(super) total: u64,
+}
+
+impl Inbound {
+    pub(super) fn limit(&self, options: &Options) -> usize {
+        options.read_limit.max(self.raised)
+    }
+
+    /// A new connection begins: the counters start anew; bytes of the old one stay readable until
+    /// the script sees the new one stand.
+    pub(super) fn restart(&mut self) {
+        self.raised = 0;
+        self.paused = false;
+        self.total = 0;
+    }
+}
+
+/// What waits to be sent.
+#[derive(Debug, Default)]
+pub(super) struct Outbound {
+    pub(super) queue: WriteQueue,
+    /// The end of stream follows the queue.
+    pub(super) fin: bool,
+    fin_sent: bool,
+    /// More than `drain_at` bytes have waited.
+    high: bool,
+    pub(super) broken: Option<Box<Error>>,
+    pub(super) total: u64,
+}
+
+impl Outbound {
+    pub(super) fn restart(&mut self) {
+        *self = Self::default();
+    }
+}
+
+impl Inner {
+    /// Reads what is there, a bounded number of times.
+    pub(super) fn receive(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) {
+        for _ in 0..limits::READS_IN_A_ROW {
+            let Some(socket) = &self.socket else { return };
+            scratch.clear();
+            if scratch.capacity() < limits::READ_SIZE {
+                *scratch = hub.buffer();
+            }
+            let room = scratch.capacity();
+            let keep = self.life.phase() == Phase::Open;
+            match io::recv(socket, scratch) {
+                Progress::Done(count) => {
+                    if keep {
+                        self.arrived(hub, token, count, scratch);
+                    }
+                    if count < room || self.inbound.paused {
+                        return;
+                    }
+                }
+                Progress::Again => return,
+                Progress::Eof => return self.ended(hub, token),
+                Progress::Failed(error) => {
+                    let error = Error::os("read", &error);
+                    return self.broke(hub, token, error);
+                }
+            }
+        }
+    }
+
+    fn arrived(&mut self, hub: &Arc<Hub>, token: Token, count: usize, scratch: &mut Vec<u8>) {
+        let inbound = &mut self.inbound;
+        if inbound.bytes.is_empty() && count >= limits::SMALL_ARRIVAL {
+            std::mem::swap(&mut inbound.bytes, scratch);
+        } else {
+            inbound.bytes.extend_from_slice(scratch);
+        }
+        inbound.total += count as u64;
+        if inbound.front + inbound.bytes.len() >= inbound.limit(&self.options) {
+            inbound.paused = true;
+        }
+        if self.options.read_timeout.is_some() {
+            self.life.restart_silence(Instant::now());
+        }
+        self.mail.post(hub, token, Event::Data(u32::try_from(count).unwrap_or(u32::MAX)));
+    }
+
+    fn ended(&mut self, hub: &Arc<Hub>, token: Token) {
+        if self.is_lingering() {
+            self.drop_socket(hub);
+        } else if let Some(error) = self.outbound.broken.take() {
+            self.broke(hub, token, *error);
+        } else {
+            self.feed(hub, token, Input::Ended);
+        }
+    }
+
+    fn broke(&mut self, hub: &Arc<Hub>, token: Token, error: Error) {
+        if self.is_lingering() {
+            self.drop_socket(hub);
+        } else {
+            self.feed(hub, token, Input::Broken(error));
+        }
+    }
+
+    /// Accepts the parts: straight to the system when nothing waits before them.
+    pub(super) fn write(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> Result<()> {
+        let connecting = matches!(self.life.phase(), Phase::Resolving | Phase::Connecting);
+        let open = self.life.phase() == Phase::Open;
+        if !(open || connecting) || self.life.is_closing() || self.outbound.fin {
+            return Err(Error::new(Code::Closed, "write: the socket is closed for writing"));
+        }
+        let total: usize = parts.iter().map(|part| part.len()).sum();
+        let waiting = self.outbound.queue.len();
+        if waiting > 0 && waiting.saturating_add(total) > self.options.write_limit {
+            let text = format!("write: {waiting} bytes wait already (write_limit)");
+            return Err(Error::new(Code::Again, text));
+        }
+        if self.outbound.broken.is_some() || total == 0 {
+            return Ok(());
+        }
+        let sent = if open && waiting == 0 { self.send_now(hub, token, parts) } else { 0 };
+        self.enqueue(parts, sent);
+        Ok(())
+    }
+
+    fn send_now(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> usize {
+        let Some(socket) = &self.socket else { return 0 };
+        let progress = if let [part] = parts {
+            io::send(socket, part)
+        } else {
+            let slices: Vec<_> = parts.iter().take(64).map(|part| IoSlice::new(part)).collect();
+            io::send_gathered(socket, &slices)
+        };
+        match progress {
+            Progress::Done(count) => {
+                self.outbound.total += count as u64;
+                count
+            }
+            Progress::Failed(error) => {
+                self.cannot_send(hub, token, &error);
+                // Taken and dropped: how the connection ended is told by the reading side, after
+                // what the peer sent before.
+                usize::MAX
+            }
+            Progress::Again | Progress::Eof => 0,
+        }
+    }
+
+    fn enqueue(&mut self, parts: &[&[u8]], mut sent: usize) {
+        let now = self.options.write_timeout.map(|_| Instant::now());
+        for part in parts {
+            let skip = sent.min(part.len());
+            sent -= skip;
+            if let Some(rest) = part.get(skip..).filter(|rest| !rest.is_empty()) {
+                self.outbound.queue.push(rest, now);
+            }
+        }
+        self.outbound.high |= self.outbound.queue.len() > self.options.drain_at;
+    }
+
+    /// Sends from the queue, a bounded amount.
+    pub(super) fn flush(&mut self, hub: &Arc<Hub>, token: Token) {
+        let Some(socket) = &self.socket else { return };
+        let mut slices = Vec::new();
+        self.outbound.queue.slices(&mut slices);
+        if !slices.is_empty() {
+            match io::send_gathered(socket, &slices) {
+                Progress::Done(count) => {
+                    drop(slices);
+                    self.outbound.queue.advance(count);
+                    self.outbound.total += count as u64;
+                }
+                Progress::Failed(error) => {
+                    drop(slices);
+                    self.cannot_send(hub, token, &error);
+                }
+                Progress::Again | Progress::Eof => return,
+            }
+        }
+        if self.outbound.high && self.outbound.queue.len() <= self.options.drain_at {
+            self.outbound.high = false;
+            if self.life.phase() == Phase::Open {
+                self.mail.post(hub, token, Event::Drained);
+            }
+        }
+        self.finish_writing();
+        if self.outbound.queue.is_empty() && self.life.phase() == Phase::Closing {
+            self.feed(hub, token, Input::Flushed);
+        }
+    }
+
+    /// The end of stream, once nothing waits before it.
+    pub(super) fn finish_writing(&mut self) {
+        let due = self.outbound.fin && !self.outbound.fin_sent && self.outbound.queue.is_empty();
+        if let Some(socket) = self.socket.as_ref().filter(|_| due) {
+            self.outbound.fin_sent = true;
+            // A refusal means that the connection is over, which reading will tell.
+            let _ = socket.shutdown(std::net::Shutdown::Write);
+        }
+    }
+
+    fn cannot_send(&mut self, hub: &Arc<Hub>, token: Token, error: &std::io::Error) {
+        let error = Error::os("write", error);
+        self.outbound.queue.clear();
+        let reads = self.interest.read && self.life.phase() == Phase::Open;
+        if reads {
+            self.outbound.broken = Some(Box::new(error));
+        } else {
+            self.feed(hub, token, Input::Broken(error));
+        }
+    }
+}

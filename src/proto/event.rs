@@ -1,0 +1,99 @@
+//! What a source tells the script, and the list in which it waits.
+//!
+//! Not here: Lua (no Lua value can be put into an event, invariant I5).
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use crate::error::Error;
+
+/// One thing that happened, in the order in which the reactor saw it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Event {
+    /// The name was looked up.
+    Resolved(Box<Vec<IpAddr>>),
+    /// The connection stands.
+    Connected,
+    /// That many bytes arrived.
+    Data(u32),
+    /// The write queue fell to `drain_at`.
+    Drained,
+    /// The peer sent its end of stream.
+    Ended,
+    /// The connection or the attempt is over.
+    Closed(Option<Box<Error>>),
+    /// A new attempt begins by itself; counted from 1.
+    Reconnecting(u32),
+    /// A connection waits in the listener to be taken.
+    Accepted,
+    /// A listener has trouble and goes on.
+    Failed(Box<Error>),
+    /// A timer ran out.
+    Fired,
+}
+
+/// The events of one source that the script has not seen, in order.
+///
+/// The first one needs no allocation: most lists never hold more.
+#[derive(Debug, Default)]
+pub struct EventList {
+    first: Option<Event>,
+    rest: VecDeque<Event>,
+}
+
+impl EventList {
+    /// Appends.
+    pub fn push(&mut self, event: Event) {
+        if self.first.is_none() {
+            self.first = Some(event);
+        } else {
+            self.rest.push_back(event);
+        }
+    }
+
+    /// Takes the oldest.
+    pub fn pop(&mut self) -> Option<Event> {
+        let event = self.first.take()?;
+        self.first = self.rest.pop_front();
+        if self.first.is_none() && self.rest.capacity() > 64 {
+            self.rest = VecDeque::new();
+        }
+        Some(event)
+    }
+
+    /// How many wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        usize::from(self.first.is_some()) + self.rest.len()
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.first.is_none()
+    }
+
+    /// Drops them all.
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn events_come_out_in_the_order_they_went_in() {
+        let mut list = EventList::default();
+        for n in 0..5 {
+            list.push(Event::Data(n));
+        }
+        assert_eq!(list.len(), 5);
+        for n in 0..5 {
+            assert!(matches!(list.pop(), Some(Event::Data(m)) if m == n));
+        }
+        assert!(list.is_empty() && list.pop().is_none());
+    }
+}

@@ -1,0 +1,379 @@
+//! The life of one connection as a pure state machine.
+//!
+//! Not here: sockets, bytes and clocks. What happens comes in as an [`Input`] with the time, what
+//! is to be done goes out as [`Action`]s; `net::stream` carries them out.
+//! Invariants: exactly one `Closed` event per attempt and nothing after it (I1); an input that
+//! makes no sense in a phase does nothing.
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use crate::error::{Code, Error};
+use crate::limits;
+use crate::proto::event::Event;
+use crate::proto::race::{Race, Step};
+
+/// Where a connection stands, as the reactor knows it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Phase {
+    /// The name is being looked up.
+    Resolving,
+    /// At least one attempt is under way.
+    Connecting,
+    /// Bytes flow.
+    Open,
+    /// Ours to flush, then over.
+    Closing,
+    /// Over; only a new [`Input::Begin`] or [`Input::Wait`] leads out.
+    Closed,
+    /// Pausing before the next attempt.
+    Waiting,
+}
+
+/// What happened.
+#[derive(Debug)]
+pub enum Input {
+    /// Start: with the addresses, or without when the name must be looked up.
+    Begin(Option<Vec<SocketAddr>>),
+    /// An accepted connection: open from the start.
+    Adopt,
+    /// The lookup answered.
+    Resolved(Result<Vec<SocketAddr>, Error>),
+    /// One of the dials stands.
+    Dialed,
+    /// One of the dials failed.
+    DialFailed(Error),
+    /// Bytes came.
+    Received,
+    /// The peer sent its end of stream.
+    Ended,
+    /// The script has seen the end of stream and does not keep its half open.
+    EndSeen,
+    /// The connection broke.
+    Broken(Error),
+    /// The script wants to close; what is queued goes out first.
+    Close,
+    /// The write queue is empty.
+    Flushed,
+    /// The script wants it to be over now.
+    Abort,
+    /// Begin the pause before the next attempt.
+    Wait(Duration),
+    /// The time named by [`Life::alarm`] has come.
+    Alarm,
+}
+
+/// What is to be done about it.
+#[derive(Debug)]
+pub enum Action {
+    /// Look the name up.
+    Lookup,
+    /// Start connecting there; answer with `Dialed` or `DialFailed`.
+    Dial(SocketAddr),
+    /// Drop the dials that are still under way, and the lookup.
+    Hangup,
+    /// Tell the script.
+    Post(Event),
+    /// Send the end of stream, then discard what comes.
+    Finish,
+    /// Close the descriptor.
+    Release,
+    /// Close the descriptor with a reset.
+    Reset,
+    /// The pause is over: begin again.
+    Retry,
+}
+
+/// The facts outside that the machine's answers depend on.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Terms {
+    /// Bound of an attempt.
+    pub connect_timeout: Option<Duration>,
+    /// Bound of silence while open.
+    pub read_timeout: Option<Duration>,
+    /// Bound of a queued write.
+    pub write_timeout: Option<Duration>,
+    /// Whether bytes wait to be sent.
+    pub pending: bool,
+    /// When the oldest of them was queued.
+    pub oldest_write: Option<Instant>,
+    /// Whether arrivals are held back by ourselves: then silence is not the peer's.
+    pub paused: bool,
+}
+
+/// The machine.
+#[derive(Debug)]
+pub struct Life {
+    phase: Phase,
+    attempt: u32,
+    /// The script asked to close; while connecting this only bounds the attempt.
+    closing: bool,
+    /// The peer's end of stream was seen.
+    ended: bool,
+    /// When the attempt began, the connection was last heard of, or the pause ends.
+    since: Instant,
+    /// Until when closing may flush.
+    close_by: Option<Instant>,
+    dial_more_at: Option<Instant>,
+    race: Option<Box<Race>>,
+    failure: Option<Box<Error>>,
+}
+
+impl Life {
+    /// A connection that has not begun.
+    #[must_use]
+    pub fn new(now: Instant) -> Self {
+        Self {
+            phase: Phase::Closed,
+            attempt: 0,
+            closing: false,
+            ended: false,
+            since: now,
+            close_by: None,
+            dial_more_at: None,
+            race: None,
+            failure: None,
+        }
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn phase(&self) -> Phase {
+        self.phase
+    }
+
+    /// Whether the peer's end of stream was seen.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Whether the script asked to close.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.closing
+    }
+
+    /// Automatic attempts so far.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        self.attempt
+    }
+
+    /// Begins the wait for the peer anew (a changed `read_timeout`).
+    pub fn restart_silence(&mut self, now: Instant) {
+        if self.phase == Phase::Open {
+            self.since = now;
+        }
+    }
+
+    /// When [`Input::Alarm`] is due.
+    #[must_use]
+    pub fn alarm(&self, terms: &Terms) -> Option<Instant> {
+        let own = match self.phase {
+            Phase::Resolving | Phase::Connecting => {
+                let bound = terms.connect_timeout.map(|timeout| self.since + timeout);
+                earliest(bound, self.dial_more_at)
+            }
+            Phase::Open => {
+                let silent = terms.read_timeout.filter(|_| !terms.paused && !self.ended);
+                let silent = silent.map(|timeout| self.since + timeout);
+                earliest(silent, write_deadline(terms))
+            }
+            Phase::Closing => write_deadline(terms),
+            Phase::Waiting => Some(self.since),
+            Phase::Closed => None,
+        };
+        earliest(own, self.close_by)
+    }
+
+    /// Takes in what happened.
+    pub fn on(&mut self, input: Input, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        match (self.phase, input) {
+            (Phase::Closed | Phase::Waiting, Input::Begin(addresses)) => {
+                self.begin(addresses, now, out);
+            }
+            (Phase::Closed, Input::Adopt) => self.open(now),
+            (Phase::Closed, Input::Wait(pause)) => {
+                self.phase = Phase::Waiting;
+                self.since = now + pause;
+            }
+            (Phase::Resolving, Input::Resolved(Ok(addresses))) => {
+                let hosts = addresses.iter().map(SocketAddr::ip).collect();
+                out.push(Action::Post(Event::Resolved(Box::new(hosts))));
+                self.race(addresses, now, out);
+            }
+            (Phase::Resolving, Input::Resolved(Err(error))) => self.fail(error, out),
+            (Phase::Connecting, Input::Dialed) => self.dialed(now, terms, out),
+            (Phase::Connecting, Input::DialFailed(error)) => {
+                // The first cause is kept: it belongs to the preferred address.
+                self.failure.get_or_insert_with(|| Box::new(error));
+                if let Some(race) = &mut self.race {
+                    race.failed();
+                }
+                self.dial_on(now, out);
+            }
+            (Phase::Open, Input::Received) => self.since = now,
+            (Phase::Open, Input::Ended) => {
+                self.ended = true;
+                out.push(Action::Post(Event::Ended));
+            }
+            (Phase::Closing, Input::Ended) => self.ended = true,
+            (Phase::Open, Input::EndSeen | Input::Close) => self.close(now, terms, out),
+            (Phase::Open, Input::Broken(error)) => self.fail(error, out),
+            (Phase::Closing, Input::Broken(error)) => {
+                // A peer that resets while nothing of ours waits has not harmed us.
+                let error = terms.pending.then(|| Box::new(error));
+                self.over(error, Action::Release, out);
+            }
+            (Phase::Closing, Input::Flushed) => self.over(None, Action::Finish, out),
+            (Phase::Resolving | Phase::Connecting, Input::Close) => {
+                self.closing = true;
+                if terms.pending {
+                    self.close_by = Some(now + close_timeout(terms));
+                } else {
+                    self.over(None, Action::Release, out);
+                }
+            }
+            (Phase::Waiting, Input::Close | Input::Abort) => {
+                // The attempt before was already reported as closed.
+                self.phase = Phase::Closed;
+            }
+            (Phase::Closed, _) => {}
+            (_, Input::Abort) => self.over(None, Action::Reset, out),
+            (_, Input::Alarm) => self.alarmed(now, terms, out),
+            _ => {}
+        }
+    }
+
+    fn begin(&mut self, addresses: Option<Vec<SocketAddr>>, now: Instant, out: &mut Vec<Action>) {
+        let again = self.phase == Phase::Waiting;
+        *self = Self { attempt: self.attempt + u32::from(again), ..Self::new(now) };
+        if again {
+            out.push(Action::Post(Event::Reconnecting(self.attempt)));
+        }
+        self.phase = Phase::Resolving;
+        match addresses {
+            Some(addresses) => self.race(addresses, now, out),
+            None => out.push(Action::Lookup),
+        }
+    }
+
+    fn race(&mut self, addresses: Vec<SocketAddr>, now: Instant, out: &mut Vec<Action>) {
+        self.phase = Phase::Connecting;
+        self.race = Some(Box::new(Race::new(addresses)));
+        self.dial_on(now, out);
+    }
+
+    /// One step of the race; a dial that fails at once comes back as `DialFailed`.
+    fn dial_on(&mut self, now: Instant, out: &mut Vec<Action>) {
+        self.dial_more_at = None;
+        match self.race.as_mut().map_or(Step::Exhausted, |race| race.next(now)) {
+            Step::Dial(address) => {
+                out.push(Action::Dial(address));
+                if let Some(Step::Wait(at)) = self.race.as_mut().map(|race| race.next(now)) {
+                    self.dial_more_at = Some(at);
+                }
+            }
+            Step::Wait(at) => self.dial_more_at = Some(at),
+            Step::Watch => {}
+            Step::Exhausted => {
+                let error = self.failure.take().map_or_else(
+                    || Error::new(Code::HostNotFound, "connect: the name has no address"),
+                    |failure| *failure,
+                );
+                self.fail(error, out);
+            }
+        }
+    }
+
+    fn dialed(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        out.push(Action::Hangup);
+        let close_by = self.close_by;
+        self.open(now);
+        self.attempt = 0;
+        if close_by.is_none() {
+            out.push(Action::Post(Event::Connected));
+            return;
+        }
+        self.phase = Phase::Closing;
+        self.close_by = close_by;
+        if !terms.pending {
+            self.over(None, Action::Finish, out);
+        }
+    }
+
+    fn open(&mut self, now: Instant) {
+        self.phase = Phase::Open;
+        self.since = now;
+        self.race = None;
+        self.failure = None;
+        self.dial_more_at = None;
+        self.close_by = None;
+    }
+
+    fn close(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        self.closing = true;
+        if terms.pending {
+            self.phase = Phase::Closing;
+            self.close_by = Some(now + close_timeout(terms));
+        } else {
+            self.over(None, Action::Finish, out);
+        }
+    }
+
+    fn alarmed(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        let late = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+        match self.phase {
+            Phase::Waiting if self.since <= now => out.push(Action::Retry),
+            _ if late(self.close_by) => self.fail(timed_out("close: not everything was sent"), out),
+            Phase::Resolving | Phase::Connecting => {
+                if late(terms.connect_timeout.map(|timeout| self.since + timeout)) {
+                    self.fail(timed_out("connect: timed out"), out);
+                } else if late(self.dial_more_at) {
+                    self.dial_on(now, out);
+                }
+            }
+            Phase::Open | Phase::Closing if late(write_deadline(terms)) => {
+                self.fail(timed_out("write: timed out"), out);
+            }
+            Phase::Open if late(self.alarm(terms)) => self.fail(timed_out("read: timed out"), out),
+            _ => {}
+        }
+    }
+
+    fn fail(&mut self, error: Error, out: &mut Vec<Action>) {
+        self.over(Some(Box::new(error)), Action::Release, out);
+    }
+
+    fn over(&mut self, error: Option<Box<Error>>, last: Action, out: &mut Vec<Action>) {
+        if matches!(self.phase, Phase::Resolving | Phase::Connecting) {
+            out.push(Action::Hangup);
+        }
+        self.phase = Phase::Closed;
+        self.race = None;
+        self.close_by = None;
+        self.dial_more_at = None;
+        out.push(last);
+        out.push(Action::Post(Event::Closed(error)));
+    }
+}
+
+fn timed_out(message: &str) -> Error {
+    Error::new(Code::TimedOut, message)
+}
+
+fn close_timeout(terms: &Terms) -> Duration {
+    terms.write_timeout.unwrap_or(limits::CLOSE_TIMEOUT).min(limits::CLOSE_TIMEOUT)
+}
+
+fn write_deadline(terms: &Terms) -> Option<Instant> {
+    Some(terms.oldest_write? + terms.write_timeout?)
+}
+
+fn earliest(a: Option<Instant>, b: Option<Instant>) -> Option<Instant> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}

@@ -1,0 +1,174 @@
+//! The lead: who may poll, and how it passes between the script's thread and ours.
+//!
+//! Whoever holds the lock polls. A script that waits takes the lead, so that nothing has to be
+//! handed between threads; while it computes, the thread leads. The thread sleeps in one of two
+//! ways: parked, while the script is inside a waiting pump; or watching, for 5 ms at a time, while
+//! the script has only just left one and will probably be back.
+//! Not here: what polling does. Checked by models in `spec/rust/loom_lead.rs`.
+//!
+//! Why `SeqCst`: each of the two pairs below is "I write mine, then read yours" on both sides;
+//! only a total order guarantees that at least one side sees the other's write.
+//! 1. `lua_in` and `state`: the thread writes PARKED and reads `lua_in`; the script clears
+//!    `lua_in` and reads `state`. Else the thread could park with nobody to wake it.
+//! 2. `want` and the wake descriptor: the script writes `want` and wakes; the thread clears the
+//!    descriptor and reads `want`.
+
+use std::time::Duration;
+
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Mutex, MutexGuard, Ordering, lock};
+
+const WATCHING: u8 = 0;
+const PARKED: u8 = 1;
+
+/// Sleeping until told otherwise; a call that came before is not lost.
+#[derive(Debug)]
+pub struct Parker {
+    called: Mutex<bool>,
+    #[cfg(not(loom))]
+    bell: std::sync::Condvar,
+    #[cfg(loom)]
+    bell: loom::sync::Condvar,
+}
+
+impl Parker {
+    fn new() -> Self {
+        #[cfg(not(loom))]
+        let bell = std::sync::Condvar::new();
+        #[cfg(loom)]
+        let bell = loom::sync::Condvar::new();
+        Self { called: Mutex::new(false), bell }
+    }
+
+    fn park(&self) {
+        let mut called = lock(&self.called);
+        while !*called {
+            called = self.bell.wait(called).unwrap_or_else(std::sync::PoisonError::into_inner);
+        }
+        *called = false;
+    }
+
+    #[cfg(not(loom))]
+    fn park_for(&self, time: Duration) {
+        let called = lock(&self.called);
+        let waited = self.bell.wait_timeout_while(called, time, |called| !*called);
+        *waited.unwrap_or_else(std::sync::PoisonError::into_inner).0 = false;
+    }
+
+    #[cfg(loom)]
+    fn park_for(&self, _time: Duration) {
+        *lock(&self.called) = false;
+        loom::thread::yield_now();
+    }
+
+    fn unpark(&self) {
+        *lock(&self.called) = true;
+        self.bell.notify_one();
+    }
+}
+
+/// The lead lock, what belongs to whoever holds it (`T`), and the flags around it.
+#[derive(Debug)]
+pub struct Lead<T> {
+    desk: Mutex<T>,
+    /// The script is inside a waiting pump.
+    lua_in: AtomicBool,
+    /// The script waits for the lock.
+    want: AtomicBool,
+    /// Counts the script's pumps, so that the thread can tell "just left" from "left long ago".
+    epoch: AtomicU32,
+    state: AtomicU8,
+    stop: AtomicBool,
+    parker: Parker,
+    watch: Duration,
+}
+
+impl<T> Lead<T> {
+    /// A free lead. `watch` is how long the thread leaves it to a script that has just pumped.
+    pub fn new(desk: T, watch: Duration) -> Self {
+        Self {
+            desk: Mutex::new(desk),
+            lua_in: AtomicBool::new(false),
+            want: AtomicBool::new(false),
+            epoch: AtomicU32::new(0),
+            state: AtomicU8::new(WATCHING),
+            stop: AtomicBool::new(false),
+            parker: Parker::new(),
+            watch,
+        }
+    }
+
+    /// The script's thread takes the lead; `kick` wakes the thread if it is polling.
+    pub fn enter(&self, kick: impl FnOnce()) -> MutexGuard<'_, T> {
+        self.lua_in.store(true, Ordering::SeqCst); // partner: `next_turn`, both reads
+        self.epoch.fetch_add(1, Ordering::Relaxed); // a hint only
+        if let Ok(desk) = self.desk.try_lock() {
+            return desk;
+        }
+        self.want.store(true, Ordering::SeqCst); // partner: `must_yield`
+        kick();
+        let desk = lock(&self.desk);
+        self.want.store(false, Ordering::SeqCst);
+        desk
+    }
+
+    /// The script's thread gives the lead back.
+    pub fn leave(&self, desk: MutexGuard<'_, T>) {
+        drop(desk);
+        self.lua_in.store(false, Ordering::SeqCst); // partner: the second read in `next_turn`
+        if self.state.load(Ordering::SeqCst) == PARKED {
+            let order = Ordering::SeqCst;
+            if self.state.compare_exchange(PARKED, WATCHING, order, order).is_ok() {
+                self.parker.unpark();
+            }
+        }
+    }
+
+    /// The lead, if nobody has it: for a pump that must not wait.
+    pub fn try_enter(&self) -> Option<MutexGuard<'_, T>> {
+        let desk = self.desk.try_lock().ok()?;
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        Some(desk)
+    }
+
+    /// Blocks the thread until it is its turn to lead; `None` when it must end.
+    pub fn next_turn(&self) -> Option<MutexGuard<'_, T>> {
+        let mut seen = self.epoch.load(Ordering::Relaxed);
+        while !self.stop.load(Ordering::SeqCst) {
+            if self.lua_in.load(Ordering::SeqCst) {
+                self.state.store(PARKED, Ordering::SeqCst); // partner: `leave`, `stop`
+                if self.lua_in.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
+                    self.parker.park();
+                }
+                self.state.store(WATCHING, Ordering::SeqCst);
+                continue;
+            }
+            let epoch = self.epoch.load(Ordering::Relaxed);
+            if epoch != seen {
+                seen = epoch;
+                self.parker.park_for(self.watch);
+                continue;
+            }
+            // Never blocking here: the script could hold the lock for a whole long wait.
+            match self.desk.try_lock() {
+                Ok(desk) if !self.lua_in.load(Ordering::SeqCst) => return Some(desk),
+                Ok(desk) => drop(desk),
+                Err(_) => self.parker.park_for(self.watch),
+            }
+        }
+        None
+    }
+
+    /// Whether the thread must stop polling and give the lead back.
+    #[must_use]
+    pub fn must_yield(&self) -> bool {
+        // partners: `enter`, `stop`
+        self.want.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst)
+    }
+
+    /// Ends the thread; `kick` wakes it if it is polling.
+    pub fn stop(&self, kick: impl FnOnce()) {
+        self.stop.store(true, Ordering::SeqCst); // partners: `next_turn`, `must_yield`
+        kick();
+        self.parker.unpark();
+    }
+}

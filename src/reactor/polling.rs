@@ -1,0 +1,158 @@
+//! One turn of polling: wait, hand the reports to their sources, fire timers.
+//!
+//! Not here: whose turn it is (`lead`). A panic while one source is served ends that source and
+//! nothing else.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use crate::limits;
+use crate::net::hub::{Hub, Source, WAKE_KEY};
+use crate::sync::Arc;
+use crate::sys::poller::{Readiness, Reports, Waited};
+use crate::sys::process;
+
+/// How many spins in a row may find nothing before spinning is given up for a while.
+const SPIN_PATIENCE: i8 = 4;
+
+/// What belongs to whoever leads.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    reports: Reports,
+    ready: Vec<Readiness>,
+    sources: Vec<Source>,
+    scratch: Vec<u8>,
+    /// Until when the present wait may poll without sleeping.
+    spin_until: Option<Instant>,
+    /// How well spinning went lately; below zero it is not tried.
+    luck: i8,
+}
+
+impl Desk {
+    /// A wait of the script begins: it may spin for so long before it sleeps.
+    pub(super) fn begin_wait(&mut self, spin: Duration) {
+        let tries = !spin.is_zero() && self.luck >= 0;
+        self.spin_until = tries.then(|| Instant::now() + spin);
+    }
+
+    /// Waits for reports until the deadline and serves them.
+    pub(super) fn poll(&mut self, hub: &Arc<Hub>, deadline: Option<Instant>) -> Waited {
+        let now = Instant::now();
+        if self.spin(hub, now, deadline) {
+            return Waited::Done;
+        }
+        let timeout = hub.fall_asleep(deadline, now);
+        let waited = self.gather(hub, timeout);
+        hub.wake_up();
+        if !self.ready.is_empty() && self.luck < 0 && now.elapsed() < limits::SPIN {
+            // It would have been found by spinning.
+            self.luck += 1;
+        }
+        self.serve(hub);
+        fire_due(hub, Instant::now());
+        waited
+    }
+
+    /// Serves what is ready now. Never waits.
+    pub(super) fn look(&mut self, hub: &Arc<Hub>) {
+        self.gather(hub, Some(Duration::ZERO));
+        self.serve(hub);
+    }
+
+    /// Polls without sleeping; whether that found anything. It ends for good with the first event
+    /// of this wait, and is given up while it finds nothing: an idle process uses no CPU.
+    fn spin(&mut self, hub: &Arc<Hub>, now: Instant, deadline: Option<Instant>) -> bool {
+        let Some(until) = self.spin_until.take() else { return false };
+        let until = deadline.map_or(until, |deadline| until.min(deadline));
+        let mut moment = now;
+        while moment < until {
+            self.gather(hub, Some(Duration::ZERO));
+            if !self.ready.is_empty() {
+                self.luck = SPIN_PATIENCE;
+                self.serve(hub);
+                return true;
+            }
+            // Another thread of this core may be the one that answers.
+            process::yield_core();
+            moment = Instant::now();
+        }
+        self.luck -= 1;
+        false
+    }
+
+    fn gather(&mut self, hub: &Hub, timeout: Option<Duration>) -> Waited {
+        self.ready.clear();
+        match hub.poller.wait(&mut self.reports, &mut self.ready, timeout) {
+            Ok(waited) => waited,
+            Err(_) => {
+                // Only a fault of ours gets here; without a pause it would become a busy loop.
+                std::thread::sleep(Duration::from_millis(10));
+                Waited::Done
+            }
+        }
+    }
+
+    fn serve(&mut self, hub: &Arc<Hub>) {
+        if self.ready.iter().any(|ready| ready.key == WAKE_KEY) {
+            self.ready.retain(|ready| ready.key != WAKE_KEY);
+            hub.wake.clear();
+            serve_messages(hub);
+        }
+        if self.ready.is_empty() {
+            return;
+        }
+        // Registered descriptors belong to sources in the registry, so the lists go in step,
+        // except for a source that went away since the report.
+        let sources = &mut self.sources;
+        self.ready.retain(|ready| {
+            let before = sources.len();
+            hub.sources_at(std::iter::once(ready.key), |source| sources.push(source));
+            sources.len() > before
+        });
+        for (source, ready) in self.sources.drain(..).zip(self.ready.drain(..)) {
+            let scratch = &mut self.scratch;
+            fenced(hub, &source, || match &source {
+                Source::Alarm(_) => {}
+                Source::Listener(listener) => listener.on_ready(hub),
+                Source::Stream(stream) => stream.on_ready(hub, ready, scratch),
+            });
+        }
+    }
+}
+
+/// Answers of lookups, and servers that have room again.
+fn serve_messages(hub: &Arc<Hub>) {
+    while let Ok((token, answer)) = hub.answers.pop() {
+        if let Some(Source::Stream(stream)) = hub.source(token) {
+            let source = Source::Stream(Arc::clone(&stream));
+            fenced(hub, &source, || stream.on_answer(hub, answer));
+        }
+    }
+    while let Ok(token) = hub.vacancies.pop() {
+        if let Some(Source::Listener(listener)) = hub.source(token) {
+            listener.look_again(hub);
+        }
+    }
+}
+
+/// Fires the timers that have run out.
+pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
+    while let Some((slot, at)) = hub.due(now) {
+        let mut found = None;
+        hub.sources_at(std::iter::once(slot), |source| found = Some(source));
+        let Some(source) = found else { continue };
+        fenced(hub, &source, || match &source {
+            Source::Alarm(alarm) => alarm.on_alarm(hub, at),
+            Source::Listener(listener) => listener.on_alarm(hub, at),
+            Source::Stream(stream) => stream.on_alarm(hub, at),
+        });
+    }
+}
+
+fn fenced(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
+    let fault = catch_unwind(AssertUnwindSafe(body)).is_err();
+    if let (true, Source::Stream(stream)) = (fault, source) {
+        // A second fault while reporting the first leaves nothing better to do.
+        let _ = catch_unwind(AssertUnwindSafe(|| stream.on_fault(hub)));
+    }
+}

@@ -1,0 +1,242 @@
+//! Who is ready: the registry of descriptors and the wait.
+//!
+//! The crate `polling` keeps the registry, in level mode. On Linux the wait goes straight to its
+//! epoll descriptor: `Poller::wait` takes five system calls and swallows EINTR, so Ctrl-C would
+//! have to wait for the time-out. Elsewhere, and with `--cfg polling_test_poll_backend`,
+//! `Poller::wait` is used.
+//! Invariant: nothing is registered without an interest, because the system reports hang-ups
+//! whether asked or not, and a source that cannot act on them would make the wait spin.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::time::Duration;
+
+use polling::{Event, PollMode};
+use socket2::Socket;
+
+/// What a source waits for. Without any it is not registered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Interest {
+    /// Bytes, an end of stream or a connection to accept.
+    pub read: bool,
+    /// Room to send, or a started connection that stands or failed.
+    pub write: bool,
+}
+
+impl Interest {
+    /// Nothing.
+    pub const NONE: Self = Self { read: false, write: false };
+    /// Reading only.
+    pub const READ: Self = Self { read: true, write: false };
+    /// Writing only.
+    pub const WRITE: Self = Self { read: false, write: true };
+}
+
+/// One report.
+#[derive(Clone, Copy, Debug)]
+pub struct Readiness {
+    /// The key given at registration.
+    pub key: usize,
+    /// Reading will not block.
+    pub readable: bool,
+    /// Writing will not block.
+    pub writable: bool,
+}
+
+/// How a wait ended.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Waited {
+    /// With reports, or because the time was up.
+    Done,
+    /// By a signal: the interpreter must have a chance to handle it.
+    Interrupted,
+}
+
+/// The registry.
+#[derive(Debug)]
+pub struct Poller {
+    inner: polling::Poller,
+}
+
+impl Poller {
+    /// A registry with nothing in it.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn new() -> io::Result<Self> {
+        Ok(Self { inner: polling::Poller::new()? })
+    }
+
+    /// Moves a source's registration from one interest to another.
+    ///
+    /// # Errors
+    /// What the system says; adding can run out of memory.
+    pub fn change(&self, socket: &Socket, key: usize, from: Interest, to: Interest) -> io::Result<()> {
+        let event = Event::new(key, to.read, to.write);
+        match (from == Interest::NONE, to == Interest::NONE) {
+            _ if from == to => Ok(()),
+            (true, _) => {
+                // SAFETY: every owner calls `change(…, NONE)` before it drops its socket.
+                unsafe { self.inner.add_with_mode(socket, event, PollMode::Level) }
+            }
+            (false, true) => self.inner.delete(socket),
+            (false, false) => self.inner.modify_with_mode(socket, event, PollMode::Level),
+        }
+    }
+
+    /// Registers a descriptor that is always read (the wake descriptor).
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn watch(&self, wake: &super::wake::Wake, key: usize) -> io::Result<()> {
+        let event = Event::readable(key);
+        // SAFETY: the wake descriptor lives as long as the poller: both are fields of one owner.
+        unsafe { self.inner.add_with_mode(wake.fd(), event, PollMode::Level) }
+    }
+}
+
+#[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
+mod wait {
+    use std::os::fd::{AsFd, AsRawFd, RawFd};
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::{Duration, Poller, Readiness, Waited, io};
+    use crate::limits;
+
+    /// The buffer of a wait.
+    pub struct Reports {
+        raw: Vec<libc::epoll_event>,
+    }
+
+    impl Default for Reports {
+        fn default() -> Self {
+            Self { raw: vec![libc::epoll_event { events: 0, u64: 0 }; limits::POLL_BATCH] }
+        }
+    }
+
+    /// Set once the kernel has said that it lacks `epoll_pwait2` (before 5.11, or valgrind).
+    static COARSE: AtomicBool = AtomicBool::new(false);
+
+    impl Poller {
+        /// Waits until a source is ready or the time is up (`None`: for ever) and appends the
+        /// reports to `ready`.
+        ///
+        /// # Errors
+        /// Only programming errors of ours.
+        pub fn wait(
+            &self,
+            reports: &mut Reports,
+            ready: &mut Vec<Readiness>,
+            timeout: Option<Duration>,
+        ) -> io::Result<Waited> {
+            let fd = self.inner.as_fd().as_raw_fd();
+            let count = match fine(fd, &mut reports.raw, timeout) {
+                Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
+                    COARSE.store(true, Ordering::Relaxed);
+                    coarse(fd, &mut reports.raw, timeout)
+                }
+                count => count,
+            };
+            let count = match count {
+                Ok(count) => count,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {
+                    return Ok(Waited::Interrupted);
+                }
+                Err(error) => return Err(error),
+            };
+            ready.extend(reports.raw.iter().take(count).filter_map(report));
+            Ok(Waited::Done)
+        }
+    }
+
+    fn report(event: &libc::epoll_event) -> Option<Readiness> {
+        const BROKEN: libc::c_int = libc::EPOLLERR | libc::EPOLLHUP;
+        let has = |flags: libc::c_int| event.events & flags.cast_unsigned() != 0;
+        Some(Readiness {
+            key: usize::try_from(event.u64).ok()?,
+            readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | BROKEN),
+            writable: has(libc::EPOLLOUT | BROKEN),
+        })
+    }
+
+    fn fine(
+        fd: RawFd,
+        events: &mut [libc::epoll_event],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        if COARSE.load(Ordering::Relaxed) || timeout == Some(Duration::ZERO) {
+            return coarse(fd, events, timeout);
+        }
+        let limit = timeout.map(|timeout| libc::timespec {
+            tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
+            tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
+        });
+        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let length = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+        let sigmask = std::ptr::null::<libc::sigset_t>();
+        // SAFETY: the buffer has `length` places, `limit` is null or valid for the call, and a null
+        // mask leaves the signal mask alone.
+        let count = unsafe {
+            libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), length, limit, sigmask, 0)
+        };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+
+    fn coarse(
+        fd: RawFd,
+        events: &mut [libc::epoll_event],
+        timeout: Option<Duration>,
+    ) -> io::Result<usize> {
+        // Rounded up: a timer must never fire early.
+        let millis = timeout.map_or(-1, |timeout| {
+            let millis = timeout.as_nanos().div_ceil(1_000_000);
+            libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX)
+        });
+        let length = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
+        // SAFETY: the buffer has `length` places.
+        let count = unsafe { libc::epoll_wait(fd, events.as_mut_ptr(), length, millis) };
+        usize::try_from(count).map_err(|_| io::Error::last_os_error())
+    }
+}
+
+#[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
+mod wait {
+    use super::{Duration, Poller, Readiness, Waited, io};
+
+    /// The buffer of a wait.
+    #[derive(Default)]
+    pub struct Reports {
+        events: polling::Events,
+    }
+
+    impl Poller {
+        /// Waits until a source is ready or the time is up (`None`: for ever) and appends the
+        /// reports to `ready`.
+        ///
+        /// # Errors
+        /// Only programming errors of ours.
+        pub fn wait(
+            &self,
+            reports: &mut Reports,
+            ready: &mut Vec<Readiness>,
+            timeout: Option<Duration>,
+        ) -> io::Result<Waited> {
+            reports.events.clear();
+            self.inner.wait(&mut reports.events, timeout)?;
+            ready.extend(reports.events.iter().map(|event| Readiness {
+                key: event.key,
+                readable: event.readable,
+                writable: event.writable,
+            }));
+            Ok(Waited::Done)
+        }
+    }
+}
+
+pub use wait::Reports;
+
+impl std::fmt::Debug for Reports {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reports")
+    }
+}

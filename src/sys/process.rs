@@ -1,0 +1,78 @@
+//! What concerns the process as a whole: staying mapped, forks, signals, threads.
+//!
+//! Not here: anything about sockets.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::sync::Once;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+static FORKS: AtomicU32 = AtomicU32::new(0);
+
+/// Counts up in the child of every fork; what was made under another number belongs to a parent.
+#[must_use]
+pub fn fork_generation() -> u32 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+extern "C" fn forked() {
+    FORKS.fetch_add(1, Ordering::Relaxed);
+}
+
+/// Keeps this library mapped for the rest of the process and begins to count forks.
+///
+/// `lua_close` unmaps modules while our thread may still run in them: without this the process
+/// dies.
+pub fn settle_in() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        pin();
+        // SAFETY: the handler is an atomic addition and this library is never unmapped.
+        unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+    });
+}
+
+fn pin() {
+    let here: *const libc::c_void = (pin as fn() as *const ()).cast();
+    let mut info = MaybeUninit::<libc::Dl_info>::zeroed();
+    // SAFETY: any address may be asked for; the result is written to `info`.
+    if unsafe { libc::dladdr(here, info.as_mut_ptr()) } == 0 {
+        return;
+    }
+    // SAFETY: zeroed memory is a valid `Dl_info`, and `dladdr` has filled it in.
+    let info = unsafe { info.assume_init() };
+    if info.dli_fname.is_null() {
+        return;
+    }
+    let flags = libc::RTLD_NOW | libc::RTLD_NOLOAD | libc::RTLD_NODELETE;
+    // SAFETY: the name is a C string of the loader. The handle is kept on purpose.
+    unsafe { libc::dlopen(info.dli_fname, flags) };
+}
+
+/// Starts a thread that takes no signals: they belong to the interpreter's thread.
+///
+/// # Errors
+/// The system has no room for a thread.
+pub fn spawn(
+    name: &str,
+    body: impl FnOnce() + Send + 'static,
+) -> io::Result<thread::JoinHandle<()>> {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
+    // SAFETY: writes the set.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: `all` was filled in above; `before` receives the mask of this thread.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    // The new thread inherits the mask.
+    let thread = thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(body);
+    // SAFETY: `before` was filled in above.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
+    thread
+}
+
+/// Lets another thread of this core run.
+pub fn yield_core() {
+    thread::yield_now();
+}

@@ -1,0 +1,67 @@
+//! A descriptor that one thread makes readable to wake another from its wait.
+//!
+//! Not here: who wakes whom; that is `reactor::lead`. Invariant: waking never blocks and never
+//! fails: a wake that finds the descriptor readable already is a wake.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+
+/// The descriptor (an eventfd on Linux, elsewhere the two ends of a pipe).
+#[derive(Debug)]
+pub struct Wake {
+    read: OwnedFd,
+    write: Option<OwnedFd>,
+}
+
+impl Wake {
+    /// A descriptor that is not readable yet.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub fn new() -> io::Result<Self> {
+        // SAFETY: takes no pointers.
+        let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the descriptor is new and ours alone.
+        Ok(Self { read: unsafe { OwnedFd::from_raw_fd(fd) }, write: None })
+    }
+
+    /// A descriptor that is not readable yet.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub fn new() -> io::Result<Self> {
+        use std::os::unix::net::UnixStream;
+
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        Ok(Self { read: OwnedFd::from(read), write: Some(OwnedFd::from(write)) })
+    }
+
+    /// What to watch for readability.
+    #[must_use]
+    pub fn fd(&self) -> RawFd {
+        self.read.as_raw_fd()
+    }
+
+    /// Makes it readable.
+    pub fn wake(&self) {
+        let one = 1_u64.to_ne_bytes();
+        let fd = self.write.as_ref().unwrap_or(&self.read).as_raw_fd();
+        // SAFETY: the buffer is eight bytes long. A full descriptor refuses: it is readable then.
+        unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+    }
+
+    /// Makes it unreadable again.
+    pub fn clear(&self) {
+        let mut sink = [0_u8; 64];
+        // SAFETY: the buffer is as long as said. An empty descriptor refuses: that is the aim.
+        unsafe { libc::read(self.fd(), sink.as_mut_ptr().cast(), sink.len()) };
+    }
+}
