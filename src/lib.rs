@@ -16,5 +16,5 @@ pub mod net;
 
 pub mod reactor;
 
-#[cfg(feature = "mlua")]
+#[cfg(feature = "lua")]
 mod lua;

@@ -671,6 +671,17 @@ mod tests {
     }
 
     #[test]
+    fn what_was_skipped_or_sought_otherwise_does_not_count_as_scanned() {
+        let mut buffer = with(b"xxxxx");
+        assert_eq!(buffer.search(b"q", 1), None);
+        add(&mut buffer, b"xxqxxxxx");
+        assert_eq!(buffer.search(b"q", 11), None);
+        assert_eq!(buffer.search(b"q", 1), Some(8));
+        assert_eq!((buffer.search(b"z", 1), buffer.search(b"z", 1)), (None, None));
+        assert_eq!((buffer.search(b"q", 1), buffer.search(b"q", 1)), (Some(8), Some(8)));
+    }
+
+    #[test]
     fn arrivals_behind_unread_bytes_cost_a_constant_per_byte() {
         let mut buffer = with(&[0; 10_000]);
         let (mut moved, mut storage) = (0, buffer.storage.as_ptr());

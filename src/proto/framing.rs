@@ -50,7 +50,7 @@ pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, u
         }
         LineEnd::CrLfStrict => memchr_iter(b'\n', rest)
             .map(|offset| from + offset)
-            .find(|&feed| feed > from && follows_return(haystack, feed))
+            .find(|&feed| follows_return(haystack, feed))
             .map(|feed| (feed - 1, feed + 1)),
         LineEnd::Lf => single(b'\n', rest, from),
         LineEnd::Null => single(0, rest, from),

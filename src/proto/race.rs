@@ -45,7 +45,7 @@ impl Race {
         let Some(&address) = self.waiting.front() else {
             return if self.in_flight == 0 { Step::Exhausted } else { Step::Watch };
         };
-        if let Some(at) = self.not_before.filter(|&at| self.in_flight > 0 && now < at) {
+        if let Some(at) = self.not_before.filter(|&at| now < at) {
             return Step::Wait(at);
         }
         self.waiting.pop_front();
@@ -137,6 +137,17 @@ mod tests {
         assert_eq!(race.in_flight(), 0);
         assert_eq!(race.next(start), Step::Dial(v4(1)));
         assert_eq!(race.next(start), Step::Wait(start + ATTEMPT_DELAY));
+    }
+
+    #[test]
+    fn a_failure_helps_also_when_another_dial_is_in_flight() {
+        let start = Instant::now();
+        let second = start + ATTEMPT_DELAY;
+        let mut race = Race::new(vec![v6(1), v4(1), v4(2)]);
+        race.next(start);
+        race.next(second);
+        race.failed();
+        assert_eq!((race.in_flight(), race.next(second)), (1, Step::Dial(v4(2))));
     }
 
     #[test]

@@ -205,6 +205,8 @@ mod tests {
         let mut out = Vec::new();
         queue.slices(&mut out);
         assert_eq!((&*out[0], &*out[1]), (&[2; 1][..], &[3; 10][..]));
+        queue.advance(1);
+        assert_eq!(gathered(&queue), [10], "no empty piece where one ended");
     }
 
     #[test]
@@ -261,7 +263,9 @@ mod tests {
         queue.push(b"abc", None);
         assert_eq!(queue.oldest(), None);
         queue.stamp(at(0));
+        queue.stamp(at(5));
         queue.stamp(at(500));
+        assert_eq!(queue.marks.len(), 1);
         assert_eq!(queue.oldest(), Some(at(0)));
         queue.push(b"def", None);
         queue.stamp(at(700));

@@ -68,7 +68,7 @@ pub(super) struct Base {
 /// Arguments behind the object.
 enum Argument {
     None,
-    Addresses(usize),
+    Addresses,
     Count(usize),
     Failure,
     Server(Token),
@@ -136,11 +136,10 @@ fn socket_event(
     }
     let (number, argument) = match event {
         Event::Resolved(addresses) => {
-            let count = addresses.len();
             let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let held = crate::error::Error::new(crate::error::Code::Io, texts.join("\n"));
             hold_error(state, Box::new(held));
-            (Number::Resolve, Argument::Addresses(count))
+            (Number::Resolve, Argument::Addresses)
         }
         Event::Connected => (Number::Connect, Argument::None),
         Event::Data(count) => (Number::Data, Argument::Count(count as usize)),
@@ -377,7 +376,7 @@ fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &St
             stack.push_count(count);
             2
         }
-        Argument::Addresses(_) => {
+        Argument::Addresses => {
             push_addresses(stack, state);
             2
         }

@@ -33,7 +33,7 @@ const COMPILED_FOR: &str = if cfg!(feature = "luajit") {
 
 /// `require "evsock"`.
 #[unsafe(no_mangle)]
-pub extern "C-unwind" fn luaopen_evsock(state: *mut ffi::lua_State) -> c_int {
+pub(crate) extern "C-unwind" fn luaopen_evsock(state: *mut ffi::lua_State) -> c_int {
     check_version(Stack::of(state));
     // SAFETY: Lua has called us with its state, which is what mlua asks for.
     unsafe { Lua::entrypoint1(state, crate::lua::open) }
@@ -41,7 +41,7 @@ pub extern "C-unwind" fn luaopen_evsock(state: *mut ffi::lua_State) -> c_int {
 
 /// `require "evsock.qsys"` without `require "evsock"` before it.
 #[unsafe(no_mangle)]
-pub extern "C-unwind" fn luaopen_evsock_qsys(state: *mut ffi::lua_State) -> c_int {
+pub(crate) extern "C-unwind" fn luaopen_evsock_qsys(state: *mut ffi::lua_State) -> c_int {
     check_version(Stack::of(state));
     // SAFETY: as above.
     unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.qsys")) }

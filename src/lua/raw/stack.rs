@@ -56,10 +56,6 @@ impl Stack {
         Self(state)
     }
 
-    pub(super) fn state(self) -> *mut ffi::lua_State {
-        self.0
-    }
-
     pub(super) fn top(self) -> c_int {
         // SAFETY: a valid state; reads only.
         unsafe { ffi::lua_gettop(self.0) }
