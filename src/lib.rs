@@ -8,13 +8,21 @@ pub mod error;
 pub mod limits;
 pub mod sync;
 
+#[cfg(not(loom))]
 pub mod sys;
 
 pub mod proto;
 
+#[cfg(not(loom))]
 pub mod net;
 
+#[cfg(not(loom))]
 pub mod reactor;
+
+// A model needs the protocol alone; what has descriptors is not loom's business.
+#[cfg(loom)]
+#[path = "reactor/lead.rs"]
+pub mod lead;
 
 #[cfg(feature = "lua")]
 mod lua;

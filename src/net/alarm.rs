@@ -5,8 +5,9 @@
 
 use std::time::Instant;
 
-use crate::net::hub::{Hub, Mailbox, Source};
+use crate::net::hub::{Hub, Source};
 use crate::proto::event::Event;
+use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 
@@ -44,7 +45,7 @@ impl Alarm {
     pub fn rearm(&self, hub: &Hub, at: Instant, now: Instant) {
         let mut inner = lock(&self.inner);
         if at <= now {
-            inner.mail.post(hub, self.token, Event::Fired);
+            hub.post(&mut inner.mail, self.token, Event::Fired);
         } else {
             hub.arm(self.token, inner.at, Some(at));
             inner.at = Some(at);
@@ -64,7 +65,7 @@ impl Alarm {
         let mut inner = lock(&self.inner);
         if inner.at == Some(at) {
             inner.at = None;
-            inner.mail.post(hub, self.token, Event::Fired);
+            hub.post(&mut inner.mail, self.token, Event::Fired);
         }
     }
 

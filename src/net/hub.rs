@@ -3,7 +3,7 @@
 //! Not here: threads and who polls (`reactor`). Lock order: lead > source > hub's own locks; no
 //! two sources at once, and no lock of the hub is held while another is taken.
 //! Invariant: a source has at most one token in the queue, so the queue is bounded by the number
-//! of sources ([`Mailbox::queued`]).
+//! of sources ([`Mailbox`]).
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -17,7 +17,8 @@ use crate::limits;
 use crate::net::alarm::Alarm;
 use crate::net::listener::Listener;
 use crate::net::stream::Stream;
-use crate::proto::event::{Event, EventList};
+use crate::proto::event::Event;
+use crate::proto::mailbox::Mailbox;
 use crate::proto::timers::Timers;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
@@ -134,6 +135,14 @@ impl Hub {
         lock(&self.registry).slots.drain().map(|(_, source)| source).collect()
     }
 
+    /// Adds an event to the mailbox of a source, whose lock the caller holds.
+    pub fn post(&self, mail: &mut Mailbox, token: Token, event: Event) {
+        if mail.post(event) {
+            // The queue is unbounded and never closed: this cannot fail.
+            let _ = self.tokens.push(token.to_bits());
+        }
+    }
+
     /// The oldest token in the queue.
     #[must_use]
     pub fn next_token(&self) -> Option<Token> {
@@ -198,56 +207,5 @@ impl Hub {
             buffer.clear();
             pool.push(buffer);
         }
-    }
-}
-
-/// The events of one source and whether its token is in the queue.
-#[derive(Debug, Default)]
-pub struct Mailbox {
-    events: EventList,
-    queued: bool,
-    /// Nobody listens any more: events are dropped.
-    deaf: bool,
-}
-
-impl Mailbox {
-    /// Adds an event. The caller holds the lock of the source, which is what makes "one token at
-    /// most" true; partner: `collect`.
-    pub fn post(&mut self, hub: &Hub, token: Token, event: Event) {
-        if self.deaf {
-            return;
-        }
-        self.events.push(event);
-        if !self.queued {
-            self.queued = true;
-            // The queue is unbounded and never closed: this cannot fail.
-            let _ = hub.tokens.push(token.to_bits());
-        }
-    }
-
-    /// Hands out what has come; from now on the next event brings a new token.
-    pub fn collect(&mut self, mut take: impl FnMut(Event)) {
-        self.queued = false;
-        while let Some(event) = self.events.pop() {
-            take(event);
-        }
-    }
-
-    /// How many events wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.events.len()
-    }
-
-    /// Whether none waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.events.is_empty()
-    }
-
-    /// Drops what waits and whatever comes later.
-    pub fn plug(&mut self) {
-        self.deaf = true;
-        self.events.clear();
     }
 }

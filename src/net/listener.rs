@@ -14,8 +14,9 @@ use socket2::Socket;
 
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::net::hub::{Hub, Mailbox, Source};
+use crate::net::hub::{Hub, Source};
 use crate::proto::event::Event;
+use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::Interest;
@@ -158,7 +159,7 @@ impl Listener {
                     inner.told = false;
                     let gate = Gate::new(&self.door, hub);
                     inner.accepted.push_back(Accepted { socket, peer, gate });
-                    inner.mail.post(hub, self.token, Event::Accepted);
+                    hub.post(&mut inner.mail, self.token, Event::Accepted);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
@@ -169,7 +170,7 @@ impl Listener {
                     if !inner.told {
                         inner.told = true;
                         let error = Error::os(&format!("accept {}", self.address), &error);
-                        inner.mail.post(hub, self.token, Event::Failed(Box::new(error)));
+                        hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
                     }
                     break;
                 }

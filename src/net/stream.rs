@@ -14,7 +14,7 @@ use socket2::Socket;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::connect_plan::{ConnectPlan, Way};
-use crate::net::hub::{Hub, Mailbox, Source};
+use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
 use crate::net::resolver::{self, Lookup};
@@ -22,6 +22,7 @@ use crate::net::traffic::{Inbound, Outbound};
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::event::Event;
 use crate::proto::life::{Action, Input, Life, Phase, Terms};
+use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::{Interest, Readiness};
@@ -499,7 +500,7 @@ impl Inner {
             Event::Closed(Some(error)) => Event::Closed(Some(self.named(*error))),
             event => event,
         };
-        self.mail.post(hub, token, event);
+        hub.post(&mut self.mail, token, event);
     }
 
     /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".

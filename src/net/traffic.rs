@@ -111,7 +111,7 @@ impl Inner {
         if self.options.read_timeout.is_some() {
             self.life.restart_silence(Instant::now());
         }
-        self.mail.post(hub, token, Event::Data(u32::try_from(count).unwrap_or(u32::MAX)));
+        hub.post(&mut self.mail, token, Event::Data(u32::try_from(count).unwrap_or(u32::MAX)));
     }
 
     fn ended(&mut self, hub: &Arc<Hub>, token: Token) {
@@ -210,7 +210,7 @@ impl Inner {
         if self.outbound.high && self.outbound.queue.len() <= self.options.drain_at {
             self.outbound.high = false;
             if self.life.phase() == Phase::Open {
-                self.mail.post(hub, token, Event::Drained);
+                hub.post(&mut self.mail, token, Event::Drained);
             }
         }
         self.finish_writing();

@@ -66,6 +66,20 @@ impl Parker {
     }
 }
 
+/// What the models break, one at a time, to show that they would notice.
+#[cfg(loom)]
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Flaw {
+    /// The script wakes the thread before it says why.
+    KickBeforeWant,
+    /// The thread parks without looking a second time.
+    ParkUnchecked,
+    /// Ending does not wake a parked thread.
+    StopWithoutUnpark,
+    /// Ending does not wake a polling thread.
+    StopWithoutKick,
+}
+
 /// The lead lock, what belongs to whoever holds it (`T`), and the flags around it.
 #[derive(Debug)]
 pub struct Lead<T> {
@@ -80,6 +94,20 @@ pub struct Lead<T> {
     stop: AtomicBool,
     parker: Parker,
     watch: Duration,
+    #[cfg(loom)]
+    /// What is broken on purpose.
+    pub flaw: Option<Flaw>,
+}
+
+/// Whether a model has broken this on purpose; nothing outside of models.
+macro_rules! flawed {
+    ($lead:expr, $flaw:ident) => {{
+        #[cfg(loom)]
+        let flawed = $lead.flaw == Some(Flaw::$flaw);
+        #[cfg(not(loom))]
+        let flawed = false;
+        flawed
+    }};
 }
 
 impl<T> Lead<T> {
@@ -94,6 +122,8 @@ impl<T> Lead<T> {
             stop: AtomicBool::new(false),
             parker: Parker::new(),
             watch,
+            #[cfg(loom)]
+            flaw: None,
         }
     }
 
@@ -104,8 +134,13 @@ impl<T> Lead<T> {
         if let Ok(desk) = self.desk.try_lock() {
             return desk;
         }
-        self.want.store(true, Ordering::SeqCst); // partner: `must_yield`
-        kick();
+        if flawed!(self, KickBeforeWant) {
+            kick();
+            self.want.store(true, Ordering::SeqCst);
+        } else {
+            self.want.store(true, Ordering::SeqCst); // partner: `must_yield`
+            kick();
+        }
         let desk = lock(&self.desk);
         self.want.store(false, Ordering::SeqCst);
         desk
@@ -136,7 +171,8 @@ impl<T> Lead<T> {
         while !self.stop.load(Ordering::SeqCst) {
             if self.lua_in.load(Ordering::SeqCst) {
                 self.state.store(PARKED, Ordering::SeqCst); // partner: `leave`, `stop`
-                if self.lua_in.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst) {
+                let still = self.lua_in.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst);
+                if still || flawed!(self, ParkUnchecked) {
                     self.parker.park();
                 }
                 self.state.store(WATCHING, Ordering::SeqCst);
@@ -168,7 +204,11 @@ impl<T> Lead<T> {
     /// Ends the thread; `kick` wakes it if it is polling.
     pub fn stop(&self, kick: impl FnOnce()) {
         self.stop.store(true, Ordering::SeqCst); // partners: `next_turn`, `must_yield`
-        kick();
-        self.parker.unpark();
+        if !flawed!(self, StopWithoutKick) {
+            kick();
+        }
+        if !flawed!(self, StopWithoutUnpark) {
+            self.parker.unpark();
+        }
     }
 }
