@@ -16,10 +16,10 @@ use evsock::proto::mailbox::Mailbox;
 use loom::sync::{Arc, Condvar, Mutex};
 use loom::thread;
 
-/// Explores every interleaving with at most two preemptions.
+/// Explores every interleaving with at most three preemptions.
 fn check(body: impl Fn() + Sync + Send + 'static) {
     let mut model = loom::model::Builder::new();
-    model.preemption_bound = Some(2);
+    model.preemption_bound = Some(3);
     model.check(body);
 }
 
@@ -63,22 +63,21 @@ impl Wake {
 }
 
 struct World {
-    lead: Lead<u32>,
+    lead: Lead<()>,
     wake: Wake,
 }
 
 fn world(flaw: Option<Flaw>) -> Arc<World> {
-    let mut lead = Lead::new(0, Duration::ZERO);
+    let mut lead = Lead::new((), Duration::ZERO);
     lead.flaw = flaw;
     Arc::new(World { lead, wake: Wake::default() })
 }
 
 /// What `reactor::thread` does.
 fn serve(world: &World) {
-    while let Some(mut desk) = world.lead.next_turn() {
+    while let Some(_desk) = world.lead.next_turn() {
         while !world.lead.must_yield() {
             world.wake.poll();
-            *desk += 1;
         }
     }
 }

@@ -6,16 +6,16 @@
 //! the script has only just left one and will probably be back.
 //! Not here: what polling does. Checked by models in `spec/rust/loom_lead.rs`.
 //!
-//! Why `SeqCst`: each of the two pairs below is "I write mine, then read yours" on both sides;
-//! only a total order guarantees that at least one side sees the other's write.
-//! 1. `lua_in` and `state`: the thread writes PARKED and reads `lua_in`; the script clears
-//!    `lua_in` and reads `state`. Else the thread could park with nobody to wake it.
-//! 2. `want` and the wake descriptor: the script writes `want` and wakes; the thread clears the
-//!    descriptor and reads `want`.
+//! Orderings: the thread writes PARKED and then reads `lua_in`; the script clears `lua_in` and then
+//! reads `state`. "I write mine, then read yours" on both sides needs a `SeqCst` fence between the
+//! two on both sides, or both could miss the other's write and the thread would park with nobody to
+//! wake it. `want` and `stop` are followed by a kick, whose system call orders them (in the models:
+//! a mutex), so Release and Acquire suffice.
 
 use std::time::Duration;
 
-use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Mutex, MutexGuard, Ordering, lock};
+use crate::sync::exclusive::{Exclusive, Guard};
+use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Mutex, Ordering, fence, lock};
 
 const WATCHING: u8 = 0;
 const PARKED: u8 = 1;
@@ -83,7 +83,7 @@ pub enum Flaw {
 /// The lead lock, what belongs to whoever holds it (`T`), and the flags around it.
 #[derive(Debug)]
 pub struct Lead<T> {
-    desk: Mutex<T>,
+    desk: Exclusive<T>,
     /// The script is inside a waiting pump.
     lua_in: AtomicBool,
     /// The script waits for the lock.
@@ -114,7 +114,7 @@ impl<T> Lead<T> {
     /// A free lead. `watch` is how long the thread leaves it to a script that has just pumped.
     pub fn new(desk: T, watch: Duration) -> Self {
         Self {
-            desk: Mutex::new(desk),
+            desk: Exclusive::new(desk),
             lua_in: AtomicBool::new(false),
             want: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
@@ -128,54 +128,57 @@ impl<T> Lead<T> {
     }
 
     /// The script's thread takes the lead; `kick` wakes the thread if it is polling.
-    pub fn enter(&self, kick: impl FnOnce()) -> MutexGuard<'_, T> {
-        self.lua_in.store(true, Ordering::SeqCst); // partner: `next_turn`, both reads
+    pub fn enter(&self, kick: impl FnOnce()) -> Guard<'_, T> {
+        self.lua_in.store(true, Ordering::Release); // partner: `next_turn`, both reads
         self.epoch.fetch_add(1, Ordering::Relaxed); // a hint only
-        if let Ok(desk) = self.desk.try_lock() {
+        if let Some(desk) = self.desk.try_lock() {
             return desk;
         }
         if flawed!(self, KickBeforeWant) {
             kick();
-            self.want.store(true, Ordering::SeqCst);
+            self.want.store(true, Ordering::Release);
         } else {
-            self.want.store(true, Ordering::SeqCst); // partner: `must_yield`
+            self.want.store(true, Ordering::Release); // partner: `must_yield`
             kick();
         }
-        let desk = lock(&self.desk);
-        self.want.store(false, Ordering::SeqCst);
+        let desk = self.desk.lock();
+        self.want.store(false, Ordering::Relaxed); // ordered by the lock
         desk
     }
 
     /// The script's thread gives the lead back.
-    pub fn leave(&self, desk: MutexGuard<'_, T>) {
+    pub fn leave(&self, desk: Guard<'_, T>) {
         drop(desk);
-        self.lua_in.store(false, Ordering::SeqCst); // partner: the second read in `next_turn`
-        if self.state.load(Ordering::SeqCst) == PARKED {
-            let order = Ordering::SeqCst;
-            if self.state.compare_exchange(PARKED, WATCHING, order, order).is_ok() {
+        self.lua_in.store(false, Ordering::Release); // partner: the second read in `next_turn`
+        fence(Ordering::SeqCst);
+        if self.state.load(Ordering::Relaxed) == PARKED {
+            let (taken, kept) = (Ordering::AcqRel, Ordering::Relaxed);
+            if self.state.compare_exchange(PARKED, WATCHING, taken, kept).is_ok() {
                 self.parker.unpark();
             }
         }
     }
 
     /// The lead, if nobody has it: for a pump that must not wait.
-    pub fn try_enter(&self) -> Option<MutexGuard<'_, T>> {
-        let desk = self.desk.try_lock().ok()?;
+    pub fn try_enter(&self) -> Option<Guard<'_, T>> {
+        let desk = self.desk.try_lock()?;
         self.epoch.fetch_add(1, Ordering::Relaxed);
         Some(desk)
     }
 
     /// Blocks the thread until it is its turn to lead; `None` when it must end.
-    pub fn next_turn(&self) -> Option<MutexGuard<'_, T>> {
+    pub fn next_turn(&self) -> Option<Guard<'_, T>> {
         let mut seen = self.epoch.load(Ordering::Relaxed);
-        while !self.stop.load(Ordering::SeqCst) {
-            if self.lua_in.load(Ordering::SeqCst) {
-                self.state.store(PARKED, Ordering::SeqCst); // partner: `leave`, `stop`
-                let still = self.lua_in.load(Ordering::SeqCst) && !self.stop.load(Ordering::SeqCst);
+        while !self.stop.load(Ordering::Acquire) {
+            if self.lua_in.load(Ordering::Acquire) {
+                self.state.store(PARKED, Ordering::Release); // partner: `leave`
+                fence(Ordering::SeqCst);
+                // A stop after this look calls the parker, and a call is never lost.
+                let still = self.lua_in.load(Ordering::Relaxed);
                 if still || flawed!(self, ParkUnchecked) {
                     self.parker.park();
                 }
-                self.state.store(WATCHING, Ordering::SeqCst);
+                self.state.store(WATCHING, Ordering::Release);
                 continue;
             }
             let epoch = self.epoch.load(Ordering::Relaxed);
@@ -186,9 +189,9 @@ impl<T> Lead<T> {
             }
             // Never blocking here: the script could hold the lock for a whole long wait.
             match self.desk.try_lock() {
-                Ok(desk) if !self.lua_in.load(Ordering::SeqCst) => return Some(desk),
-                Ok(desk) => drop(desk),
-                Err(_) => self.parker.park_for(self.watch),
+                Some(desk) if !self.lua_in.load(Ordering::Acquire) => return Some(desk),
+                Some(desk) => drop(desk),
+                None => self.parker.park_for(self.watch),
             }
         }
         None
@@ -198,12 +201,12 @@ impl<T> Lead<T> {
     #[must_use]
     pub fn must_yield(&self) -> bool {
         // partners: `enter`, `stop`
-        self.want.load(Ordering::SeqCst) || self.stop.load(Ordering::SeqCst)
+        self.want.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
     }
 
     /// Ends the thread; `kick` wakes it if it is polling.
     pub fn stop(&self, kick: impl FnOnce()) {
-        self.stop.store(true, Ordering::SeqCst); // partners: `next_turn`, `must_yield`
+        self.stop.store(true, Ordering::Release); // partners: `next_turn`, `must_yield`
         if !flawed!(self, StopWithoutKick) {
             kick();
         }
