@@ -44,7 +44,7 @@ local function connected(settings)
     local sock, log = client(settings)
     sock:Connect("127.0.0.1", server.port)
     helper.pump_until(function()
-        return sock.IsConnected and server.sockets[1]
+        return log[1] and server.sockets[1]
     end, 5, "the pair is connected")
     return sock, server.sockets[1], log, server
 end

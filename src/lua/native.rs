@@ -116,7 +116,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     })?;
     method(lua, table, state, "target", |_, object, (): ()| {
         let target = object.socket().and_then(|part| part.target.borrow().clone());
-        Ok(target.map_or((None, None), |target| (Some(target.0), Some(target.1))))
+        Ok(target.map_or((None, None), |plan| (Some(plan.host.clone()), Some(plan.port))))
     })
 }
 
@@ -133,7 +133,8 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.let_go();
     part.buffer.borrow_mut().clear();
     part.paused.set(false);
-    part.target.replace(Some(Box::new((plan.host.clone(), plan.port))));
+    let plan = state.shared_plan(plan);
+    part.target.replace(Some(Arc::clone(&plan)));
     let stream = Stream::connect(hub, plan, Arc::clone(&part.options.borrow()));
     let token = stream.token();
     part.stream.replace(Some(stream));

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::lua::raw::object::Object;
+use crate::net::connect_plan::ConnectPlan;
 use crate::net::hub::Hub;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
@@ -52,6 +53,7 @@ pub(super) struct State {
     hub: OnceCell<Arc<Hub>>,
     forks: u32,
     began: Instant,
+    last_plan: RefCell<Option<Arc<ConnectPlan>>>,
     pub(super) batch: RefCell<VecDeque<Item>>,
     /// How many items have been taken out of the batch.
     pub(super) taken: Cell<u64>,
@@ -76,6 +78,7 @@ impl State {
             hub: OnceCell::new(),
             forks: process::fork_generation(),
             began: Instant::now(),
+            last_plan: RefCell::default(),
             batch: RefCell::default(),
             taken: Cell::new(0),
             depth: Cell::new(0),
@@ -133,6 +136,16 @@ impl State {
     pub(super) fn moment(&self, seconds: f64) -> Instant {
         let after = Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(limits::LONGEST_WAIT);
         self.began + after.min(limits::LONGEST_WAIT)
+    }
+
+    /// The plan, shared with the connection made before if it goes to the same place: a thousand
+    /// connections to one server need one plan.
+    pub(super) fn shared_plan(&self, plan: ConnectPlan) -> Arc<ConnectPlan> {
+        let mut last = self.last_plan.borrow_mut();
+        match last.as_ref().filter(|last| ***last == plan) {
+            Some(last) => Arc::clone(last),
+            None => Arc::clone(last.insert(Arc::new(plan))),
+        }
     }
 
     pub(super) fn push(&self, token: Token, event: Event, farewell: bool) {

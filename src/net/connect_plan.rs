@@ -17,10 +17,12 @@ pub enum Detour {
 }
 
 /// The way to the peer.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Way {
-    /// Known addresses; `true` when they came from a name (`localhost`).
-    Addresses(Vec<SocketAddr>, bool),
+    /// A numeric address.
+    Address(SocketAddr),
+    /// `localhost`, whose addresses are known.
+    Localhost(u16),
     /// A name to look up, and the port.
     Name(String, u16),
     /// No such host.
@@ -28,7 +30,7 @@ pub enum Way {
 }
 
 /// Host and port as asked for, and the way there.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct ConnectPlan {
     /// As given.
     pub host: String,
@@ -67,18 +69,23 @@ impl ConnectPlan {
 fn way(host: &str, port: u16) -> Way {
     let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = literal.parse::<IpAddr>() {
-        return Way::Addresses(vec![SocketAddr::new(address, port)], false);
+        return Way::Address(SocketAddr::new(address, port));
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.eq_ignore_ascii_case("localhost") {
-        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
-        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        return Way::Addresses(vec![v6, v4], true);
+        return Way::Localhost(port);
     }
     if is_name(name) {
         return Way::Name(host.to_owned(), port);
     }
     Way::Nowhere(Error::new(Code::BadHost, "connect: this is no host name"))
+}
+
+/// The addresses of `localhost`, which never asks anybody.
+#[must_use]
+pub fn loopback(port: u16) -> Vec<SocketAddr> {
+    let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+    vec![v6, SocketAddr::from((Ipv4Addr::LOCALHOST, port))]
 }
 
 /// RFC 1123 section 2.1, with the underscore that real networks have, and the `%` of scoped
@@ -99,13 +106,13 @@ mod tests {
 
     #[test]
     fn a_numeric_address_needs_no_lookup() {
-        assert!(matches!(plan("10.0.0.9"), Way::Addresses(list, false) if list.len() == 1));
-        assert!(matches!(plan("[::1]"), Way::Addresses(list, false) if list[0].is_ipv6()));
+        assert!(matches!(plan("10.0.0.9"), Way::Address(address) if address.port() == 23));
+        assert!(matches!(plan("[::1]"), Way::Address(address) if address.is_ipv6()));
     }
 
     #[test]
     fn localhost_is_known_without_asking() {
-        assert!(matches!(plan("LocalHost"), Way::Addresses(list, true) if list.len() == 2));
+        assert!(matches!(plan("LocalHost"), Way::Localhost(23)));
     }
 
     #[test]
@@ -121,6 +128,6 @@ mod tests {
         let detour = Some(Detour::To("127.0.0.1".to_owned(), 1999));
         let plan = ConnectPlan::new("device".to_owned(), 23, detour);
         assert_eq!(plan.whom(), "device:23");
-        assert!(matches!(plan.way, Way::Addresses(list, _) if list[0].port() == 1999));
+        assert!(matches!(plan.way, Way::Address(address) if address.port() == 1999));
     }
 }

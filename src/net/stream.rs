@@ -13,7 +13,7 @@ use socket2::Socket;
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
-use crate::net::connect_plan::{ConnectPlan, Way};
+use crate::net::connect_plan::{ConnectPlan, Way, loopback};
 use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
@@ -67,6 +67,8 @@ pub(super) struct Inner {
     pub(super) options: Arc<Options>,
     armed: Option<Instant>,
     peer: Option<SocketAddr>,
+    /// Where to; `None` for an accepted connection.
+    plan: Option<Arc<ConnectPlan>>,
     dialing: Option<Box<Dialing>>,
     /// Until when what still arrives after our end of stream is discarded.
     linger_by: Option<Instant>,
@@ -75,19 +77,17 @@ pub(super) struct Inner {
     detached: bool,
 }
 
-/// What only a connection of our own making needs.
-#[derive(Debug)]
+/// What only an attempt needs.
+#[derive(Debug, Default)]
 struct Dialing {
-    plan: ConnectPlan,
     dials: Vec<(Socket, SocketAddr)>,
     lookup: Option<Lookup>,
 }
 
 impl Stream {
     /// Starts connecting.
-    pub fn connect(hub: &Arc<Hub>, plan: ConnectPlan, options: Arc<Options>) -> Arc<Self> {
-        let dialing = Dialing { plan, dials: Vec::new(), lookup: None };
-        let stream = Self::enter(hub, options, None, Some(Box::new(dialing)), None);
+    pub fn connect(hub: &Arc<Hub>, plan: Arc<ConnectPlan>, options: Arc<Options>) -> Arc<Self> {
+        let stream = Self::enter(hub, options, None, Some(plan), None);
         stream.step(hub, |inner| inner.begin(hub, stream.token));
         stream
     }
@@ -113,7 +113,7 @@ impl Stream {
         hub: &Arc<Hub>,
         options: Arc<Options>,
         socket: Option<Socket>,
-        dialing: Option<Box<Dialing>>,
+        plan: Option<Arc<ConnectPlan>>,
         gate: Option<Arc<Gate>>,
     ) -> Arc<Self> {
         let inner = Inner {
@@ -126,7 +126,8 @@ impl Stream {
             options,
             armed: None,
             peer: None,
-            dialing,
+            plan,
+            dialing: None,
             linger_by: None,
             gate,
             detached: false,
@@ -397,20 +398,21 @@ impl Inner {
     }
 
     fn set_out(&mut self) -> Option<Input> {
-        let dialing = self.dialing.as_ref()?;
+        let plan = self.plan.as_ref()?;
         self.inbound.restart();
         self.outbound.restart();
-        Some(Input::Begin(match &dialing.plan.way {
-            Way::Addresses(addresses, false) => Some(addresses.clone()),
+        Some(Input::Begin(match &plan.way {
+            Way::Address(address) => Some(vec![*address]),
             _ => None,
         }))
     }
 
     /// The answer, when it is known without asking anybody.
     fn look_up(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
-        let dialing = self.dialing.as_mut()?;
-        match &dialing.plan.way {
-            Way::Addresses(addresses, _) => Some(Input::Resolved(Ok(addresses.clone()))),
+        let plan = self.plan.as_ref()?;
+        match &plan.way {
+            Way::Address(address) => Some(Input::Resolved(Ok(vec![*address]))),
+            Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
             Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
             Way::Name(name, port) => {
                 let (port, hub) = (*port, Arc::clone(hub));
@@ -423,7 +425,7 @@ impl Inner {
                 };
                 match resolver::look_up(name, Box::new(answer)) {
                     Ok(lookup) => {
-                        dialing.lookup = Some(lookup);
+                        self.dialing.get_or_insert_default().lookup = Some(lookup);
                         None
                     }
                     Err(error) => Some(Input::Resolved(Err(error))),
@@ -442,7 +444,7 @@ impl Inner {
         if let Err(error) = hub.poller.change(&dial, key, Interest::NONE, Interest::WRITE) {
             return failed(error);
         }
-        self.dialing.as_mut()?.dials.push((dial, address));
+        self.dialing.get_or_insert_default().dials.push((dial, address));
         None
     }
 
@@ -476,9 +478,8 @@ impl Inner {
     }
 
     fn hang_up(&mut self, hub: &Arc<Hub>) {
-        let Some(dialing) = &mut self.dialing else { return };
-        dialing.lookup = None;
-        for (dial, _) in dialing.dials.drain(..) {
+        let Some(dialing) = self.dialing.take() else { return };
+        for (dial, _) in dialing.dials {
             let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
         }
     }
@@ -505,8 +506,8 @@ impl Inner {
 
     /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
     fn named(&self, error: Error) -> Box<Error> {
-        let whom = match (&self.dialing, self.peer) {
-            (Some(dialing), _) => dialing.plan.whom(),
+        let whom = match (&self.plan, self.peer) {
+            (Some(plan), _) => plan.whom(),
             (None, Some(peer)) => peer.to_string(),
             (None, None) => return Box::new(error),
         };

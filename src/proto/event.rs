@@ -39,7 +39,8 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct EventList {
     first: Option<Event>,
-    rest: VecDeque<Event>,
+    // Boxed: most lists never need it, and a quiet connection should stay small.
+    rest: Option<Box<VecDeque<Event>>>,
 }
 
 impl EventList {
@@ -48,16 +49,16 @@ impl EventList {
         if self.first.is_none() {
             self.first = Some(event);
         } else {
-            self.rest.push_back(event);
+            self.rest.get_or_insert_default().push_back(event);
         }
     }
 
     /// Takes the oldest.
     pub fn pop(&mut self) -> Option<Event> {
         let event = self.first.take()?;
-        self.first = self.rest.pop_front();
-        if self.first.is_none() && self.rest.capacity() > 64 {
-            self.rest = VecDeque::new();
+        self.first = self.rest.as_mut().and_then(|rest| rest.pop_front());
+        if self.first.is_none() {
+            self.rest = None;
         }
         Some(event)
     }
@@ -65,7 +66,7 @@ impl EventList {
     /// How many wait.
     #[must_use]
     pub fn len(&self) -> usize {
-        usize::from(self.first.is_some()) + self.rest.len()
+        usize::from(self.first.is_some()) + self.rest.as_ref().map_or(0, |rest| rest.len())
     }
 
     /// Whether none waits.

@@ -19,9 +19,12 @@ const GATHER_SLICES: usize = 64;
 /// Writes this close together share a mark, so that marks cannot pile up.
 const MARK_SPAN: Duration = Duration::from_millis(10);
 
-/// Bytes that wait to be sent.
+/// Bytes that wait to be sent. Almost always none do, and then it is one null pointer.
 #[derive(Debug, Default)]
-pub struct WriteQueue {
+pub struct WriteQueue(Option<Box<Waiting>>);
+
+#[derive(Debug, Default)]
+struct Waiting {
     chunks: VecDeque<Vec<u8>>,
     sent_of_first: usize,
     len: usize,
@@ -41,9 +44,62 @@ struct Mark {
 impl WriteQueue {
     /// Appends a copy of `data`; with `now`, [`WriteQueue::oldest`] will know of it.
     pub fn push(&mut self, data: &[u8], now: Option<Instant>) {
-        if data.is_empty() {
-            return;
+        if !data.is_empty() {
+            self.0.get_or_insert_default().push(data, now);
         }
+    }
+
+    /// Marks what is pending without a mark as queued now.
+    pub fn stamp(&mut self, now: Instant) {
+        if let Some(waiting) = &mut self.0 {
+            waiting.stamp(now);
+        }
+    }
+
+    /// Forgets the first `n` bytes: they were sent.
+    pub fn advance(&mut self, n: usize) {
+        match &mut self.0 {
+            Some(waiting) if n < waiting.len => waiting.advance(n),
+            _ => self.clear(),
+        }
+    }
+
+    /// Forgets everything and frees the memory.
+    pub fn clear(&mut self) {
+        self.0 = None;
+    }
+
+    /// Gathers the beginning of the queue in `out`, which is emptied first: at most 1 MiB in at
+    /// most 64 pieces.
+    pub fn slices<'a>(&'a self, out: &mut Vec<IoSlice<'a>>) {
+        out.clear();
+        if let Some(waiting) = &self.0 {
+            waiting.slices(out);
+        }
+    }
+
+    /// How many bytes wait.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.as_ref().map_or(0, |waiting| waiting.len)
+    }
+
+    /// Whether none waits.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// When the oldest write that is not completely sent was queued: never too early, at most 10 ms
+    /// too late. `None` when what waits was queued without a moment.
+    #[must_use]
+    pub fn oldest(&self) -> Option<Instant> {
+        self.0.as_ref()?.marks.front().map(|mark| mark.last)
+    }
+}
+
+impl Waiting {
+    fn push(&mut self, data: &[u8], now: Option<Instant>) {
         match self.chunks.back_mut() {
             Some(last) if last.len().saturating_add(data.len()) <= CHUNK => {
                 last.extend_from_slice(data);
@@ -56,8 +112,7 @@ impl WriteQueue {
         }
     }
 
-    /// Marks what is pending without a mark as queued now.
-    pub fn stamp(&mut self, now: Instant) {
+    fn stamp(&mut self, now: Instant) {
         let end = self.end();
         match self.marks.back_mut() {
             Some(mark) if mark.end >= end => {}
@@ -71,12 +126,7 @@ impl WriteQueue {
         }
     }
 
-    /// Forgets the first `n` bytes: they were sent.
-    pub fn advance(&mut self, n: usize) {
-        if n >= self.len {
-            self.clear();
-            return;
-        }
+    fn advance(&mut self, n: usize) {
         self.len -= n;
         self.sent = self.sent.saturating_add(wide(n));
         self.sent_of_first += n;
@@ -92,15 +142,7 @@ impl WriteQueue {
         }
     }
 
-    /// Forgets everything and frees the memory.
-    pub fn clear(&mut self) {
-        *self = Self::default();
-    }
-
-    /// Gathers the beginning of the queue in `out`, which is emptied first: at most 1 MiB in at
-    /// most 64 pieces.
-    pub fn slices<'a>(&'a self, out: &mut Vec<IoSlice<'a>>) {
-        out.clear();
+    fn slices<'a>(&'a self, out: &mut Vec<IoSlice<'a>>) {
         let mut room = GATHER_BYTES;
         let mut skip = self.sent_of_first;
         for chunk in self.chunks.iter().take(GATHER_SLICES) {
@@ -113,25 +155,6 @@ impl WriteQueue {
                 break;
             }
         }
-    }
-
-    /// How many bytes wait.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Whether none waits.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
-    /// When the oldest write that is not completely sent was queued: never too early, at most 10 ms
-    /// too late. `None` when what waits was queued without a moment.
-    #[must_use]
-    pub fn oldest(&self) -> Option<Instant> {
-        self.marks.front().map(|mark| mark.last)
     }
 
     fn end(&self) -> u64 {
@@ -154,7 +177,11 @@ mod tests {
     }
 
     fn owns_memory(queue: &WriteQueue) -> bool {
-        queue.chunks.capacity() > 0 || queue.marks.capacity() > 0
+        queue.0.is_some()
+    }
+
+    fn marks(queue: &WriteQueue) -> usize {
+        queue.0.as_ref().map_or(0, |waiting| waiting.marks.len())
     }
 
     #[test]
@@ -248,7 +275,7 @@ mod tests {
         for ms in 0..1000 {
             queue.push(b"x", Some(at(ms)));
         }
-        assert!(queue.marks.len() <= 100, "{} marks", queue.marks.len());
+        assert!(marks(&queue) <= 100, "{} marks", marks(&queue));
         for ms in 0..1000 {
             assert!(queue.oldest().is_some_and(|oldest| oldest >= at(ms) && oldest <= at(ms + 10)));
             queue.advance(1);
@@ -265,7 +292,7 @@ mod tests {
         queue.stamp(at(0));
         queue.stamp(at(5));
         queue.stamp(at(500));
-        assert_eq!(queue.marks.len(), 1);
+        assert_eq!(marks(&queue), 1);
         assert_eq!(queue.oldest(), Some(at(0)));
         queue.push(b"def", None);
         queue.stamp(at(700));

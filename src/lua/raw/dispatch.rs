@@ -9,6 +9,7 @@ use super::object::{Anchor, Object, Part, SocketPart, View, new};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use crate::lua::state::{Item, State};
+use crate::net::connect_plan::Way;
 use crate::net::stream::Stream;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
@@ -156,9 +157,8 @@ fn socket_event(
 
 /// A new attempt begins with a lookup unless the address is known.
 pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
-    let numeric = part.target.borrow().as_ref().is_some_and(|target| {
-        target.0.trim_matches(['[', ']']).parse::<std::net::IpAddr>().is_ok()
-    });
+    let target = part.target.borrow();
+    let numeric = target.as_ref().is_some_and(|plan| matches!(plan.way, Way::Address(_)));
     if numeric { View::Connecting } else { View::Resolving }
 }
 

@@ -13,6 +13,7 @@ use mlua::{AnyUserData, ffi};
 use super::stack::{Stack, Text};
 use crate::lua::state::State;
 use crate::net::alarm::Alarm;
+use crate::net::connect_plan::ConnectPlan;
 use crate::net::listener::{Door, Listener};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
@@ -63,7 +64,7 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
     pub(in crate::lua) buffer: RefCell<ReadBuffer>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
-    pub(in crate::lua) target: RefCell<Option<Box<(String, u16)>>>,
+    pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
 }

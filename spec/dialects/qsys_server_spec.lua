@@ -1,0 +1,461 @@
+-- Q-SYS TcpSocketServer, over the wire.
+-- dialects.md 3 > "class", "Listen", "Close", "accepted sockets", "life of accepted sockets"
+
+local helper = require "spec.helper"
+local evsock = helper.evsock
+local qsys = require "evsock.qsys"
+local TcpSocket, TcpSocketServer = qsys.TcpSocket, qsys.TcpSocketServer
+
+local made = {}
+
+local function new_server(handler)
+    local server = TcpSocketServer.New()
+    made[#made + 1] = server
+    server.EventHandler = handler
+    return server
+end
+
+-- A server on a free port that keeps what it accepts.
+local function listening(on_socket)
+    local accepted, port = {}, helper.free_port()
+    local server = new_server(function(sock)
+        collectgarbage()
+        accepted[#accepted + 1] = sock
+        made[#made + 1] = sock
+        if on_socket then
+            on_socket(sock)
+        end
+    end)
+    assert.is_nil(server:Listen(port))
+    return server, port, accepted
+end
+
+-- A native client; after_each aborts it.
+local function dial(port, host)
+    local sock = evsock.connect(host or "127.0.0.1", port)
+    made[#made + 1] = { Disconnect = function()
+        sock:abort()
+    end }
+    return sock
+end
+
+local function wait(condition, what)
+    helper.pump_until(condition, 5, what)
+end
+
+local function wait_state(sock, state)
+    wait(function()
+        return sock.state == state
+    end, "the client is " .. state)
+end
+
+local function note_events(sock, log)
+    sock.EventHandler = function(given, event)
+        collectgarbage()
+        assert(given == sock, "the handler got another socket")
+        log[#log + 1] = event
+    end
+end
+
+local function assert_raises(word, call)
+    local ok, message = pcall(call)
+    assert.is_false(ok)
+    assert.is_string(message)
+    local info = debug.getinfo(call, "S")
+    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
+    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
+    assert.is_truthy(message:find(word, 1, true), message)
+end
+
+after_each(function()
+    for _, object in ipairs(made) do
+        if object.Close then
+            object:Close()
+        else
+            object:Disconnect()
+        end
+    end
+    made = {}
+    helper.finish()
+end)
+
+describe("Q-SYS TcpSocketServer: class", function()
+    it("3 New: a new server; the dot and the colon form both work", function()
+        local dot, colon = TcpSocketServer.New(), TcpSocketServer:New()
+        assert.is_false(dot == colon)
+        assert.equal("userdata", type(dot))
+        assert.equal(getmetatable(dot), getmetatable(colon))
+    end)
+
+    it("3 EventHandler: nil, may be replaced and cleared; anything else raises", function()
+        local server = TcpSocketServer.New()
+        assert.is_nil(server.EventHandler)
+        local function handler() end
+        server.EventHandler = handler
+        assert.equal(handler, server.EventHandler)
+        server.EventHandler = nil
+        assert.is_nil(server.EventHandler)
+        assert_raises("EventHandler", function()
+            server.EventHandler = "handler"
+        end)
+    end)
+end)
+
+describe("Q-SYS TcpSocketServer: Listen", function()
+    it("3 Listen: returns nil on success", function()
+        local server = new_server(function() end)
+        local result = server:Listen(helper.free_port())
+        assert.is_nil(result)
+    end)
+
+    it("3 Listen: listens on all interfaces", function()
+        local _, port, accepted = listening()
+        local v4, other = dial(port), dial(port, "127.0.0.2")
+        wait(function()
+            return #accepted == 2
+        end, "both IPv4 addresses of the loopback interface")
+        assert.equal("open", v4.state)
+        wait_state(other, "open")
+        local probe = evsock.listen("::1", 0)
+        if probe then
+            probe:close()
+            dial(port, "::1")
+            wait(function()
+                return #accepted == 3
+            end, "the IPv6 address")
+            assert.equal("::1", accepted[3].PeerAddress)
+        end
+    end)
+
+    it("3 Listen: port 0 picks one", function()
+        local server = new_server(function() end)
+        assert.is_nil(server:Listen(0))
+        assert.is_true(evsock.active() > 0)
+    end)
+
+    it("3 Listen: a float with integral value and a numeric string are ports", function()
+        local count, server = 0, nil
+        server = new_server(function(sock)
+            count = count + 1
+            sock:Disconnect()
+        end)
+        local one, two = helper.free_port(), helper.free_port()
+        assert.is_nil(server:Listen(one + 0.0))
+        assert.is_nil(server:Listen(("%d"):format(two)))
+        dial(one)
+        dial(two)
+        wait(function()
+            return count == 2
+        end, "a client on each port")
+    end)
+
+    it("3 Listen: a taken port gives a string with \"Could not bind to port\"", function()
+        local _, port = listening()
+        local second = new_server(helper.never("the second server"))
+        local result = second:Listen(port)
+        assert.is_string(result)
+        assert.is_truthy(result:find("Could not bind to port", 1, true))
+        local native = helper.server()
+        assert.is_truthy(second:Listen(native.port):find("Could not bind to port", 1, true))
+    end)
+
+    it("3 Listen: a wrong type or a port out of range raises at the caller's line", function()
+        local server = new_server(nil)
+        for _, bad in ipairs({ -1, 65536, 80.5, "http", {}, true }) do
+            assert_raises("port", function()
+                server:Listen(bad)
+            end)
+        end
+        assert_raises("port", function()
+            server:Listen()
+        end)
+    end)
+
+    it("3 Listen: again adds a port; one server listens on several", function()
+        local server, port, accepted = listening()
+        local second = helper.free_port()
+        assert.is_nil(server:Listen(second))
+        dial(port)
+        dial(second)
+        wait(function()
+            return #accepted == 2
+        end, "a client on each port")
+    end)
+
+    it("3 Listen: handlers may be assigned before or after it", function()
+        local early, late = 0, 0
+        local before = new_server(function()
+            early = early + 1
+        end)
+        local port = helper.free_port()
+        before:Listen(port)
+        local after, other = new_server(nil), helper.free_port()
+        after:Listen(other)
+        after.EventHandler = function()
+            late = late + 1
+        end
+        dial(port)
+        dial(other)
+        wait(function()
+            return early == 1 and late == 1
+        end, "both handlers")
+    end)
+end)
+
+describe("Q-SYS TcpSocketServer: Close", function()
+    it("3 Close: stops listening on all ports; accepted sockets stay open", function()
+        local server, port, accepted = listening()
+        local second = helper.free_port()
+        server:Listen(second)
+        local client = dial(port)
+        wait(function()
+            return accepted[1] and client.state == "open"
+        end, "a client")
+        server:Close()
+        for _, closed in ipairs({ port, second }) do
+            local late, code = dial(closed), nil
+            late.on_close = helper.expect(function(_, _, given)
+                code = given
+            end, 1)
+            wait(function()
+                return code
+            end, "the refusal")
+            assert.equal("ECONNREFUSED", code)
+        end
+        assert.is_true(accepted[1].IsConnected)
+        accepted[1]:Write("still here")
+        wait(function()
+            return client.buffered == 10
+        end, "the bytes")
+    end)
+
+    it("3 Close: may be called when not listening, and twice", function()
+        local server = TcpSocketServer.New()
+        server:Close()
+        assert.is_nil(server:Listen(helper.free_port()))
+        server:Close()
+        server:Close()
+        helper.pump_for(0.02)
+        assert.equal(0, evsock.active())
+    end)
+
+    it("3 Close: then the same port and others can be listened on", function()
+        local server, port, accepted = listening()
+        server:Close()
+        assert.is_nil(server:Listen(port))
+        dial(port)
+        wait(function()
+            return accepted[1]
+        end, "a client after Close and Listen")
+    end)
+end)
+
+describe("Q-SYS TcpSocketServer: accepted sockets", function()
+    it("3 EventHandler: gets one argument, a ready, connected TcpSocket", function()
+        local seen
+        local server, port = new_server(helper.expect(function(...)
+            local sock = ...
+            made[#made + 1] = sock
+            seen = { count = select("#", ...), connected = sock.IsConnected, sock = sock }
+            sock:Write("welcome")
+        end, 1)), helper.free_port()
+        server:Listen(port)
+        local client = dial(port)
+        wait(function()
+            return client.buffered == 7
+        end, "the bytes written in the handler")
+        assert.equal(1, seen.count)
+        assert.is_true(seen.connected)
+        assert.equal(getmetatable(TcpSocket.New()), getmetatable(seen.sock))
+        assert.equal(0, seen.sock.ReadTimeout)
+    end)
+
+    it("3 accepted socket: the same object in its own handlers; no CONNECTED comes", function()
+        local log = {}
+        local _, port = listening(function(sock)
+            note_events(sock, log)
+            sock.Connected = helper.never("Connected of an accepted socket")
+        end)
+        local client = dial(port)
+        client:write("hello")
+        wait(function()
+            return log[1]
+        end, "DATA")
+        assert.equal("DATA", table.concat(log, " "))
+    end)
+
+    it("3 accepted socket: never a RECONNECT", function()
+        local log = {}
+        local _, port, accepted = listening(function(sock)
+            sock.ReconnectTimeout = 0.05
+            note_events(sock, log)
+        end)
+        local closing, breaking = dial(port), dial(port)
+        wait(function()
+            return #accepted == 2 and closing.state == "open" and breaking.state == "open"
+        end, "two clients")
+        closing:close()
+        wait(function()
+            return #log == 1
+        end, "CLOSED")
+        breaking:abort()
+        wait(function()
+            return #log == 2
+        end, "ERROR")
+        helper.pump_for(0.2)
+        assert.equal("EOF ERROR", table.concat(log, " "))
+    end)
+
+    it("3 accepted socket: its ReadTimeout gives TIMEOUT and the client is cut off", function()
+        local log = {}
+        local _, port = listening(function(sock)
+            sock.ReadTimeout = 0.05
+            note_events(sock, log)
+        end)
+        local client = dial(port)
+        wait(function()
+            return log[1]
+        end, "TIMEOUT")
+        assert.equal("TIMEOUT", log[1])
+        wait_state(client, "closed")
+    end)
+
+    it("3 PeerAddress: the client's IP, without port", function()
+        local _, port, accepted = listening()
+        dial(port)
+        wait(function()
+            return accepted[1]
+        end, "a client")
+        assert.equal("127.0.0.1", accepted[1].PeerAddress)
+    end)
+
+    it("3 data that came with the connection: DATA after the handler has returned", function()
+        local log, inside = {}, nil
+        local _, port, accepted = listening(function(sock)
+            note_events(sock, log)
+            inside = sock.BufferLength
+        end)
+        local client = dial(port)
+        client:write("first words")
+        -- The I/O thread connects, accepts and reads meanwhile; nothing is told before pump.
+        local stop = evsock.now() + 0.05
+        repeat
+            collectgarbage("step")
+        until evsock.now() >= stop
+        wait(function()
+            return log[1]
+        end, "DATA")
+        assert.equal("DATA", log[1])
+        assert.equal(0, inside)
+        assert.equal("first words", accepted[1]:Read(100))
+    end)
+
+    it("3 no EventHandler: connections are accepted and closed at once", function()
+        local server, port = new_server(nil), helper.free_port()
+        server:Listen(port)
+        local client = dial(port)
+        client.on_connect = helper.expect(function() end, 1)
+        client.on_close = helper.expect(function() end, 1)
+        wait_state(client, "closed")
+    end)
+
+    it("3 many clients: each gets its own socket", function()
+        local _, port, accepted = listening(function(sock)
+            sock.Data = function(given)
+                given:Write(given:Read(given.BufferLength))
+            end
+        end)
+        local clients = {}
+        for i = 1, 10 do
+            clients[i] = dial(port)
+            clients[i]:write(("client %02d"):format(i))
+        end
+        for i = 1, 10 do
+            wait(function()
+                return clients[i].buffered == 9
+            end, "echo " .. i)
+            assert.equal(("client %02d"):format(i), clients[i]:read())
+        end
+        assert.equal(10, #accepted)
+    end)
+end)
+
+describe("Q-SYS TcpSocketServer: life of accepted sockets", function()
+    local function collect()
+        collectgarbage()
+        collectgarbage()
+    end
+
+    -- A server whose handler keeps the accepted socket nowhere; `prepare` may give it a handler.
+    local function careless(prepare)
+        local weak, count = setmetatable({}, { __mode = "v" }), 0
+        local port = helper.free_port()
+        local server = new_server(function(sock)
+            count = count + 1
+            weak[1] = sock
+            prepare(sock)
+        end)
+        assert.is_nil(server:Listen(port))
+        local client = dial(port)
+        wait(function()
+            return count == 1 and client.state ~= "connecting"
+        end, "a client")
+        return client, weak
+    end
+
+    it("3 life: an open socket with a handler lives, kept by the script or not", function()
+        local got
+        local client = careless(function(sock)
+            sock.Data = function(given)
+                got = given:Read(100)
+            end
+        end)
+        collect()
+        client:write("alive")
+        wait(function()
+            return got
+        end, "DATA of a socket that nobody keeps")
+        assert.equal("alive", got)
+        assert.equal("open", client.state)
+    end)
+
+    it("3 life: without a handler it is collected when nothing refers to it", function()
+        local client = careless(function() end)
+        collect()
+        wait_state(client, "closed")
+    end)
+
+    it("3 life: once closed it is collected", function()
+        local closed = false
+        local client, weak = careless(function(sock)
+            sock.EventHandler = function(_, event)
+                closed = sock ~= nil and event == TcpSocket.Events.Closed
+            end
+        end)
+        client:close()
+        wait(function()
+            return closed
+        end, "CLOSED")
+        wait(function()
+            collect()
+            return weak[1] == nil
+        end, "the socket is collected")
+    end)
+
+    it("3 life: the server may be closed in its own handler", function()
+        local server
+        local port, count = helper.free_port(), 0
+        server = new_server(function(sock)
+            made[#made + 1] = sock
+            count = count + 1
+            server:Close()
+        end)
+        server:Listen(port)
+        dial(port)
+        wait(function()
+            return count == 1
+        end, "the first client")
+        helper.pump_for(0.02)
+        assert.equal(1, count)
+    end)
+end)

@@ -1,0 +1,331 @@
+-- Q-SYS Timer.
+-- dialects.md 2.9 > "Start", "Stop", "CallAfter and Now", "life and punctuality"
+
+local helper = require "spec.helper"
+local evsock = helper.evsock
+local Timer = require("evsock.qsys").Timer
+
+local made = {}
+
+local function new_timer(handler)
+    local timer = Timer.New()
+    made[#made + 1] = timer
+    timer.EventHandler = handler
+    return timer
+end
+
+-- The script computes and does not pump.
+local function compute(seconds)
+    local stop = evsock.now() + seconds
+    while evsock.now() < stop do
+        collectgarbage("step")
+    end
+end
+
+local function wait(condition, what)
+    helper.pump_until(condition, 5, what)
+end
+
+local function assert_raises(word, call)
+    local ok, message = pcall(call)
+    assert.is_false(ok)
+    assert.is_string(message)
+    local info = debug.getinfo(call, "S")
+    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
+    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
+    assert.is_truthy(message:find(word, 1, true), message)
+end
+
+after_each(function()
+    for _, timer in ipairs(made) do
+        timer:Stop()
+    end
+    made = {}
+    helper.finish()
+end)
+
+describe("Q-SYS Timer: Start", function()
+    it("2.9 Start: repeats every so many seconds until Stop", function()
+        local times = {}
+        local timer
+        timer = new_timer(helper.expect(function()
+            times[#times + 1] = evsock.now()
+            if #times == 3 then
+                timer:Stop()
+            end
+        end, 3))
+        local began = evsock.now()
+        timer:Start(0.05)
+        wait(function()
+            return #times == 3
+        end, "three turns")
+        helper.pump_for(0.12)
+        assert.is_true(times[1] - began >= 0.05)
+        assert.is_true(times[3] - began >= 0.15)
+    end)
+
+    it("2.9 EventHandler: is called with the timer", function()
+        local timer
+        timer = new_timer(helper.expect(function(given, ...)
+            assert.equal(timer, given)
+            assert.equal(0, select("#", ...))
+            timer:Stop()
+        end, 1))
+        timer:Start(0.01)
+        wait(function()
+            return not timer:IsRunning()
+        end, "the turn")
+    end)
+
+    it("2.9 EventHandler: may be set after Start", function()
+        local timer = new_timer(nil)
+        timer:Start(0.02)
+        local called = false
+        timer.EventHandler = helper.expect(function()
+            called = true
+            timer:Stop()
+        end, 1)
+        wait(function()
+            return called
+        end, "the turn")
+    end)
+
+    it("2.9 EventHandler: a timer without one runs and disturbs nobody", function()
+        local timer = new_timer(nil)
+        timer:Start(0.01)
+        helper.pump_for(0.05)
+        assert.is_true(timer:IsRunning())
+    end)
+
+    it("2.9 Start: restarts a running timer", function()
+        local calls = 0
+        local timer = new_timer(function()
+            collectgarbage()
+            calls = calls + 1
+        end)
+        timer:Start(0.05)
+        timer:Start(60)
+        helper.pump_for(0.15)
+        assert.equal(0, calls)
+        local again = evsock.now()
+        timer:Start(0.05)
+        wait(function()
+            return calls == 1
+        end, "the turn of the new start")
+        assert.is_true(evsock.now() - again >= 0.05)
+        timer:Stop()
+        helper.pump_for(0.12)
+        assert.equal(1, calls)
+    end)
+
+    it("2.9 Start: restarting in the handler counts from there", function()
+        local times = {}
+        local timer
+        timer = new_timer(helper.expect(function()
+            times[#times + 1] = evsock.now()
+            if #times == 1 then
+                timer:Start(0.1)
+            else
+                timer:Stop()
+            end
+        end, 2))
+        timer:Start(0.01)
+        wait(function()
+            return #times == 2
+        end, "both turns")
+        assert.is_true(times[2] - times[1] >= 0.1)
+    end)
+
+    it("2.9 Start: 0 means the next pump", function()
+        local calls = 0
+        local timer = new_timer(helper.expect(function()
+            calls = calls + 1
+        end, 1))
+        timer:Start(0)
+        assert.equal(0, calls)
+        evsock.pump(0)
+        assert.equal(1, calls)
+        timer:Stop()
+        evsock.pump(0)
+    end)
+
+    it("2.9 Start: a time that is no number raises at the caller's line", function()
+        local timer = new_timer(nil)
+        assert_raises("Start", function()
+            timer:Start({})
+        end)
+        assert_raises("Start", function()
+            timer:Start()
+        end)
+        assert.is_false(timer:IsRunning())
+    end)
+end)
+
+describe("Q-SYS Timer: Stop", function()
+    it("2.9 Stop: no call comes after it, not even one that was due", function()
+        local timer = new_timer(helper.never("a stopped timer"))
+        timer:Start(0.02)
+        compute(0.05)
+        timer:Stop()
+        helper.pump_for(0.06)
+    end)
+
+    it("2.9 Stop: harmless at any time", function()
+        local timer = new_timer(nil)
+        timer:Stop()
+        timer:Start(60)
+        timer:Stop()
+        timer:Stop()
+        assert.is_false(timer:IsRunning())
+    end)
+
+    it("2.9 Stop: also in the timer's own handler, after which no more call comes", function()
+        local timer
+        timer = new_timer(helper.expect(function(given)
+            given:Stop()
+        end, 1))
+        timer:Start(0.01)
+        wait(function()
+            return not timer:IsRunning()
+        end, "the turn")
+        helper.pump_for(0.05)
+    end)
+
+    it("2.9 IsRunning: false, true from Start on and in the handler, false after Stop", function()
+        local timer, inside
+        timer = new_timer(helper.expect(function()
+            inside = timer:IsRunning()
+            timer:Stop()
+        end, 1))
+        assert.is_false(timer:IsRunning())
+        timer:Start(0.01)
+        assert.is_true(timer:IsRunning())
+        wait(function()
+            return inside ~= nil
+        end, "the turn")
+        assert.is_true(inside)
+        assert.is_false(timer:IsRunning())
+    end)
+end)
+
+describe("Q-SYS Timer: CallAfter and Now", function()
+    it("2.9 CallAfter: function first, called once after so many seconds", function()
+        local began, called = evsock.now(), nil
+        Timer.CallAfter(helper.expect(function()
+            called = evsock.now()
+        end, 1), 0.05)
+        wait(function()
+            return called
+        end, "the call")
+        helper.pump_for(0.12)
+        assert.is_true(called - began >= 0.05)
+    end)
+
+    it("2.9 CallAfter: 0 means the next pump, never at once", function()
+        local called = false
+        Timer.CallAfter(helper.expect(function()
+            called = true
+        end, 1), 0)
+        assert.is_false(called)
+        evsock.pump(0)
+        assert.is_true(called)
+    end)
+
+    it("2.9 CallAfter: wrong types raise at the caller's line", function()
+        assert_raises("CallAfter", function()
+            Timer.CallAfter(1, print)
+        end)
+        assert_raises("CallAfter", function()
+            Timer.CallAfter(print, {})
+        end)
+    end)
+
+    it("2.9 Now: seconds, monotonic", function()
+        local began, last = Timer.Now(), Timer.Now()
+        assert.is_number(began)
+        local native = evsock.now()
+        for _ = 1, 1000 do
+            local now = Timer.Now()
+            assert(now >= last, "Now went back")
+            last = now
+        end
+        helper.pump_for(0.05)
+        local passed, truth = Timer.Now() - began, evsock.now() - native
+        assert.is_true(passed >= 0.05)
+        assert.is_true(math.abs(passed - truth) < 0.5)
+    end)
+end)
+
+describe("Q-SYS Timer: life and punctuality", function()
+    it("2.9 a running timer stays alive without being referenced", function()
+        local calls = 0
+        do
+            local timer = Timer.New()
+            timer.EventHandler = function(given)
+                calls = calls + 1
+                if calls == 2 then
+                    given:Stop()
+                end
+            end
+            timer:Start(0.02)
+        end
+        collectgarbage()
+        collectgarbage()
+        wait(function()
+            return calls == 2
+        end, "two turns")
+        helper.pump_for(0.05)
+        assert.equal(2, calls)
+    end)
+
+    it("2.9 a stopped timer that nobody refers to is collected", function()
+        local weak = setmetatable({}, { __mode = "v" })
+        local function start_and_stop()
+            local timer = Timer.New()
+            weak[1] = timer
+            timer.EventHandler = function()
+                timer:Stop()
+            end
+            timer:Start(0.01)
+        end
+        start_and_stop()
+        wait(function()
+            collectgarbage()
+            collectgarbage()
+            return weak[1] == nil
+        end, "the timer is collected")
+    end)
+
+    it("2.9 a timer never fires early", function()
+        local early, calls, began = 0, 0, {}
+        for i = 1, 20 do
+            local delay = i * 0.005
+            began[i] = evsock.now()
+            Timer.CallAfter(function()
+                calls = calls + 1
+                if evsock.now() - began[i] < delay then
+                    early = early + 1
+                end
+            end, delay)
+        end
+        wait(function()
+            return calls == 20
+        end, "all calls")
+        assert.equal(0, early)
+    end)
+
+    it("2.9 a timer that fell behind fires once, not once per missed turn", function()
+        local calls = 0
+        local timer = new_timer(function()
+            collectgarbage()
+            calls = calls + 1
+        end)
+        timer:Start(0.05)
+        compute(0.4)
+        evsock.pump(1)
+        assert.equal(1, calls)
+        helper.pump_for(0.06)
+        timer:Stop()
+        assert.is_true(calls < 7)
+    end)
+end)

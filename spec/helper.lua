@@ -1,0 +1,255 @@
+-- What every spec shares: expectations on handlers, pumping with a deadline, servers and pairs of
+-- sockets that are closed again, child interpreters. Not here: anything that only one spec needs.
+
+local evsock = require "evsock"
+
+local helper = {
+    evsock = evsock,
+    is_luajit = type(rawget(_G, "jit")) == "table",
+    version = _VERSION,
+}
+
+-- What the running test made. `finish` replaces the whole table: a wrapped handler that is called
+-- later finds itself in an old one and does nothing.
+local function new_test()
+    return { closers = {}, expected = {}, failures = {} }
+end
+
+local test = new_test()
+
+local function call_site()
+    local info = debug.getinfo(3, "Sl")
+    return info and (info.short_src .. ":" .. info.currentline) or "?"
+end
+
+local function fail(message)
+    test.failures[#test.failures + 1] = message
+end
+
+--- Wraps a handler: counts its calls and collects garbage in each. `finish` fails if it was not
+--- called exactly `n` times (n nil: at least once).
+function helper.expect(fn, n)
+    if type(fn) == "number" then
+        fn, n = nil, fn
+    end
+    local mine = test
+    local record = { count = 0, wanted = n, site = call_site() }
+    local function handler(...)
+        if mine ~= test then
+            return
+        end
+        record.count = record.count + 1
+        collectgarbage()
+        if fn then
+            return fn(...)
+        end
+    end
+    record.handler = handler
+    mine.expected[#mine.expected + 1] = record
+    return handler
+end
+
+--- How often a handler made by `expect` was called so far.
+function helper.calls(handler)
+    for _, record in ipairs(test.expected) do
+        if record.handler == handler then
+            return record.count
+        end
+    end
+    error("no handler of this test", 2)
+end
+
+--- A handler that must not be called.
+function helper.never(what)
+    local mine = test
+    local site = call_site()
+    return function(_, ...)
+        if mine ~= test then
+            return
+        end
+        local values = { n = select("#", ...), ... }
+        for i = 1, values.n do
+            values[i] = tostring(values[i])
+        end
+        local message = ("%s: %s was called (%s)"):format(
+            site, what or "a handler that must not be called", table.concat(values, ", "))
+        fail(message)
+        error(message, 0)
+    end
+end
+
+--- Has `finish` end an object: by `closer(object)`, else by the first of its methods that does.
+function helper.track(object, closer)
+    test.closers[#test.closers + 1] = function()
+        if closer then
+            return closer(object)
+        end
+        for _, name in ipairs { "abort", "close", "cancel", "Disconnect", "Close", "Stop" } do
+            local found, method = pcall(function()
+                return object[name]
+            end)
+            if found and type(method) == "function" then
+                return method(object)
+            end
+        end
+    end
+    return object
+end
+
+--- Pumps until `condition()` is true; fails with `what` after `seconds` (default 5).
+function helper.pump_until(condition, seconds, what)
+    local limit = seconds or 5
+    local deadline = evsock.now() + limit
+    while true do
+        local value = condition()
+        if value then
+            return value
+        end
+        if evsock.now() >= deadline then
+            error(("not within %g s: %s"):format(limit, what or "the condition"), 2)
+        end
+        evsock.pump(0.02)
+    end
+end
+
+--- Pumps for that long: only to show that something does not happen, so keep it short.
+function helper.pump_for(seconds)
+    local deadline = evsock.now() + seconds
+    repeat
+        evsock.pump(math.max(0, math.min(0.01, deadline - evsock.now())))
+    until evsock.now() >= deadline
+end
+
+local function copy(options)
+    local result = {}
+    for name, value in pairs(options or {}) do
+        result[name] = value
+    end
+    return result
+end
+
+--- A native server on 127.0.0.1; accepted sockets are appended to `sockets` of the record.
+function helper.server(options)
+    local record = { sockets = {} }
+    local wanted = copy(options)
+    local user = wanted.on_accept
+    wanted.on_accept = function(server, sock)
+        record.sockets[#record.sockets + 1] = sock
+        if user then
+            return user(server, sock)
+        end
+    end
+    local server, message, code = evsock.listen("127.0.0.1", 0, wanted)
+    if not server then
+        error(("listen: %s (%s)"):format(tostring(message), tostring(code)), 2)
+    end
+    record.server, record.port = server, server.port
+    helper.track(record, function()
+        server:close()
+        for _, sock in ipairs(record.sockets) do
+            sock:abort()
+        end
+    end)
+    return record
+end
+
+--- A native client to 127.0.0.1 that `finish` ends.
+function helper.connect(port, options)
+    return helper.track(evsock.connect("127.0.0.1", port, options))
+end
+
+--- A connected client and the socket that the server accepted for it; then the server's record.
+function helper.pair(client_options, server_options)
+    local record = helper.server(server_options)
+    local client = helper.connect(record.port, client_options)
+    helper.pump_until(function()
+        return client.state == "open" and record.sockets[1]
+    end, 5, "a connected pair")
+    return client, record.sockets[1], record
+end
+
+--- A port of 127.0.0.1 where nobody listens.
+function helper.free_port()
+    local server = assert(evsock.listen("127.0.0.1", 0))
+    local port = server.port
+    server:close()
+    return port
+end
+
+-- A pump whose errors belong to the report of the test, not to the caller.
+local function quiet_pump(mine)
+    local ok, message = pcall(evsock.pump, 0.02)
+    if not ok then
+        mine.failures[#mine.failures + 1] = tostring(message)
+    end
+end
+
+--- For after_each: closes what helper made, checks the expectations, and fails if something is
+--- active after pumping for at most 2 s. What happens during the closing counts for nothing.
+function helper.finish()
+    local mine = test
+    test = new_test()
+    evsock.on_error = nil
+    for i = #mine.closers, 1, -1 do
+        local ok, message = pcall(mine.closers[i])
+        if not ok then
+            mine.failures[#mine.failures + 1] = "closing: " .. tostring(message)
+        end
+    end
+    mine.closers = nil
+    for _, record in ipairs(mine.expected) do
+        local wanted, count = record.wanted, record.count
+        if wanted and count ~= wanted or not wanted and count == 0 then
+            mine.failures[#mine.failures + 1] = ("%s: handler called %d times, expected %s"):format(
+                record.site, count, wanted and tostring(wanted) or "at least 1")
+        end
+    end
+    mine.expected = nil
+    local deadline = evsock.now() + 2
+    local rounds = 0
+    repeat
+        collectgarbage()
+        quiet_pump(mine)
+        rounds = rounds + 1
+    until evsock.active() == 0 and rounds > 1 or evsock.now() >= deadline
+    if evsock.active() ~= 0 then
+        mine.failures[#mine.failures + 1] = ("%d objects are still active"):format(evsock.active())
+    end
+    if mine.failures[1] then
+        error(table.concat(mine.failures, "\n"), 0)
+    end
+end
+
+local function quote(text)
+    return "'" .. text:gsub("'", "'\\''") .. "'"
+end
+
+local function capture(command)
+    local pipe = assert(io.popen(command, "r"))
+    local output = pipe:read("*a")
+    pipe:close()
+    return output
+end
+
+--- Path of the running interpreter.
+helper.lua = capture("readlink /proc/$PPID/exe"):match("^(%S+)") or _G.arg[-1]
+
+--- Runs a script in a child interpreter, for at most 20 s. `setup` is shell text that comes before
+--- it ("ulimit -n 40"). Returns the output (both streams) and the exit status (124: too late,
+--- 128 + n: killed by signal n).
+function helper.run(script, interpreter, setup)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "wb"))
+    file:write(script)
+    file:close()
+    local paths = ("package.path, package.cpath = %q, %q"):format(package.path, package.cpath)
+    -- The status goes through the output: pclose does not tell it on Lua 5.1.
+
+    local output = capture(("%s timeout -k 1 20 %s -e %s %s 2>&1 </dev/null; echo \"status:$?\""):format(
+        setup and setup .. ";" or "", quote(interpreter or helper.lua), quote(paths), quote(path)))
+    os.remove(path)
+    local text, status = output:match("^(.*)status:(%d+)%s*$")
+    return text or output, tonumber(status)
+end
+
+return helper
