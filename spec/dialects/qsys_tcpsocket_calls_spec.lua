@@ -6,11 +6,9 @@ local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocket = qsys.TcpSocket
 
-local made = {}
-
 local function client(settings)
     local sock, log = TcpSocket.New(), {}
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(_, event)
         collectgarbage()
         log[#log + 1] = event
@@ -61,10 +59,6 @@ local function assert_raises(word, call)
 end
 
 after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
     qsys.configure({ hosts = {}, ports = {} })
     helper.finish()
 end)

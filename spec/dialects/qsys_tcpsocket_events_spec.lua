@@ -6,13 +6,11 @@ local evsock = helper.evsock
 local TcpSocket = require("evsock.qsys").TcpSocket
 
 local Events = TcpSocket.Events
-local made = {}
-
 -- A socket whose EventHandler notes every event as "EVENT" and its error, moment and IsConnected.
 local function client(settings)
     local sock = TcpSocket.New()
     local log = { errors = {}, times = {}, connected = {} }
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(given, event, err)
         collectgarbage()
         assert(given == sock, "the handler got another socket")
@@ -54,13 +52,7 @@ local function compute(seconds)
     end
 end
 
-after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
-    helper.finish()
-end)
+after_each(helper.finish)
 
 describe("Q-SYS TcpSocket: connecting", function()
     it("2.4 connect succeeds: CONNECTED, IsConnected true from then on and not before", function()

@@ -5,13 +5,11 @@ local helper = require "spec.helper"
 local TcpSocket = require("evsock.qsys").TcpSocket
 
 local Events = TcpSocket.Events
-local made = {}
-
 -- A socket whose EventHandler notes every event as "EVENT" with its error and argument count.
 local function client(settings)
     local sock = TcpSocket.New()
     local log = { errors = {}, arguments = {} }
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(...)
         collectgarbage()
         local given, event, err = ...
@@ -42,13 +40,7 @@ local function connected(settings)
     return sock, server.sockets[1], log, server
 end
 
-after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
-    helper.finish()
-end)
+after_each(helper.finish)
 
 describe("Q-SYS TcpSocket: handlers", function()
     it("2.3 EventHandler: gets socket, event, err; err is \"\" where there is no error", function()

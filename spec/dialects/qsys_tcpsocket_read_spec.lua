@@ -5,13 +5,11 @@ local helper = require "spec.helper"
 local TcpSocket = require("evsock.qsys").TcpSocket
 
 local EOL = TcpSocket.EOL
-local made = {}
-
 -- A connected Q-SYS socket, the native peer it talks to, and the count of its DATA events.
 local function pair()
     local server = helper.server()
     local sock, seen = TcpSocket.New(), { data = 0 }
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(_, event)
         collectgarbage()
         if event == TcpSocket.Events.Data then
@@ -56,13 +54,7 @@ local function assert_raises(word, call)
     assert.is_truthy(message:lower():find(word, 1, true), message)
 end
 
-after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
-    helper.finish()
-end)
+after_each(helper.finish)
 
 describe("Q-SYS TcpSocket: Read", function()
     it("2.2 Read: removes and returns up to n bytes and leaves the rest", function()

@@ -6,11 +6,9 @@ local helper = require "spec.helper"
 local evsock = helper.evsock
 local TcpSocket = require("evsock.qsys").TcpSocket
 
-local made = {}
-
 local function client(settings)
     local sock, log = TcpSocket.New(), {}
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(_, event)
         collectgarbage()
         log[#log + 1] = event
@@ -66,13 +64,7 @@ local function assert_no_write(sock)
     assert.is_truthy(message:find("not connected", 1, true), message)
 end
 
-after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
-    helper.finish()
-end)
+after_each(helper.finish)
 
 describe("Q-SYS TcpSocket: Connect in", function()
     it("2.6 Connect unconnected: starts", function()

@@ -9,13 +9,11 @@ local TcpSocket = qsys.TcpSocket
 local Events = TcpSocket.Events
 local NO_NAME = "nodename nor servname provided, or not known"
 local BAD_NAME = "non-recoverable failure in name resolution"
-local made = {}
-
 -- A socket whose EventHandler notes every event as "EVENT" and its error, moment and IsConnected.
 local function client(settings)
     local sock = TcpSocket.New()
     local log = { errors = {}, times = {}, connected = {} }
-    made[#made + 1] = sock
+    helper.track(sock)
     sock.EventHandler = function(given, event, err)
         collectgarbage()
         assert(given == sock, "the handler got another socket")
@@ -50,10 +48,6 @@ local function connected(settings)
 end
 
 after_each(function()
-    for _, sock in ipairs(made) do
-        sock:Disconnect()
-    end
-    made = {}
     qsys.configure({ hosts = {}, ports = {} })
     helper.finish()
 end)

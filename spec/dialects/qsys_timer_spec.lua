@@ -5,11 +5,9 @@ local helper = require "spec.helper"
 local evsock = helper.evsock
 local Timer = require("evsock.qsys").Timer
 
-local made = {}
-
 local function new_timer(handler)
     local timer = Timer.New()
-    made[#made + 1] = timer
+    helper.track(timer)
     timer.EventHandler = handler
     return timer
 end
@@ -36,13 +34,7 @@ local function assert_raises(word, call)
     assert.is_truthy(message:find(word, 1, true), message)
 end
 
-after_each(function()
-    for _, timer in ipairs(made) do
-        timer:Stop()
-    end
-    made = {}
-    helper.finish()
-end)
+after_each(helper.finish)
 
 describe("Q-SYS Timer: Start", function()
     it("2.9 Start: repeats every so many seconds until Stop", function()

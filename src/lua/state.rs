@@ -14,6 +14,7 @@ use crate::limits;
 use crate::lua::raw::object::Object;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::hub::Hub;
+use crate::net::options::Options;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
 use crate::reactor::Reactor;
@@ -53,6 +54,8 @@ pub(super) struct State {
     hub: OnceCell<Arc<Hub>>,
     forks: u32,
     began: Instant,
+    /// The options of a socket that has none of its own.
+    pub(super) defaults: Arc<Options>,
     last_plan: RefCell<Option<Arc<ConnectPlan>>>,
     pub(super) batch: RefCell<VecDeque<Item>>,
     /// How many items have been taken out of the batch.
@@ -78,7 +81,9 @@ impl State {
             hub: OnceCell::new(),
             forks: process::fork_generation(),
             began: Instant::now(),
-            last_plan: RefCell::default(),
+            /// The options of a socket that has none of its own.
+    pub(super) defaults: Arc<Options>,
+    last_plan: RefCell::default(),
             batch: RefCell::default(),
             taken: Cell::new(0),
             depth: Cell::new(0),

@@ -261,8 +261,13 @@ impl Life {
 
     fn race(&mut self, addresses: Vec<SocketAddr>, now: Instant, out: &mut Vec<Action>) {
         self.phase = Phase::Connecting;
-        self.race = Some(Box::new(Race::new(addresses)));
-        self.dial_on(now, out);
+        if let [address] = addresses[..] {
+            // Alone on the track: no race, and no memory for one.
+            out.push(Action::Dial(address));
+        } else {
+            self.race = Some(Box::new(Race::new(addresses)));
+            self.dial_on(now, out);
+        }
     }
 
     /// One step of the race; a dial that fails at once comes back as `DialFailed`.

@@ -59,7 +59,7 @@ impl View {
 }
 
 /// A socket's own.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
     pub(in crate::lua) buffer: RefCell<ReadBuffer>,
@@ -205,7 +205,15 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
     } else if kind > 0.5 {
         Part::Server(Box::default())
     } else {
-        Part::Socket(SocketPart::default())
+        // Shared until it changes: a quiet connection should stay small.
+        let options = RefCell::new(Arc::clone(&state.defaults));
+        Part::Socket(SocketPart {
+            stream: RefCell::default(),
+            buffer: RefCell::default(),
+            options,
+            target: RefCell::default(),
+            paused: Cell::default(),
+        })
     };
     state.live.borrow_mut().insert(block as usize);
     let object = Object {
