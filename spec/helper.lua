@@ -176,9 +176,35 @@ function helper.free_port()
     return port
 end
 
+--- A port of 127.0.0.1 that answers nobody: its queue of connections is full and nobody accepts.
+function helper.silent_port()
+    local server = helper.track(assert(evsock.listen("127.0.0.1", 0, { backlog = 1 })))
+    local port = server.port
+    server:pause()
+    for _ = 1, 4 do
+        helper.connect(port, { connect_timeout = 0 })
+    end
+    helper.pump_for(0.05)
+    return port
+end
+
+--- Calls `fn`, written on one line, which must raise an error at that line that contains `text`.
+function helper.misuse(fn, text)
+    local ok, message = pcall(fn)
+    if ok then
+        error("no error raised, expected: " .. text, 2)
+    end
+    local info = debug.getinfo(fn, "S")
+    local place = info.short_src .. ":" .. info.linedefined .. ": "
+    if type(message) ~= "string" or message:sub(1, #place) ~= place
+        or not message:find(text, 1, true) then
+        error(("expected an error at %s%s, got: %s"):format(place, text, tostring(message)), 2)
+    end
+end
+
 -- A pump whose errors belong to the report of the test, not to the caller.
 local function quiet_pump(mine)
-    local ok, message = pcall(evsock.pump, 0.02)
+    local ok, message = pcall(evsock.pump, evsock.active() == 0 and 0 or 0.02)
     if not ok then
         mine.failures[#mine.failures + 1] = tostring(message)
     end
@@ -244,8 +270,8 @@ function helper.run(script, interpreter, setup)
     file:close()
     local paths = ("package.path, package.cpath = %q, %q"):format(package.path, package.cpath)
     -- The status goes through the output: pclose does not tell it on Lua 5.1.
-
-    local output = capture(("%s timeout -k 1 20 %s -e %s %s 2>&1 </dev/null; echo \"status:$?\""):format(
+    local command = "%s timeout -k 1 20 %s -e %s %s 2>&1 </dev/null; echo \"status:$?\""
+    local output = capture(command:format(
         setup and setup .. ";" or "", quote(interpreter or helper.lua), quote(paths), quote(path)))
     os.remove(path)
     local text, status = output:match("^(.*)status:(%d+)%s*$")

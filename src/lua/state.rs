@@ -81,9 +81,8 @@ impl State {
             hub: OnceCell::new(),
             forks: process::fork_generation(),
             began: Instant::now(),
-            /// The options of a socket that has none of its own.
-    pub(super) defaults: Arc<Options>,
-    last_plan: RefCell::default(),
+            defaults: Arc::default(),
+            last_plan: RefCell::default(),
             batch: RefCell::default(),
             taken: Cell::new(0),
             depth: Cell::new(0),
