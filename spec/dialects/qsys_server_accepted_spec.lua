@@ -7,8 +7,7 @@ local qsys = require "evsock.qsys"
 local TcpSocket, TcpSocketServer = qsys.TcpSocket, qsys.TcpSocketServer
 
 local function new_server(handler)
-    local server = TcpSocketServer.New()
-    helper.track(server)
+    local server = helper.track(TcpSocketServer.New())
     server.EventHandler = handler
     return server
 end
@@ -26,11 +25,6 @@ local function listening(on_socket)
     end)
     assert.is_nil(server:Listen(port))
     return server, port, accepted
-end
-
--- A native client.
-local function dial(port, host)
-    return helper.track(evsock.connect(host or "127.0.0.1", port))
 end
 
 local function wait(condition, what)
@@ -63,7 +57,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             sock:Write("welcome")
         end, 1)), helper.free_port()
         server:Listen(port)
-        local client = dial(port)
+        local client = helper.connect(port)
         wait(function()
             return client.buffered == 7
         end, "the bytes written in the handler")
@@ -79,7 +73,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             note_events(sock, log)
             sock.Connected = helper.never("Connected of an accepted socket")
         end)
-        local client = dial(port)
+        local client = helper.connect(port)
         client:write("hello")
         wait(function()
             return log[1]
@@ -93,7 +87,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             sock.ReconnectTimeout = 0.05
             note_events(sock, log)
         end)
-        local closing, breaking = dial(port), dial(port)
+        local closing, breaking = helper.connect(port), helper.connect(port)
         wait(function()
             return #accepted == 2 and closing.state == "open" and breaking.state == "open"
         end, "two clients")
@@ -115,7 +109,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             sock.ReadTimeout = 0.05
             note_events(sock, log)
         end)
-        local client = dial(port)
+        local client = helper.connect(port)
         wait(function()
             return log[1]
         end, "TIMEOUT")
@@ -125,7 +119,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
 
     it("3 PeerAddress: the client's IP, without port", function()
         local _, port, accepted = listening()
-        dial(port)
+        helper.connect(port)
         wait(function()
             return accepted[1]
         end, "a client")
@@ -138,7 +132,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             note_events(sock, log)
             inside = sock.BufferLength
         end)
-        local client = dial(port)
+        local client = helper.connect(port)
         client:write("first words")
         -- The I/O thread connects, accepts and reads meanwhile; nothing is told before pump.
         local stop = evsock.now() + 0.05
@@ -156,7 +150,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
     it("3 no EventHandler: connections are accepted and closed at once", function()
         local server, port = new_server(nil), helper.free_port()
         server:Listen(port)
-        local client = dial(port)
+        local client = helper.connect(port)
         client.on_connect = helper.expect(function() end, 1)
         client.on_close = helper.expect(function() end, 1)
         wait_state(client, "closed")
@@ -170,7 +164,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
         end)
         local clients = {}
         for i = 1, 10 do
-            clients[i] = dial(port)
+            clients[i] = helper.connect(port)
             clients[i]:write(("client %02d"):format(i))
         end
         for i = 1, 10 do
@@ -199,7 +193,7 @@ describe("Q-SYS TcpSocketServer: life", function()
             prepare(sock)
         end)
         assert.is_nil(server:Listen(port))
-        local client = dial(port)
+        local client = helper.connect(port)
         wait(function()
             return count == 1 and client.state ~= "connecting"
         end, "a client")
@@ -254,7 +248,7 @@ describe("Q-SYS TcpSocketServer: life", function()
             server:Close()
         end)
         server:Listen(port)
-        dial(port)
+        helper.connect(port)
         wait(function()
             return count == 1
         end, "the first client")

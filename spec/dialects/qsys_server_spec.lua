@@ -6,8 +6,7 @@ local evsock = helper.evsock
 local TcpSocketServer = require("evsock.qsys").TcpSocketServer
 
 local function new_server(handler)
-    local server = TcpSocketServer.New()
-    helper.track(server)
+    local server = helper.track(TcpSocketServer.New())
     server.EventHandler = handler
     return server
 end

@@ -7,9 +7,8 @@ local TcpSocket = require("evsock.qsys").TcpSocket
 local Events = TcpSocket.Events
 -- A socket whose EventHandler notes every event as "EVENT" with its error and argument count.
 local function client(settings)
-    local sock = TcpSocket.New()
+    local sock = helper.track(TcpSocket.New())
     local log = { errors = {}, arguments = {} }
-    helper.track(sock)
     sock.EventHandler = function(...)
         collectgarbage()
         local given, event, err = ...

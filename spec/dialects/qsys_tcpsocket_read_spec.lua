@@ -8,8 +8,7 @@ local EOL = TcpSocket.EOL
 -- A connected Q-SYS socket, the native peer it talks to, and the count of its DATA events.
 local function pair()
     local server = helper.server()
-    local sock, seen = TcpSocket.New(), { data = 0 }
-    helper.track(sock)
+    local sock, seen = helper.track(TcpSocket.New()), { data = 0 }
     sock.EventHandler = function(_, event)
         collectgarbage()
         if event == TcpSocket.Events.Data then

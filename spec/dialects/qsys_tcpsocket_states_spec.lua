@@ -7,8 +7,7 @@ local evsock = helper.evsock
 local TcpSocket = require("evsock.qsys").TcpSocket
 
 local function client(settings)
-    local sock, log = TcpSocket.New(), {}
-    helper.track(sock)
+    local sock, log = helper.track(TcpSocket.New()), {}
     sock.EventHandler = function(_, event)
         collectgarbage()
         log[#log + 1] = event

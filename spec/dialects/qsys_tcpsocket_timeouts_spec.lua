@@ -11,9 +11,8 @@ local NO_NAME = "nodename nor servname provided, or not known"
 local BAD_NAME = "non-recoverable failure in name resolution"
 -- A socket whose EventHandler notes every event as "EVENT" and its error, moment and IsConnected.
 local function client(settings)
-    local sock = TcpSocket.New()
+    local sock = helper.track(TcpSocket.New())
     local log = { errors = {}, times = {}, connected = {} }
-    helper.track(sock)
     sock.EventHandler = function(given, event, err)
         collectgarbage()
         assert(given == sock, "the handler got another socket")

@@ -6,8 +6,7 @@ local evsock = helper.evsock
 local Timer = require("evsock.qsys").Timer
 
 local function new_timer(handler)
-    local timer = Timer.New()
-    helper.track(timer)
+    local timer = helper.track(Timer.New())
     timer.EventHandler = handler
     return timer
 end

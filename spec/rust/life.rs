@@ -1,0 +1,322 @@
+//! The connection state machine under virtual time: no sockets, no waiting.
+//!
+//! A `Bench` plays the outside: it carries out the machine's actions on paper and moves its own
+//! clock, so a minute of silence costs nothing.
+#![allow(clippy::unwrap_used)]
+
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use evsock::error::{Code, Error};
+use evsock::proto::event::Event;
+use evsock::proto::life::{Action, Input, Life, Phase, Terms};
+use proptest::prelude::*;
+
+struct Bench {
+    life: Life,
+    now: Instant,
+    start: Instant,
+    terms: Terms,
+    /// What the script was told, as words, with the seconds at which it was.
+    told: Vec<(String, f64)>,
+    dials: Vec<SocketAddr>,
+    has_socket: bool,
+    lookups: usize,
+    finished: bool,
+    reset: bool,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            life: Life::new(now),
+            now,
+            start: now,
+            terms: Terms { connect_timeout: Some(Duration::from_secs(30)), ..Terms::default() },
+            told: Vec::new(),
+            dials: Vec::new(),
+            has_socket: false,
+            lookups: 0,
+            finished: false,
+            reset: false,
+        }
+    }
+
+    fn feed(&mut self, input: Input) {
+        let mut actions = Vec::new();
+        if matches!(input, Input::Dialed | Input::Adopt) {
+            self.has_socket = true;
+        }
+        self.life.on(input, self.now, &self.terms, &mut actions);
+        for action in actions {
+            match action {
+                Action::Lookup => self.lookups += 1,
+                Action::Dial(address) => self.dials.push(address),
+                Action::Hangup => {}
+                Action::Post(event) => self.tell(&event),
+                Action::Finish => self.finished = true,
+                Action::Release => self.has_socket = false,
+                Action::Reset => {
+                    self.reset = true;
+                    self.has_socket = false;
+                }
+                Action::Retry => self.feed(Input::Begin(Some(vec![v4(1)]))),
+                _ => unreachable!("a new action needs a place here"),
+            }
+        }
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let word = match event {
+            Event::Closed(None) => "closed".to_owned(),
+            Event::Closed(Some(error)) => format!("closed {}", error.code()),
+            Event::Resolved(_) => "resolved".to_owned(),
+            Event::Reconnecting(attempt) => format!("reconnecting {attempt}"),
+            other => format!("{other:?}").to_lowercase(),
+        };
+        self.told.push((word, (self.now - self.start).as_secs_f64()));
+    }
+
+    /// Lets the time pass, ringing every alarm at its moment.
+    fn pass(&mut self, seconds: f64) {
+        let until = self.now + Duration::from_secs_f64(seconds);
+        for _ in 0..10_000 {
+            match self.life.alarm(&self.terms).filter(|at| *at <= until) {
+                Some(at) => {
+                    self.now = self.now.max(at);
+                    self.feed(Input::Alarm);
+                }
+                None => {
+                    self.now = until;
+                    return;
+                }
+            }
+        }
+        panic!("the alarm rings for ever");
+    }
+
+    fn words(&self) -> Vec<&str> {
+        self.told.iter().map(|(word, _)| word.as_str()).collect()
+    }
+
+    fn opened() -> Self {
+        let mut bench = Self::new();
+        bench.feed(Input::Begin(Some(vec![v4(1)])));
+        bench.feed(Input::Dialed);
+        bench.told.clear();
+        bench
+    }
+}
+
+fn v4(last: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, last], 23))
+}
+
+fn v6() -> SocketAddr {
+    "[::1]:23".parse().unwrap()
+}
+
+fn refused() -> Error {
+    Error::new(Code::ConnectionRefused, "connect: connection refused")
+}
+
+#[test]
+fn a_numeric_address_connects_without_a_lookup() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    assert_eq!((bench.lookups, bench.dials.len()), (0, 1));
+    bench.feed(Input::Dialed);
+    assert_eq!(bench.words(), ["connected"]);
+    assert_eq!(bench.life.phase(), Phase::Open);
+}
+
+#[test]
+fn a_name_is_looked_up_and_told_before_connecting() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(None));
+    assert_eq!(bench.lookups, 1);
+    bench.feed(Input::Resolved(Ok(vec![v4(1)])));
+    bench.feed(Input::Dialed);
+    assert_eq!(bench.words(), ["resolved", "connected"]);
+}
+
+#[test]
+fn lookup_and_connecting_share_one_timeout() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(None));
+    bench.pass(20.0);
+    bench.feed(Input::Resolved(Ok(vec![v4(1)])));
+    bench.pass(9.9);
+    assert_eq!(bench.words(), ["resolved"]);
+    bench.pass(0.2);
+    assert_eq!(bench.told.last().unwrap(), &("closed ETIMEDOUT".to_owned(), 30.0));
+}
+
+#[test]
+fn the_second_address_starts_after_a_quarter_of_a_second_and_the_first_cause_is_told() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(None));
+    bench.feed(Input::Resolved(Ok(vec![v6(), v4(1)])));
+    assert_eq!(bench.dials, [v6()]);
+    bench.pass(0.249);
+    assert_eq!(bench.dials.len(), 1);
+    bench.pass(0.002);
+    assert_eq!(bench.dials, [v6(), v4(1)]);
+    bench.feed(Input::DialFailed(Error::new(Code::NetworkUnreachable, "connect: no way")));
+    bench.feed(Input::DialFailed(refused()));
+    assert_eq!(bench.words(), ["resolved", "closed ENETUNREACH"]);
+}
+
+#[test]
+fn silence_ends_an_open_connection_and_every_arrival_starts_it_anew() {
+    let mut bench = Bench::opened();
+    bench.terms.read_timeout = Some(Duration::from_secs(10));
+    bench.pass(9.0);
+    bench.feed(Input::Received);
+    bench.pass(9.0);
+    assert!(bench.told.is_empty());
+    bench.pass(1.1);
+    assert_eq!(bench.told, [("closed ETIMEDOUT".to_owned(), 19.0)]);
+}
+
+#[test]
+fn silence_does_not_count_while_we_do_not_read() {
+    let mut bench = Bench::opened();
+    bench.terms.read_timeout = Some(Duration::from_secs(10));
+    bench.terms.paused = true;
+    bench.pass(100.0);
+    assert!(bench.told.is_empty());
+}
+
+#[test]
+fn a_write_that_waits_too_long_ends_the_connection() {
+    let mut bench = Bench::opened();
+    bench.terms.write_timeout = Some(Duration::from_secs(2));
+    bench.terms.pending = true;
+    bench.terms.oldest_write = Some(bench.now);
+    bench.pass(1.9);
+    assert!(bench.told.is_empty());
+    bench.pass(0.2);
+    assert_eq!(bench.told, [("closed ETIMEDOUT".to_owned(), 2.0)]);
+}
+
+#[test]
+fn closing_with_nothing_to_send_is_over_at_once() {
+    let mut bench = Bench::opened();
+    bench.feed(Input::Close);
+    assert_eq!(bench.words(), ["closed"]);
+    assert!(bench.finished && !bench.reset);
+}
+
+#[test]
+fn closing_flushes_for_five_seconds_at_most() {
+    let mut bench = Bench::opened();
+    bench.terms.pending = true;
+    bench.feed(Input::Close);
+    assert_eq!(bench.life.phase(), Phase::Closing);
+    bench.pass(6.0);
+    assert_eq!(bench.told, [("closed ETIMEDOUT".to_owned(), 5.0)]);
+    let mut bench = Bench::opened();
+    bench.terms.pending = true;
+    bench.feed(Input::Close);
+    bench.terms.pending = false;
+    bench.feed(Input::Flushed);
+    assert_eq!(bench.words(), ["closed"]);
+}
+
+#[test]
+fn closing_while_connecting_cancels_unless_something_was_written() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.feed(Input::Close);
+    assert_eq!(bench.words(), ["closed"]);
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.terms.pending = true;
+    bench.feed(Input::Close);
+    assert!(bench.told.is_empty());
+    bench.feed(Input::Dialed);
+    bench.terms.pending = false;
+    bench.feed(Input::Flushed);
+    assert_eq!(bench.words(), ["closed"]);
+}
+
+#[test]
+fn the_end_of_stream_closes_only_when_the_script_has_seen_it() {
+    let mut bench = Bench::opened();
+    bench.feed(Input::Ended);
+    bench.pass(60.0);
+    assert_eq!(bench.words(), ["ended"]);
+    bench.feed(Input::EndSeen);
+    assert_eq!(bench.words(), ["ended", "closed"]);
+}
+
+#[test]
+fn after_the_pause_a_new_attempt_is_told_and_made_and_counted() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    for attempt in 1..=3 {
+        bench.feed(Input::DialFailed(refused()));
+        bench.feed(Input::Wait(Duration::from_secs(5)));
+        bench.pass(4.9);
+        assert_eq!(bench.life.phase(), Phase::Waiting);
+        bench.pass(0.1);
+        assert_eq!(bench.words().last().unwrap(), &format!("reconnecting {attempt}"));
+    }
+    bench.feed(Input::Dialed);
+    assert_eq!(bench.life.attempt(), 0);
+}
+
+#[test]
+fn closing_while_waiting_says_nothing_more() {
+    let mut bench = Bench::opened();
+    bench.feed(Input::Broken(refused()));
+    bench.feed(Input::Wait(Duration::from_secs(5)));
+    bench.feed(Input::Close);
+    bench.pass(60.0);
+    assert_eq!(bench.words(), ["closed ECONNREFUSED"]);
+}
+
+/// Everything that can happen, in any order and at any time.
+fn inputs() -> impl Strategy<Value = Vec<(u8, u16, bool)>> {
+    prop::collection::vec((0_u8..14, 0_u16..8000, any::<bool>()), 0..60)
+}
+
+proptest! {
+    // I1: exactly one Closed per attempt.
+    #[test]
+    fn whatever_happens_each_attempt_is_closed_exactly_once(steps in inputs()) {
+        let mut bench = Bench::new();
+        let mut begun = 0;
+        for (kind, millis, pending) in steps {
+            bench.terms.pending = pending;
+            bench.terms.read_timeout = (millis % 3 == 0).then(|| Duration::from_secs(1));
+            let phase = bench.life.phase();
+            let input = match kind {
+                0 | 1 => {
+                    let starts = matches!(phase, Phase::Closed | Phase::Waiting);
+                    begun += usize::from(starts);
+                    Input::Begin((kind == 0).then(|| vec![v4(1), v6()]))
+                }
+                2 => Input::Resolved(Ok(vec![v4(1), v4(2)])),
+                3 => Input::Resolved(Err(refused())),
+                4 => Input::Dialed,
+                5 => Input::DialFailed(refused()),
+                6 => Input::Received,
+                7 => Input::Ended,
+                8 => Input::EndSeen,
+                9 => Input::Broken(refused()),
+                10 => Input::Close,
+                11 => Input::Flushed,
+                12 => Input::Abort,
+                _ => Input::Alarm,
+            };
+            bench.feed(input);
+            bench.pass(f64::from(millis) / 1000.0);
+        }
+        let closed = bench.words().iter().filter(|word| word.starts_with("closed")).count();
+        let open = usize::from(!matches!(bench.life.phase(), Phase::Closed | Phase::Waiting));
+        prop_assert_eq!(closed + open, begun);
+    }
+}
