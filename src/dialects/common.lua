@@ -1,1 +1,133 @@
-return {}
+-- What every dialect needs: where names lead (rule 13 of the specification), ports, `install`.
+--
+-- Not here: anything that one dialect alone does. Each dialect has settings of its own.
+
+local _, core = ...
+
+local common = {}
+
+-- An integer from 0 to 65535 from an integer, a float with integral value or a numeric string; else
+-- nil. `Controls.Port.Value` is a float on Q-SYS, and plugins pass it straight in.
+function common.port(value)
+    local kind = type(value)
+    local number = (kind == "number" or kind == "string") and tonumber(value)
+    if number and number >= 0 and number <= 65535 and number % 1 == 0 then
+        return math.tointeger and math.tointeger(number) or number
+    end
+end
+
+-- "10.0.0.9:1999" -> "10.0.0.9", 1999; "[::1]:1999" likewise; a bare address has no port.
+local function split(address)
+    local host, port = address:match("^%[(.-)%]:(%d+)$")
+    if not host then
+        host, port = address:match("^([^:]*):(%d+)$")
+    end
+    if host then
+        return host, common.port(port)
+    end
+    return address, nil
+end
+
+-- What a setting takes, by name; a check returns true or what was expected.
+local checks = {}
+
+function checks.hosts(value)
+    for name, address in pairs(value) do
+        if type(name) ~= "string" or (address ~= false and type(address) ~= "string") then
+            return "names with an address, 'address:port' or false"
+        end
+    end
+    return true
+end
+
+function checks.ports(value)
+    for from, to in pairs(value) do
+        if not (common.port(from) and common.port(to)) then
+            return "ports from 0 to 65535"
+        end
+    end
+    return true
+end
+
+local kinds = { hosts = "table", ports = "table", cafile = "string", logger = "function" }
+
+local settings = {}
+settings.__index = settings
+
+-- `extra`: further settings of this dialect, name to type.
+function common.settings(extra)
+    return setmetatable({ values = {}, extra = extra or {} }, settings)
+end
+
+-- Replaces the settings named; the others stay.
+function settings:configure(given)
+    if type(given) ~= "table" then
+        core.raise("bad argument 'settings' to 'configure' (table expected, got "
+            .. type(given) .. ")")
+    end
+    for name, value in pairs(given) do
+        local kind = kinds[name] or self.extra[name]
+        if not kind then
+            core.raise("bad setting '" .. tostring(name) .. "' to 'configure' (unknown name)")
+        elseif type(value) ~= kind then
+            core.raise("bad setting '" .. name .. "' to 'configure' (" .. kind
+                .. " expected, got " .. type(value) .. ")")
+        end
+        local fits = not checks[name] or checks[name](value)
+        if fits ~= true then
+            core.raise("bad setting '" .. name .. "' to 'configure' (" .. fits .. " expected)")
+        end
+    end
+    for name, value in pairs(given) do
+        local kept = value
+        if name == "hosts" then
+            kept = {}
+            for host, address in pairs(value) do
+                kept[host:lower()] = address
+            end
+        elseif name == "ports" then
+            kept = {}
+            for from, to in pairs(value) do
+                kept[common.port(from)] = common.port(to)
+            end
+        end
+        self.values[name] = kept
+    end
+end
+
+function settings:get(name)
+    return self.values[name]
+end
+
+-- Where `host` and `port` really lead: nil (there), false (the lookup fails), or a table.
+function settings:route(host, port)
+    local hosts, ports = self.values.hosts, self.values.ports
+    local address = hosts and hosts[host:lower()]
+    if address == false then
+        return false
+    end
+    local to_host, to_port = host, nil
+    if address then
+        to_host, to_port = split(address)
+    end
+    to_port = to_port or ports and ports[port] or port
+    if to_host ~= host or to_port ~= port then
+        return { host = to_host, port = to_port }
+    end
+end
+
+-- `install([env])`: sets the names in `env` (default: the globals) and returns the module.
+function common.installer(module, names)
+    return function(env)
+        env = env or _G
+        if type(env) ~= "table" then
+            core.raise("bad argument 'env' to 'install' (table expected, got " .. type(env) .. ")")
+        end
+        for _, name in ipairs(names) do
+            env[name] = module[name]
+        end
+        return module
+    end
+end
+
+return common

@@ -1,1 +1,336 @@
-return {}
+-- Q-SYS: TcpSocket, TcpSocketServer and Timer, as scripts know them from the Core.
+--
+-- Translation only: connecting, reconnecting, buffering and framing are the core's. Times are
+-- seconds. Numbers like 2.4 name the sections of the dialects' specification.
+
+local evsock, core = ...
+local common, native = core.common, core.socket
+
+local settings = common.settings { listen_raises = "boolean" }
+
+local Events = {
+    Connected = "CONNECTED",
+    Reconnect = "RECONNECT",
+    Data = "DATA",
+    Closed = "EOF",
+    Error = "ERROR",
+    Timeout = "TIMEOUT",
+}
+
+local EOL = { Any = 0, CrLf = 1, CrLfStrict = 2, Lf = 3, Null = 4, Custom = 5 }
+
+-- The core's names of the line ends.
+local line_ends = {
+    [EOL.Any] = "any",
+    [EOL.CrLf] = "crlf",
+    [EOL.CrLfStrict] = "strict",
+    [EOL.Lf] = "lf",
+    [EOL.Null] = "null",
+}
+
+-- Error codes to Q-SYS's words (2.4); any other error is told in the core's words.
+local connect_errors = {
+    EHOSTNOTFOUND = "nodename nor servname provided, or not known",
+    EBADHOST = "non-recoverable failure in name resolution",
+}
+-- A failed attempt for any other reason.
+local COULD_NOT_CONNECT = ""
+
+-- Checks ------------------------------------------------------------------------------------------
+
+local function bad(argument, method, wanted, value)
+    core.raise("bad argument '" .. argument .. "' to '" .. method .. "' (" .. wanted
+        .. " expected, got " .. type(value) .. ")")
+end
+
+local function check_port(value, method)
+    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
+end
+
+local function check_string(value, argument, method)
+    if type(value) == "number" then
+        return tostring(value)
+    elseif type(value) ~= "string" then
+        bad(argument, method, "string", value)
+    end
+    return value
+end
+
+local function is_seconds(value)
+    return type(value) == "number" and value >= 0 and value < math.huge
+end
+
+-- TcpSocket ---------------------------------------------------------------------------------------
+
+-- What a socket keeps besides what the script stores in it. The keys are private.
+local CONNECTED = {} -- the present attempt has stood
+local CLIENT_ADDRESS = {} -- PeerAddress
+
+-- The event's own handler alone, otherwise EventHandler (2.3).
+local function tell(socket, name, problem)
+    local own = socket[name]
+    if own then
+        own(socket, problem)
+        return
+    end
+    local handler = socket.EventHandler
+    if not handler then
+        return false
+    end
+    handler(socket, Events[name], problem or "")
+end
+
+local on = {}
+
+function on.connect(socket)
+    socket[CONNECTED] = true
+    return tell(socket, "Connected")
+end
+
+function on.data(socket)
+    return tell(socket, "Data")
+end
+
+function on.reconnect(socket)
+    return tell(socket, "Reconnect")
+end
+
+function on.close(socket, message, code)
+    local stood = socket[CONNECTED]
+    socket[CONNECTED] = nil
+    if not code then
+        return tell(socket, "Closed")
+    elseif not stood then
+        return tell(socket, "Error", connect_errors[code] or COULD_NOT_CONNECT)
+    elseif code == "ETIMEDOUT" and message:find("^read ") then
+        return tell(socket, "Timeout", "read timeout")
+    elseif code == "ETIMEDOUT" and message:find("^write ") then
+        return tell(socket, "Timeout", "write timeout")
+    end
+    return tell(socket, "Error", message)
+end
+
+local methods = {}
+
+function methods.Connect(socket, host, port)
+    host = check_string(host, "host", "Connect")
+    port = check_port(port, "Connect")
+    -- No event for what was there before (2.6).
+    native.release(socket)
+    socket[CONNECTED] = nil
+    native.connect(socket, host, port, nil, settings:route(host, port))
+end
+
+-- No event follows: this line is the whole decision of 2.8.
+function methods.Disconnect(socket)
+    native.release(socket)
+    socket[CONNECTED] = nil
+end
+
+function methods.Write(socket, data)
+    data = check_string(data, "data", "Write")
+    if native.state(socket) ~= "open" then
+        core.raise("Write: the socket is not connected")
+    end
+    local ok, message, code = native.write(socket, data)
+    -- Between the real end of a connection and the event that tells of it, bytes are dropped (2.4).
+    if not ok and code ~= "ECLOSED" then
+        core.raise("Write: " .. message)
+    end
+end
+
+methods.Read = native.read
+methods.Search = native.search
+
+function methods.ReadLine(socket, eol, custom)
+    if eol == EOL.Custom then
+        if type(custom) ~= "string" or custom == "" then
+            bad("custom", "ReadLine", "string that is not empty", custom)
+        end
+        return native.read_until(socket, custom)
+    end
+    local line_end = line_ends[eol]
+    if not line_end then
+        bad("EOL", "ReadLine", "one of TcpSocket.EOL", eol)
+    end
+    return native.read_line(socket, line_end)
+end
+
+-- Seconds; 0 disables.
+local function timeout(option)
+    return function(socket)
+        return native.get(socket, option) or 0
+    end, function(socket, value)
+        if not is_seconds(value) then
+            core.raise("bad value for a timeout of TcpSocket (seconds of at least 0 expected, got "
+                .. tostring(value) .. ")")
+        end
+        if option == "reconnect" and value == 0 then
+            value = false
+        end
+        native.set(socket, option, value)
+    end
+end
+
+local get, set = {}, {}
+get.ReadTimeout, set.ReadTimeout = timeout("read_timeout")
+get.WriteTimeout, set.WriteTimeout = timeout("write_timeout")
+get.ReconnectTimeout, set.ReconnectTimeout = timeout("reconnect")
+
+function get.IsConnected(socket)
+    return native.state(socket) == "open"
+end
+
+get.BufferLength = native.buffered
+
+function get.PeerAddress(socket)
+    return socket[CLIENT_ADDRESS] or ""
+end
+
+local Socket = core.class {
+    name = "TcpSocket",
+    kind = "socket",
+    anchor = "handlers",
+    handlers = {
+        "EventHandler", "Connected", "Reconnect", "Data", "Closed", "Error", "Timeout",
+    },
+    methods = methods,
+    get = get,
+    set = set,
+    on = on,
+    close = methods.Disconnect,
+    tostring = function(socket)
+        local info = native.info(socket)
+        local where = info.host and " " .. info.host .. ":" .. info.port or ""
+        return "userdata: TcpSocket " .. info.state .. where
+    end,
+}
+
+local TcpSocket = { Events = Events, EOL = EOL }
+
+-- An attempt is bounded at 30 s, the core's own default (2.5).
+function TcpSocket.New()
+    local socket = Socket.new()
+    native.set(socket, "reconnect", 5)
+    return socket
+end
+
+-- TcpSocketServer ---------------------------------------------------------------------------------
+
+local server_methods = {}
+
+function server_methods.Listen(server, port)
+    port = check_port(port, "Listen")
+    -- Accepted sockets live while they have a handler, kept by the script or not (chapter 3).
+    local listening, message = core.server.listen(server, "*", port, nil, Socket, "object")
+    if listening then
+        return nil
+    end
+    message = "Could not bind to port " .. port .. ": " .. message
+    if settings:get("listen_raises") then
+        core.raise(message)
+    end
+    return message
+end
+
+server_methods.Close = core.server.close
+
+local Server = core.class {
+    name = "TcpSocketServer",
+    kind = "server",
+    anchor = "handlers",
+    handlers = { "EventHandler" },
+    methods = server_methods,
+    on = {
+        accept = function(server, socket)
+            local handler = server.EventHandler
+            if not handler then
+                native.release(socket)
+                return false
+            end
+            socket[CONNECTED] = true
+            socket[CLIENT_ADDRESS] = native.info(socket).peer_address
+            handler(socket)
+        end,
+    },
+    close = core.server.close,
+    tostring = function()
+        return "userdata: TcpSocketServer"
+    end,
+}
+
+local TcpSocketServer = {}
+
+function TcpSocketServer.New()
+    return Server.new()
+end
+
+-- Timer (2.9) -------------------------------------------------------------------------------------
+
+local Clock = core.class {
+    name = "Timer",
+    kind = "timer",
+    anchor = "object",
+    handlers = { "EventHandler" },
+    methods = {
+        Start = function(timer, seconds)
+            if not is_seconds(seconds) then
+                bad("seconds", "Start", "number of at least 0", seconds)
+            end
+            core.timer.start(timer, seconds, true)
+        end,
+        Stop = function(timer)
+            core.timer.cancel(timer)
+        end,
+        IsRunning = function(timer)
+            return core.timer.active(timer)
+        end,
+    },
+    on = {
+        timer = function(timer)
+            local handler = timer.EventHandler
+            if not handler then
+                return false
+            end
+            handler(timer)
+        end,
+    },
+    close = core.timer.cancel,
+    tostring = function(timer)
+        return "userdata: Timer " .. (core.timer.active(timer) and "running" or "stopped")
+    end,
+}
+
+local Timer = {}
+
+function Timer.New()
+    return Clock.new()
+end
+
+-- The function comes first, then the seconds.
+function Timer.CallAfter(fn, seconds)
+    if type(fn) ~= "function" then
+        bad("fn", "CallAfter", "function", fn)
+    elseif not is_seconds(seconds) then
+        bad("seconds", "CallAfter", "number of at least 0", seconds)
+    end
+    evsock.after(seconds, fn)
+end
+
+function Timer.Now()
+    return evsock.now()
+end
+
+-- The module --------------------------------------------------------------------------------------
+
+local qsys = { TcpSocket = TcpSocket, TcpSocketServer = TcpSocketServer, Timer = Timer }
+
+-- `hosts`, `ports`, `cafile`, `logger`; `listen_raises = true`: a failed Listen raises, as newer
+-- releases do, instead of returning a text.
+function qsys.configure(given)
+    settings:configure(given)
+end
+
+qsys.install = common.installer(qsys, { "TcpSocket", "TcpSocketServer", "Timer" })
+
+return qsys

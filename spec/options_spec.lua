@@ -1,0 +1,362 @@
+-- Options (api.md, table of section 2): defaults, reading and writing them, what they do, misuse.
+-- Those of back-pressure and reconnect have specs of their own.
+
+local helper = require "spec.helper"
+
+local evsock = helper.evsock
+local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
+
+local function is_state(sock, state)
+    return function()
+        return sock.state == state
+    end
+end
+
+-- The kernel's timer of a connection, by its local port: 2 is keepalive (proc(5), tcp).
+local function kernel_timer(port)
+    local wanted = ("%04X"):format(port)
+    for line in io.lines("/proc/net/tcp") do
+        local own, timer = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 01 %x+:%x+ (%x+):")
+        if own == wanted then
+            return tonumber(timer, 16)
+        end
+    end
+end
+
+local defaults = {
+    connect_timeout = 30,
+    read_timeout = 0,
+    write_timeout = 0,
+    reconnect = false,
+    nodelay = true,
+    keepalive = false,
+    read_limit = 1024 * 1024,
+    write_limit = 64 * 1024 * 1024,
+    drain_at = 0,
+    half_open = false,
+}
+
+local others = {
+    connect_timeout = 2.5,
+    read_timeout = 60,
+    write_timeout = 61.5,
+    reconnect = 3,
+    nodelay = false,
+    keepalive = 30,
+    read_limit = 4096,
+    write_limit = 8192,
+    drain_at = 512,
+    half_open = true,
+}
+
+local wrong = {
+    connect_timeout = "soon",
+    read_timeout = {},
+    write_timeout = -1,
+    reconnect = "yes",
+    nodelay = 1,
+    keepalive = "on",
+    read_limit = "big",
+    write_limit = true,
+    drain_at = {},
+    half_open = "half",
+}
+
+describe("an option", function()
+    after_each(helper.finish)
+
+    for name, default in pairs(defaults) do
+        it(("%s is %s by default"):format(name, tostring(default)), function()
+            assert.equal(default, evsock.socket()[name])
+            assert.equal(default, (helper.pair())[name])
+        end)
+
+        it(("%s can be given to connect and to socket, and read back"):format(name), function()
+            local value = others[name]
+            assert.equal(value, evsock.socket({ [name] = value })[name])
+            local client = helper.pair({ [name] = value })
+            assert.equal(value, client[name])
+        end)
+
+        it(("%s can be written and read at any time"):format(name), function()
+            local sock = evsock.socket()
+            sock[name] = others[name]
+            assert.equal(others[name], sock[name])
+            local client = helper.pair()
+            client[name] = others[name]
+            assert.equal(others[name], client[name])
+            client[name] = default
+            assert.equal(default, client[name])
+            client:abort()
+            pump_until(is_state(client, "closed"))
+            client[name] = others[name]
+            assert.equal(others[name], client[name])
+        end)
+
+        it(("%s of the wrong type raises at the caller's line"):format(name), function()
+            local options = { [name] = wrong[name] }
+            local bad = "bad option '" .. name .. "' to "
+            helper.misuse(function() evsock.connect("h", 1, options) end, bad .. "'connect'")
+            helper.misuse(function() evsock.socket(options) end, bad .. "'socket'")
+            helper.misuse(function() evsock.listen("h", 1, options) end, bad .. "'listen'")
+            local sock = evsock.socket()
+            helper.misuse(function() sock:connect("h", 1, options) end, bad .. "'connect'")
+            helper.misuse(function() sock[name] = wrong[name] end, "'" .. name .. "'")
+            helper.misuse(function() sock[name] = nil end, "'" .. name .. "'")
+            assert.equal(default, sock[name])
+        end)
+    end
+
+    it("of an unknown name raises and names it", function()
+        local options = { nodelya = true }
+        local bad = "bad option 'nodelya' to "
+        local unknown = " (unknown name)"
+        local sock = evsock.socket()
+        helper.misuse(function() evsock.connect("h", 1, options) end, bad .. "'connect'" .. unknown)
+        helper.misuse(function() evsock.socket(options) end, bad .. "'socket'" .. unknown)
+        helper.misuse(function() evsock.listen("h", 1, options) end, bad .. "'listen'" .. unknown)
+        helper.misuse(function() sock:connect("h", 1, options) end, bad .. "'connect'" .. unknown)
+    end)
+
+    it("that is no string raises too", function()
+        local options = { true }
+        helper.misuse(function() evsock.connect("h", 1, options) end, "bad option '1'")
+    end)
+
+    it("handler must be a function", function()
+        local options = { on_data = true }
+        helper.misuse(function() evsock.connect("h", 1, options) end, "bad option 'on_data'")
+        helper.misuse(function() evsock.socket(options) end, "bad option 'on_data'")
+    end)
+
+    it("on_accept is none of a socket's", function()
+        local options = { on_accept = print }
+        helper.misuse(function() evsock.connect("h", 1, options) end, "'on_accept'")
+    end)
+
+    it("reconnect takes a table of min, max, factor and jitter only", function()
+        local value = { min = 1, max = 30, factor = 2, jitter = 0.1 }
+        local sock = evsock.socket({ reconnect = value })
+        assert.equal(30, sock.reconnect.max)
+        for _, bad in ipairs { { min = "x" }, { max = {} }, { foo = 1 }, { min = -1 } } do
+            helper.misuse(function() evsock.socket({ reconnect = bad }) end, "'reconnect'")
+        end
+    end)
+
+    describe("table", function()
+        it("is only read, never kept or changed, and may be shared", function()
+            local first = 0
+            local options = {
+                on_connect = function() first = first + 1 end,
+                read_timeout = 50,
+                reconnect = { min = 1, max = 2, factor = 1, jitter = 0 },
+            }
+            local copy = {}
+            for name, value in pairs(options) do
+                copy[name] = value
+            end
+            setmetatable(options, {
+                __newindex = function() error("the table was changed") end,
+            })
+            local record = helper.server()
+            local one = helper.connect(record.port, options)
+            local two = helper.connect(record.port, options)
+            for name, value in pairs(options) do
+                assert.equal(copy[name], value)
+            end
+            options.on_connect = never("the handler of a changed table")
+            options.read_timeout = 70
+            pump_until(function() return first == 2 end)
+            one.read_timeout = 60
+            assert.equal(60, one.read_timeout)
+            assert.equal(50, two.read_timeout)
+            assert.is_nil(rawget(options, "host"))
+        end)
+
+        it("of listen is only read as well", function()
+            local options = { read_timeout = 50, on_data = print, backlog = 7 }
+            local server = assert(evsock.listen("127.0.0.1", 0, options))
+            assert.same({ read_timeout = 50, on_data = print, backlog = 7 }, options)
+            options.on_data = never("a changed table")
+            options.read_timeout = 70
+            local peer
+            server.on_accept = function(_, sock) peer = helper.track(sock) end
+            helper.track(server)
+            helper.connect(server.port)
+            pump_until(function() return peer end)
+            assert.equal(50, peer.read_timeout)
+            assert.equal(print, peer.on_data)
+        end)
+
+        it("can be collected while its socket lives", function()
+            local weak = setmetatable({}, { __mode = "v" })
+            local record = helper.server()
+            local function start()
+                local options = { read_timeout = 50, on_connect = expect(1) }
+                weak[1] = options
+                return helper.connect(record.port, options)
+            end
+            local sock = start()
+            pump_until(is_state(sock, "open"))
+            collectgarbage()
+            collectgarbage()
+            assert.is_nil(weak[1])
+        end)
+
+        it("with one bad option changes nothing", function()
+            local client = helper.pair()
+            pcall(client.connect, client, "127.0.0.1", 1, { read_timeout = 5, nodelay = "x" })
+            assert.equal(0, client.read_timeout)
+            assert.equal("open", client.state)
+        end)
+    end)
+
+    describe("connect_timeout", function()
+        it("ends an attempt that nobody answers with ETIMEDOUT", function()
+            local begin
+            local sock = helper.connect(helper.silent_port(), {
+                connect_timeout = 0.25,
+                on_connect = never("on_connect"),
+                on_close = expect(function(_, message, code)
+                    assert.is_string(message)
+                    assert.equal("ETIMEDOUT", code)
+                    assert.is_true(evsock.now() - begin > 0.15)
+                end, 1),
+            })
+            begin = evsock.now()
+            pump_until(is_state(sock, "closed"), 3)
+        end)
+
+        it("of 0 is none", function()
+            local sock = helper.connect(helper.silent_port(), {
+                connect_timeout = 0, on_close = never("on_close"),
+            })
+            helper.pump_for(0.1)
+            assert.equal("connecting", sock.state)
+            sock.on_close = nil
+        end)
+
+        it("does not end a connection that stands", function()
+            local client = helper.pair({ connect_timeout = 0.1, on_close = never("on_close") })
+            helper.pump_for(0.25)
+            assert.equal("open", client.state)
+            client.on_close = nil
+        end)
+    end)
+
+    describe("read_timeout", function()
+        it("closes with ETIMEDOUT when nothing was received for that long", function()
+            local client = helper.pair({ read_timeout = 0.2 })
+            local begin = evsock.now()
+            client.on_close = expect(function(_, message, code)
+                assert.is_string(message)
+                assert.equal("ETIMEDOUT", code)
+                assert.is_true(evsock.now() - begin > 0.1)
+            end, 1)
+            pump_until(is_state(client, "closed"), 3)
+        end)
+
+        it("begins anew with everything received", function()
+            local client, peer = helper.pair({ read_timeout = 0.4 })
+            client.on_close = never("on_close")
+            local begin = evsock.now()
+            while evsock.now() - begin < 0.8 do
+                peer:write("x")
+                helper.pump_for(0.05)
+            end
+            client.on_close = expect(1)
+            pump_until(is_state(client, "closed"), 3)
+        end)
+
+        it("is not put off by what we write", function()
+            local client = helper.pair({ read_timeout = 0.2 })
+            client.on_close = expect(function(_, _, code) assert.equal("ETIMEDOUT", code) end, 1)
+            local deadline = evsock.now() + 3
+            while client.state == "open" and evsock.now() < deadline do
+                client:write("x")
+                helper.pump_for(0.02)
+            end
+            pump_until(is_state(client, "closed"))
+        end)
+
+        it("can be set on an open connection, and taken back", function()
+            local client = helper.pair()
+            client.read_timeout = 0.1
+            client.read_timeout = 0
+            client.on_close = never("on_close")
+            helper.pump_for(0.25)
+            client.on_close = expect(function(_, _, code) assert.equal("ETIMEDOUT", code) end, 1)
+            client.read_timeout = 0.1
+            pump_until(is_state(client, "closed"), 3)
+        end)
+
+        it("of 0 is none", function()
+            local client = helper.pair({ read_timeout = 0, on_close = never("on_close") })
+            helper.pump_for(0.1)
+            client.on_close = nil
+        end)
+
+        it("does not run while connecting", function()
+            local sock = helper.connect(helper.silent_port(), {
+                read_timeout = 0.05, on_close = never("on_close"),
+            })
+            helper.pump_for(0.2)
+            assert.equal("connecting", sock.state)
+            sock.on_close = nil
+        end)
+    end)
+
+    describe("keepalive", function()
+        it("is switched in the system, off by default", function()
+            local client = helper.pair()
+            assert.equal(0, kernel_timer(client.local_port))
+            client = helper.pair({ keepalive = 100 })
+            assert.equal(2, kernel_timer(client.local_port))
+            client = helper.pair({ keepalive = true })
+            assert.equal(2, kernel_timer(client.local_port))
+            local _, peer = helper.pair()
+            peer.keepalive = true
+            local client_port = peer.peer_port
+            assert.is_number(client_port)
+        end)
+
+        it("can be switched on an open connection", function()
+            local client = helper.pair()
+            client.keepalive = 50
+            assert.equal(2, kernel_timer(client.local_port))
+        end)
+    end)
+
+    describe("half_open", function()
+        it("can be set on an open connection", function()
+            local client, peer = helper.pair({ on_close = never("on_close") })
+            client.half_open = true
+            local ended = false
+            client.on_end = expect(function() ended = true end, 1)
+            peer:shutdown()
+            pump_until(function() return ended end)
+            client.on_close = nil
+        end)
+
+        it("closes in order when both sides have sent their end", function()
+            local client, peer = helper.pair({ half_open = true }, { half_open = true })
+            client.on_close = expect(function(_, message) assert.is_nil(message) end, 1)
+            peer:shutdown()
+            client.on_end = expect(function(sock) sock:shutdown() end, 1)
+            pump_until(is_state(client, "closed"))
+            pump_until(is_state(peer, "closed"))
+        end)
+    end)
+
+    it("nodelay sends small writes at once", function()
+        local client, peer = helper.pair()
+        local begin = evsock.now()
+        for i = 1, 20 do
+            client:write("a")
+            client:write("b")
+            pump_until(function() return peer.buffered == 2 * i end)
+        end
+        -- Without it every second write waits for a delayed acknowledgement, 40 ms each.
+        assert.is_true(evsock.now() - begin < 0.6)
+    end)
+end)
