@@ -337,18 +337,13 @@ describe("run", function()
                 sock.on_data = expect(function() sock:close() end, 1)
             end, 1),
         })
-        local client = helper.connect(record.port, { on_close = expect(1) })
+        local client = helper.connect(record.port)
         client:write("x")
-        local watchdog
-        local function late()
-            evsock.stop()
-        end
-        watchdog = evsock.after(5, late)
+        local watchdog = evsock.after(5, evsock.stop)
         client.on_close = expect(function() watchdog:cancel() end, 1)
-        record = record.sockets
         evsock.run()
         assert.equal("closed", client.state)
-        assert.equal("closed", record[1].state)
+        assert.equal("closed", record.sockets[1].state)
         assert.equal(0, evsock.active())
     end)
 

@@ -69,8 +69,11 @@ local CLIENT_ADDRESS = {} -- PeerAddress
 -- The event's own handler alone, otherwise EventHandler (2.3).
 local function tell(socket, name, problem)
     local own = socket[name]
-    if own then
+    if own and problem then
         own(socket, problem)
+        return
+    elseif own then
+        own(socket)
         return
     end
     local handler = socket.EventHandler
@@ -157,12 +160,12 @@ function methods.ReadLine(socket, eol, custom)
 end
 
 -- Seconds; 0 disables.
-local function timeout(option)
+local function timeout(name, option)
     return function(socket)
         return native.get(socket, option) or 0
     end, function(socket, value)
         if not is_seconds(value) then
-            core.raise("bad value for a timeout of TcpSocket (seconds of at least 0 expected, got "
+            core.raise("bad value for " .. name .. " (seconds of at least 0 expected, got "
                 .. tostring(value) .. ")")
         end
         if option == "reconnect" and value == 0 then
@@ -173,9 +176,9 @@ local function timeout(option)
 end
 
 local get, set = {}, {}
-get.ReadTimeout, set.ReadTimeout = timeout("read_timeout")
-get.WriteTimeout, set.WriteTimeout = timeout("write_timeout")
-get.ReconnectTimeout, set.ReconnectTimeout = timeout("reconnect")
+get.ReadTimeout, set.ReadTimeout = timeout("ReadTimeout", "read_timeout")
+get.WriteTimeout, set.WriteTimeout = timeout("WriteTimeout", "write_timeout")
+get.ReconnectTimeout, set.ReconnectTimeout = timeout("ReconnectTimeout", "reconnect")
 
 function get.IsConnected(socket)
     return native.state(socket) == "open"

@@ -463,7 +463,7 @@ function core.server.listen(server, host, port, given, class, anchor)
     host = host_of(host, "listen")
     port = port_of(port, "listen")
     local checked = check_options(given, "listen", {}, listen_options)
-    apply(server, nil, checked, {})
+    apply(server, given, checked, {})
     local function value(name, default)
         local values = checked[name]
         if values then

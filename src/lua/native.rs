@@ -33,7 +33,7 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     let own = Rc::clone(state);
     table.set("now", lua.create_function(move |_, ()| Ok(own.now()))?)?;
     let own = Rc::clone(state);
-    table.set("active", lua.create_function(move |_, ()| Ok(own.active.get()))?)?;
+    table.set("active", lua.create_function(move |_, ()| Ok(own.active.get().max(0)))?)?;
     let own = Rc::clone(state);
     let spin = move |_: &Lua, new: Option<f64>| {
         if let Some(new) = new {

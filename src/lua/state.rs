@@ -61,8 +61,9 @@ pub(super) struct State {
     /// How many items have been taken out of the batch.
     pub(super) taken: Cell<u64>,
     pub(super) depth: Cell<u32>,
-    /// Sockets, servers and timers that keep `run` going.
-    pub(super) active: Cell<usize>,
+    /// Sockets, servers and timers that keep `run` going. Below zero for a moment while a handler
+    /// replaces the connection whose end it is told.
+    pub(super) active: Cell<isize>,
     pub(super) spin: Cell<f64>,
     /// `stop` was called: dispatching ends with the running handler.
     pub(super) stopping: Cell<bool>,
@@ -177,6 +178,6 @@ impl State {
     }
 
     pub(super) fn count(&self, change: isize) {
-        self.active.set(self.active.get().saturating_add_signed(change));
+        self.active.set(self.active.get() + change);
     }
 }

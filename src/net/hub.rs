@@ -184,6 +184,12 @@ impl Hub {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
+    /// How many timers are set.
+    #[must_use]
+    pub fn timers(&self) -> usize {
+        lock(&self.timers).len()
+    }
+
     /// The slot of a timer that has run out, which is taken off the list.
     pub fn due(&self, now: Instant) -> Option<(usize, Instant)> {
         let (at, slot) = lock(&self.timers).pop_due(now)?;

@@ -137,7 +137,9 @@ fn serve_messages(hub: &Arc<Hub>) {
 
 /// Fires the timers that have run out.
 pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
-    while let Some((slot, at)) = hub.due(now) {
+    // At most as many as there are now: one that is set again for the past must not hold the others.
+    for _ in 0..hub.timers() {
+        let Some((slot, at)) = hub.due(now) else { return };
         let mut found = None;
         hub.sources_at(std::iter::once(slot), |source| found = Some(source));
         let Some(source) = found else { continue };

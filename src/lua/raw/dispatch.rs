@@ -205,7 +205,9 @@ fn closed(
     let state = &*object.state;
     object.view.set(View::Closed);
     let retries = |part: &SocketPart| {
-        !object.ended.get() && part.options.borrow().reconnect.is_some()
+        // An accepted connection has nowhere to go.
+        let has_target = part.target.borrow().is_some();
+        has_target && !object.ended.get() && part.options.borrow().reconnect.is_some()
     };
     let counted = !retries(part);
     if counted {

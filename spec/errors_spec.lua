@@ -1,0 +1,470 @@
+-- What goes wrong outside (a code in on_close) and inside (errors in handlers); see "Errors in
+-- handlers" in api.md (1). Misuse of single calls is in the specs of those calls.
+
+local helper = require "spec.helper"
+
+local evsock = helper.evsock
+local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
+
+local function is_state(sock, state)
+    return function()
+        return sock.state == state
+    end
+end
+
+-- Lets the library's thread work while nothing is dispatched.
+local function compute(seconds)
+    local deadline = evsock.now() + seconds
+    while evsock.now() < deadline do
+        math.sin(1)
+    end
+end
+
+local function boom()
+    error("boom")
+end
+
+describe("the world", function()
+    after_each(helper.finish)
+
+    it("a name that does not resolve closes with EHOSTNOTFOUND, without blocking", function()
+        local ticks, begin = 0, evsock.now()
+        local timer = evsock.every(0.005, function() ticks = ticks + 1 end)
+        local sock = helper.track(evsock.connect("nosuch.invalid", 80, {
+            on_connect = never("on_connect"),
+            on_resolve = never("on_resolve"),
+            on_close = expect(function(_, message, code)
+                assert.is_truthy(message:find("nosuch.invalid", 1, true))
+                assert.equal("EHOSTNOTFOUND", code)
+            end, 1),
+        }))
+        assert.is_true(evsock.now() - begin < 0.1)
+        pump_until(is_state(sock, "closed"), 15)
+        local took = evsock.now() - begin
+        pump_until(function() return ticks >= 1 end)
+        timer:cancel()
+        assert.is_true(ticks >= took / 0.005 / 4, ("%d ticks in %g s"):format(ticks, took))
+    end)
+
+    it("a senseless host closes with EBADHOST", function()
+        for _, host in ipairs { "", ("x"):rep(300) } do
+            local sock = helper.track(evsock.connect(host, 80, {
+                on_close = expect(function(_, message, code)
+                    assert.is_string(message)
+                    assert.equal("EBADHOST", code)
+                end, 1),
+            }))
+            pump_until(is_state(sock, "closed"))
+        end
+    end)
+
+    it("a refused port closes with ECONNREFUSED and says what and whom", function()
+        local port = helper.free_port()
+        local sock = helper.track(evsock.connect("localhost", port, {
+            on_close = expect(function(_, message, code)
+                assert.equal("ECONNREFUSED", code)
+                assert.is_truthy(message:find("localhost", 1, true)
+                    or message:find("127.0.0.1:" .. port, 1, true))
+                assert.is_truthy(message:find("connection refused", 1, true))
+            end, 1),
+        }))
+        pump_until(is_state(sock, "closed"))
+    end)
+
+    it("a peer that resets closes with ECONNRESET, once", function()
+        local client, peer = helper.pair({
+            on_close = expect(function(_, message, code)
+                assert.is_string(message)
+                assert.equal("ECONNRESET", code)
+            end, 1),
+        })
+        peer:abort()
+        pump_until(is_state(client, "closed"))
+        assert.is_nil((client:write("x")))
+        helper.pump_for(0.05)
+    end)
+
+    it("a peer that resets while we write closes once", function()
+        local client, peer = helper.pair({
+            on_close = expect(function(_, _, code) assert.equal("ECONNRESET", code) end, 1),
+        })
+        peer:abort()
+        local deadline = evsock.now() + 5
+        while client.state ~= "closed" and evsock.now() < deadline do
+            client:write(("x"):rep(10000))
+            evsock.pump(0.001)
+        end
+        assert.equal("closed", client.state)
+        helper.pump_for(0.02)
+    end)
+
+    it("what was received before a reset is announced before on_close", function()
+        local client, peer = helper.pair()
+        peer:write("last words")
+        pump_until(function() return client.buffered == 10 end)
+        client.on_close = expect(function(sock)
+            assert.equal("last words", sock:read())
+        end, 1)
+        peer:abort()
+        pump_until(is_state(client, "closed"))
+    end)
+
+    it("a peer that falls silent closes with ETIMEDOUT by read_timeout", function()
+        local client, peer = helper.pair({ read_timeout = 0.2 })
+        client.on_close = expect(function(_, message, code)
+            assert.is_string(message)
+            assert.equal("ETIMEDOUT", code)
+        end, 1)
+        peer:write("x")
+        pump_until(is_state(client, "closed"), 3)
+    end)
+
+    it("one socket's end disturbs no other", function()
+        local client, peer = helper.pair({ on_close = never("on_close") })
+        local other, its_peer = helper.pair({ on_close = expect(1) })
+        its_peer:abort()
+        helper.connect(helper.free_port(), { on_close = expect(1) })
+        pump_until(is_state(other, "closed"))
+        client:write("well")
+        pump_until(function() return peer.buffered == 4 end)
+        client.on_close = nil
+    end)
+
+    it("SIGPIPE does not end the interpreter", function()
+        local output, status = helper.run([[
+            local evsock = require "evsock"
+            local peer
+            local server = assert(evsock.listen("127.0.0.1", 0, {
+                on_accept = function(_, sock) peer = sock end,
+            }))
+            local client = evsock.connect("127.0.0.1", server.port)
+            while not peer or client.state ~= "open" do evsock.pump(0.02) end
+            peer:abort()
+            for _ = 1, 50 do client:write("x") end
+            local deadline = evsock.now() + 0.05
+            while evsock.now() < deadline do client:write("x") end
+            while client.state ~= "closed" do client:write("x"); evsock.pump(0.02) end
+            client:write("x")
+            print("alive")
+            server:close()
+        ]])
+        assert.equal("alive\n", output)
+        assert.equal(0, status)
+    end)
+end)
+
+describe("an error in a handler", function()
+    after_each(helper.finish)
+
+    describe("without on_error", function()
+        it("is raised by pump, a string with its place and traceback", function()
+            evsock.after(0, boom)
+            compute(0.002)
+            local ok, message = pcall(evsock.pump)
+            assert.is_false(ok)
+            assert.is_truthy(message:match("^[^\n]*errors_spec%.lua:%d+: boom\n"))
+            assert.is_truthy(message:find("stack traceback:", 1, true))
+            -- The traceback knows the function that failed, whatever the version calls it.
+            assert.is_truthy(message:match("traceback.*errors_spec%.lua:%d+"))
+        end)
+
+        it("that is no string is raised unchanged", function()
+            local objects = { {}, setmetatable({}, { __tostring = error }), 12.5, true, print }
+            for _, object in ipairs(objects) do
+                evsock.after(0, function() error(object) end)
+                compute(0.002)
+                local ok, problem = pcall(evsock.pump)
+                assert.is_false(ok)
+                assert.is_true(rawequal(object, problem) or object == problem)
+            end
+        end)
+
+        it("counts as delivered, the rest stays queued in order", function()
+            local order = {}
+            for i = 1, 6 do
+                evsock.after(0, function()
+                    order[#order + 1] = i
+                    if i == 2 or i == 4 then
+                        error("error " .. i)
+                    end
+                end)
+            end
+            compute(0.005)
+            local ok, message = pcall(evsock.pump)
+            assert.is_false(ok)
+            assert.is_truthy(message:find("error 2", 1, true))
+            assert.same({ 1, 2 }, order)
+            ok, message = pcall(evsock.pump)
+            assert.is_false(ok)
+            assert.is_truthy(message:find("error 4", 1, true))
+            assert.same({ 1, 2, 3, 4 }, order)
+            evsock.pump()
+            assert.same({ 1, 2, 3, 4, 5, 6 }, order)
+        end)
+
+        it("closes no socket and loses no byte", function()
+            local client, peer = helper.pair()
+            local total, failed = 0, false
+            client.on_data = function(_, n)
+                total = total + n
+                if not failed then
+                    failed = true
+                    error("boom")
+                end
+            end
+            peer:write("first")
+            assert.has_error(function()
+                pump_until(function() return failed end)
+            end)
+            assert.equal("open", client.state)
+            peer:write("second")
+            pump_until(function() return total == 11 end)
+            assert.equal("firstsecond", client:read())
+        end)
+
+        for _, name in ipairs { "on_connect", "on_data", "on_close", "on_accept" } do
+            it(("in %s is raised, and the other handlers still run"):format(name), function()
+                local seen = {}
+                local function handler(own)
+                    return function(_, sock)
+                        seen[own] = true
+                        if own == "on_accept" then
+                            sock:write("x")
+                            sock:close()
+                        end
+                        if own == name then
+                            error("in " .. own)
+                        end
+                    end
+                end
+                local record = helper.server({ on_accept = handler("on_accept") })
+                local client = helper.connect(record.port, {
+                    on_connect = handler("on_connect"),
+                    on_data = handler("on_data"),
+                    on_close = handler("on_close"),
+                })
+                local problems = {}
+                pump_until(function()
+                    local ok, problem = pcall(evsock.pump, 0.02)
+                    if not ok then
+                        problems[#problems + 1] = problem
+                    end
+                    return client.state == "closed"
+                end)
+                assert.equal(1, #problems)
+                assert.is_truthy(problems[1]:find("in " .. name, 1, true))
+                for _, own in ipairs { "on_connect", "on_data", "on_close", "on_accept" } do
+                    assert.is_true(seen[own], own)
+                end
+                assert.equal("closed", client.state)
+            end)
+        end
+    end)
+
+    describe("with on_error", function()
+        it("is handed to it with traceback and object, and the batch goes on", function()
+            local order, got = {}, nil
+            evsock.on_error = expect(function(message, object)
+                order[#order + 1] = "error"
+                got = { message, object }
+            end, 1)
+            local timer = evsock.after(0, function()
+                order[#order + 1] = 1
+                error("boom")
+            end)
+            evsock.after(0, function() order[#order + 1] = 2 end)
+            compute(0.005)
+            evsock.pump()
+            assert.same({ 1, "error", 2 }, order)
+            assert.is_truthy(got[1]:match("^[^\n]*errors_spec%.lua:%d+: boom\n"))
+            assert.is_truthy(got[1]:find("stack traceback:", 1, true))
+            assert.equal(timer, got[2])
+        end)
+
+        it("gets the socket whose handler failed", function()
+            local client, peer = helper.pair()
+            client.on_data = boom
+            local object
+            evsock.on_error = expect(function(_, sock) object = sock end, 1)
+            peer:write("x")
+            pump_until(function() return object end)
+            assert.equal(client, object)
+            assert.equal("open", client.state)
+        end)
+
+        it("gets an error object unchanged", function()
+            local object, got = {}, nil
+            evsock.on_error = expect(function(message) got = message end, 1)
+            evsock.after(0, function() error(object) end)
+            pump_until(function() return got end)
+            assert.is_true(rawequal(object, got))
+        end)
+
+        it("lets run go on", function()
+            local errors, done = 0, false
+            evsock.on_error = function() errors = errors + 1 end
+            evsock.after(0, boom)
+            evsock.after(0.01, function() done = true end)
+            evsock.run()
+            assert.equal(1, errors)
+            assert.is_true(done)
+        end)
+
+        it("set to nil again, errors are raised again", function()
+            evsock.on_error = never("on_error")
+            evsock.on_error = nil
+            evsock.after(0, boom)
+            compute(0.002)
+            assert.is_false(pcall(evsock.pump))
+        end)
+
+        it("that fails itself loses no event", function()
+            local done
+            evsock.on_error = function() error("again") end
+            evsock.after(0, boom)
+            evsock.after(0, expect(function() done = true end, 1))
+            local deadline = evsock.now() + 2
+            while not done and evsock.now() < deadline do
+                pcall(evsock.pump, 0.02)
+            end
+            assert.is_true(done)
+        end)
+    end)
+
+    it("inside a nested pump leaves that pump, and the handler may go on", function()
+        local inner
+        evsock.after(0, expect(function()
+            evsock.after(0, boom)
+            compute(0.002)
+            local ok, message = pcall(evsock.pump, 0.5)
+            inner = { ok, message }
+        end, 1))
+        pump_until(function() return inner end)
+        assert.is_false(inner[1])
+        assert.is_truthy(inner[2]:find("boom", 1, true))
+    end)
+
+    it("of misuse inside a handler names the handler's line", function()
+        local client, peer = helper.pair()
+        client.on_data = function(sock)
+            sock:write({})
+        end
+        peer:write("x")
+        local ok, message = pcall(pump_until, function() return false end, 2)
+        assert.is_false(ok)
+        assert.is_truthy(message:match("errors_spec%.lua:%d+: bad argument 'data' to 'write'"))
+    end)
+
+    it("that is an overflow of the stack is an error like others", function()
+        local function deep()
+            return 1 + deep()
+        end
+        evsock.after(0, deep)
+        compute(0.002)
+        local ok, message = pcall(evsock.pump)
+        assert.is_false(ok)
+        assert.is_truthy(tostring(message):find("stack overflow", 1, true))
+        local fired
+        evsock.after(0, expect(function() fired = true end, 1))
+        pump_until(function() return fired end)
+    end)
+end)
+
+describe("a handler that closes", function()
+    after_each(helper.finish)
+
+    for _, ending in ipairs { "close", "abort" } do
+        for _, name in ipairs { "on_connect", "on_data" } do
+            it(("its own socket by %s in %s gets on_close and no more"):format(ending, name), function()
+                local record = helper.server({ on_accept = function(_, sock) sock:write("x") end })
+                local options = { on_close = expect(function(_, message)
+                    assert.is_nil(message)
+                end, 1) }
+                options[name] = expect(function(sock) sock[ending](sock) end, 1)
+                if name == "on_connect" then
+                    options.on_data = never("on_data")
+                end
+                local client = helper.connect(record.port, options)
+                pump_until(is_state(client, "closed"))
+                helper.pump_for(0.02)
+            end)
+        end
+
+        it(("another socket by %s: its waiting events come no more"):format(ending), function()
+            local one, its_peer = helper.pair()
+            local two, other_peer = helper.pair()
+            local ended = 0
+            local first
+            local function handler(sock)
+                assert.is_nil(first)
+                first = sock
+                local other = sock == one and two or one
+                other[ending](other)
+            end
+            one.on_data, two.on_data = expect(handler), handler
+            two.on_data = one.on_data
+            local function closed()
+                ended = ended + 1
+            end
+            one.on_close, two.on_close = closed, closed
+            its_peer:write("x")
+            other_peer:write("x")
+            compute(0.03)
+            pump_until(function() return ended == 1 end)
+            helper.pump_for(0.02)
+            assert.equal(1, ended)
+            assert.equal("open", first.state)
+        end)
+    end
+
+    it("its own socket in on_close does nothing more", function()
+        local client, peer = helper.pair()
+        client.on_close = expect(function(sock)
+            sock:close()
+            sock:abort()
+        end, 1)
+        peer:close()
+        pump_until(is_state(client, "closed"))
+        helper.pump_for(0.02)
+    end)
+
+    it("the accepted socket and the server in on_accept leaves nothing behind", function()
+        local record
+        record = helper.server({
+            on_accept = expect(function(server, sock)
+                sock:abort()
+                server:close()
+            end, 1),
+        })
+        local client = helper.connect(record.port, { on_close = expect(1) })
+        pump_until(is_state(client, "closed"))
+        pump_until(function() return evsock.active() == 0 end)
+    end)
+
+    it("all sockets at once leaves nothing behind", function()
+        local record = helper.server()
+        local all = {}
+        for i = 1, 20 do
+            all[i] = helper.connect(record.port)
+        end
+        pump_until(function() return #record.sockets == 20 end)
+        for _, sock in ipairs(record.sockets) do
+            all[#all + 1] = sock
+        end
+        local closed = 0
+        for _, sock in ipairs(all) do
+            sock.on_close = function() closed = closed + 1 end
+            sock.on_data = function()
+                for _, other in ipairs(all) do
+                    other:abort()
+                end
+            end
+        end
+        for i = 1, 20 do
+            all[i]:write("x")
+        end
+        pump_until(function() return closed == 40 end)
+        record.server:close()
+        pump_until(function() return evsock.active() == 0 end)
+    end)
+end)
