@@ -74,7 +74,24 @@ describe("back-pressure", function()
             while full - taken > 0.3 * MIB do
                 taken = taken + #client:read(32768)
             end
-            pump_until(function() return client.buffered >= MIB end)
+            local left = full - taken
+            pump_until(function() return client.buffered > left end)
+        end)
+
+        it("lets a block arrive that is smaller, whatever was read before", function()
+            local client, peer = helper.pair({ read_limit = MIB })
+            flood(peer)
+            helper.pump_for(0.2)
+            while client.buffered > 0.3 * MIB do
+                client:read(32768)
+            end
+            helper.pump_for(0.2)
+            local block
+            pump_until(function()
+                block = client:read_exact(MIB - 8192)
+                return block
+            end, 3, "a block of less than the limit")
+            assert.equal(MIB - 8192, #block)
         end)
 
         it("never loses a byte", function()

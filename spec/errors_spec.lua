@@ -171,11 +171,12 @@ describe("an error in a handler", function()
         it("that is no string is raised unchanged", function()
             local objects = { {}, setmetatable({}, { __tostring = error }), 12.5, true, print }
             for _, object in ipairs(objects) do
-                evsock.after(0, function() error(object) end)
+                -- Level 0: Lua 5.1 would put a place before a number.
+                evsock.after(0, function() error(object, 0) end)
                 compute(0.002)
                 local ok, problem = pcall(evsock.pump)
                 assert.is_false(ok)
-                assert.is_true(rawequal(object, problem) or object == problem)
+                assert.is_true(rawequal(object, problem))
             end
         end)
 
@@ -244,13 +245,13 @@ describe("an error in a handler", function()
                     on_close = handler("on_close"),
                 })
                 local problems = {}
-                pump_until(function()
+                local deadline = evsock.now() + 5
+                while client.state ~= "closed" and evsock.now() < deadline do
                     local ok, problem = pcall(evsock.pump, 0.02)
                     if not ok then
                         problems[#problems + 1] = problem
                     end
-                    return client.state == "closed"
-                end)
+                end
                 assert.equal(1, #problems)
                 assert.is_truthy(problems[1]:find("in " .. name, 1, true))
                 for _, own in ipairs { "on_connect", "on_data", "on_close", "on_accept" } do
@@ -294,10 +295,11 @@ describe("an error in a handler", function()
 
         it("gets an error object unchanged", function()
             local object, got = {}, nil
-            evsock.on_error = expect(function(message) got = message end, 1)
+            evsock.on_error = expect(function(...) got = { ... } end, 1)
             evsock.after(0, function() error(object) end)
             pump_until(function() return got end)
-            assert.is_true(rawequal(object, got))
+            -- As the message, or after it where the message is its text.
+            assert.is_true(rawequal(object, got[1]) or rawequal(object, got[3]))
         end)
 
         it("lets run go on", function()
@@ -375,7 +377,8 @@ describe("a handler that closes", function()
 
     for _, ending in ipairs { "close", "abort" } do
         for _, name in ipairs { "on_connect", "on_data" } do
-            it(("its own socket by %s in %s gets on_close and no more"):format(ending, name), function()
+            local title = "its own socket by %s in %s gets on_close and no more"
+            it(title:format(ending, name), function()
                 local record = helper.server({ on_accept = function(_, sock) sock:write("x") end })
                 local options = { on_close = expect(function(_, message)
                     assert.is_nil(message)

@@ -207,7 +207,7 @@ impl Stream {
     pub fn shutdown(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
             inner.outbound.fin = true;
-            inner.finish_writing();
+            inner.finish_writing(hub, self.token);
         });
     }
 

@@ -121,6 +121,7 @@ impl Inner {
             self.broke(hub, token, *error);
         } else {
             self.feed(hub, token, Input::Ended);
+            self.part_when_both_ended(hub, token);
         }
     }
 
@@ -213,19 +214,27 @@ impl Inner {
                 hub.post(&mut self.mail, token, Event::Drained);
             }
         }
-        self.finish_writing();
+        self.finish_writing(hub, token);
         if self.outbound.queue.is_empty() && self.life.phase() == Phase::Closing {
             self.feed(hub, token, Input::Flushed);
         }
     }
 
     /// The end of stream, once nothing waits before it.
-    pub(super) fn finish_writing(&mut self) {
+    pub(super) fn finish_writing(&mut self, hub: &Arc<Hub>, token: Token) {
         let due = self.outbound.fin && !self.outbound.fin_sent && self.outbound.queue.is_empty();
         if let Some(socket) = self.socket.as_ref().filter(|_| due) {
             self.outbound.fin_sent = true;
             // A refusal means that the connection is over, which reading will tell.
             let _ = socket.shutdown(std::net::Shutdown::Write);
+            self.part_when_both_ended(hub, token);
+        }
+    }
+
+    /// With both halves ended (`half_open`) the connection is over.
+    fn part_when_both_ended(&mut self, hub: &Arc<Hub>, token: Token) {
+        if self.outbound.fin_sent && self.life.has_ended() {
+            self.feed(hub, token, Input::EndSeen);
         }
     }
 

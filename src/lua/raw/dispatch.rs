@@ -54,7 +54,7 @@ pub(super) enum Outcome {
     Silent,
     /// A handler ran.
     Handled,
-    /// A handler raised; its error is on top of the stack.
+    /// A handler raised; the object and, on top, the error are left on the stack.
     Raised,
 }
 
@@ -247,7 +247,7 @@ fn closed(
         // The same, but the old one was discounted before the call.
         state.count(1);
     }
-    let index = if outcome == Outcome::Raised { -2 } else { -1 };
+    let index = if outcome == Outcome::Raised { -3 } else { -1 };
     stack.remove(index);
     outcome
 }
@@ -417,8 +417,8 @@ fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &St
         stack.set_top(object - 1);
         return if silent { Outcome::Silent } else { Outcome::Handled };
     }
-    stack.replace(object);
-    stack.set_top(object);
+    stack.insert(object + 1);
+    stack.set_top(object + 1);
     Outcome::Raised
 }
 

@@ -135,14 +135,13 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
     while state.taken.get() < end {
         let Some(item) = state.batch.borrow_mut().pop_front() else { break };
         state.taken.set(state.taken.get() + 1);
-        let token = item.token;
         state.depth.set(state.depth.get() + 1);
         let outcome = dispatch(stack, base, state, item);
         state.depth.set(state.depth.get() - 1);
         found |= outcome != Outcome::Dropped;
         handled += usize::from(matches!(outcome, Outcome::Handled | Outcome::Raised));
         if outcome == Outcome::Raised {
-            report(stack, base, state, token.slot);
+            report(stack, state);
         }
         if state.stopping.get() {
             return (true, handled);
@@ -151,8 +150,8 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
     (found, handled)
 }
 
-/// The error on top of the stack goes to `evsock.on_error(message, object)`, or is raised.
-fn report(stack: Stack, base: Base, state: &State, slot: u32) {
+/// The error on top of the stack, above the object, goes to `evsock.on_error(message, object)`, or is raised.
+fn report(stack: Stack, state: &State) {
     let error = stack.top();
     stack.push_registered(state.references.get().module);
     stack.push_bytes(b"on_error");
@@ -161,17 +160,12 @@ fn report(stack: Stack, base: Base, state: &State, slot: u32) {
         stack.set_top(error);
         stack.throw();
     }
-    if stack.is_string(error) {
-        stack.push_value(error);
-    } else {
-        stack.push_text(error);
-    }
-    stack.raw_get_at(base.objects, slot);
     stack.push_value(error);
-    if !stack.protected_call(3, 0, 0) {
+    stack.push_value(error - 1);
+    if !stack.protected_call(2, 0, 0) {
         stack.throw();
     }
-    stack.set_top(error - 1);
+    stack.set_top(error - 2);
 }
 
 /// The message handler of every dispatch: a string error gets its traceback, any other is kept.

@@ -54,14 +54,14 @@ fn bad(stack: Stack, argument: &str, method: &str, wanted: &str, index: c_int) -
 }
 
 /// A byte count: an integer, or a float or string with an integral value.
-fn count(stack: Stack, index: c_int, method: &str) -> usize {
+fn count(stack: Stack, index: c_int, argument: &str, method: &str) -> usize {
     let Some(number) = stack.to_number(index) else {
-        bad(stack, "n", method, "integer", index);
+        bad(stack, argument, method, "integer", index);
     };
     // Up to 2^53 a float holds every integer.
     if !(0.0..=9_007_199_254_740_992.0).contains(&number) || number.fract() != 0.0 {
         stack.raise(&Text::new(format_args!(
-            "bad argument 'n' to '{method}' (integer of at least 0 expected, got {number})"
+            "bad argument '{argument}' to '{method}' (integer of at least 0 expected, got {number})"
         )));
     }
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked above")]
@@ -151,7 +151,7 @@ extern "C-unwind" fn peek(state: *mut lua_State) -> c_int {
 
 fn take(stack: Stack, method: &str, peeks: bool) -> c_int {
     let (object, part) = socket(stack, method);
-    let limit = if stack.is_nil(2) { usize::MAX } else { count(stack, 2, method) };
+    let limit = if stack.is_nil(2) { usize::MAX } else { count(stack, 2, "n", method) };
     let range = fenced(stack, || {
         let mut buffer = part.buffer.borrow_mut();
         if buffer.is_empty() && limit > 0 {
@@ -167,7 +167,7 @@ fn take(stack: Stack, method: &str, peeks: bool) -> c_int {
 extern "C-unwind" fn read_exact(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "read_exact");
-    let wanted = count(stack, 2, "read_exact");
+    let wanted = count(stack, 2, "n", "read_exact");
     let range = fenced(stack, || part.buffer.borrow_mut().take_exact(wanted));
     let missing = range.is_none();
     push(stack, object, part, range);
@@ -220,7 +220,7 @@ extern "C-unwind" fn search(state: *mut lua_State) -> c_int {
     let Some(text) = stack.to_bytes(2) else {
         bad(stack, "text", "search", "string", 2);
     };
-    let start = if stack.is_nil(3) { 1 } else { count(stack, 3, "search") };
+    let start = if stack.is_nil(3) { 1 } else { count(stack, 3, "start", "search") };
     match fenced(stack, || part.buffer.borrow_mut().search(text, start.max(1))) {
         Some(index) => stack.push_count(index),
         None => stack.push_nil(),
@@ -355,6 +355,8 @@ fn end(stack: Stack, method: &str, how: Ending) -> c_int {
     let (object, part) = socket(stack, method);
     let forked = object.state.is_forked();
     if forked || matches!(object.view.get(), View::Idle | View::Closed) {
+        // Inside `on_close` this still ends reconnecting.
+        object.ended.set(true);
         return 0;
     }
     fenced(stack, || {

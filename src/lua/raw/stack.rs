@@ -93,12 +93,6 @@ impl Stack {
         unsafe { ffi::lua_insert(self.0, index) }
     }
 
-    /// Moves the value on top over the one at an index.
-    pub(super) fn replace(self, index: c_int) {
-        // SAFETY: the index is the caller's own.
-        unsafe { ffi::lua_replace(self.0, index) }
-    }
-
     pub(super) fn push_nil(self) {
         // SAFETY: a place is guaranteed.
         unsafe { ffi::lua_pushnil(self.0) }
@@ -349,11 +343,5 @@ impl Stack {
         let message = unsafe { ffi::lua_tolstring(self.0, index, &raw mut length) };
         // SAFETY: a valid state and a C string that stays on the stack.
         unsafe { ffi::luaL_traceback(self.0, self.0, message, 1) }
-    }
-
-    /// Pushes the text of any value (`tostring`); may raise.
-    pub(super) fn push_text(self, index: c_int) {
-        // SAFETY: a value stands there.
-        unsafe { ffi::luaL_tolstring(self.0, index, std::ptr::null_mut()) };
     }
 }
