@@ -682,7 +682,10 @@ describe("a client", function()
 
         it("while resolving cancels the lookup", function()
             local client = helper.track(evsock.connect("nosuch.invalid", 1, {
-                on_close = expect(function(_, message) assert.is_nil(message) end, 1),
+                -- The lookup may have failed before; then its failure is what on_close tells.
+                on_close = expect(function(_, _, code)
+                    assert.is_true(code == nil or code == "EHOSTNOTFOUND")
+                end, 1),
             }))
             client:close()
             pump_until(is_state(client, "closed"), 0.5)

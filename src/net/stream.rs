@@ -295,13 +295,17 @@ impl Stream {
             if wanted > options.max_frame.max(options.read_limit) {
                 let text = format!("read: a frame longer than {} bytes", options.max_frame);
                 inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
-            } else if wanted > inner.inbound.limit(options) {
-                inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
-                inner.inbound.paused = false;
-            } else if unread <= inner.inbound.limit(options) / 2 {
-                inner.inbound.raised = 0;
-                inner.inbound.paused = false;
+                return true;
             }
+            let limit = inner.inbound.limit(options);
+            if wanted > limit {
+                inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
+            } else if unread <= limit / 2 {
+                inner.inbound.raised = 0;
+            }
+            // What is asked for may be below the limit and yet above what was let in: the leader
+            // stops by an estimate.
+            inner.inbound.paused &= wanted <= unread && unread > limit / 2;
             inner.inbound.paused
         })
     }
