@@ -1,0 +1,34 @@
+# What the scripts here share: the place, a clean environment, the names of the Luas. Sourced, not run.
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.." || exit 1
+
+# rustup's own place, for shells that have not read its profile yet.
+if ! command -v cargo >/dev/null 2>&1 && [ -x "$HOME/.cargo/bin/cargo" ]; then
+    PATH="$HOME/.cargo/bin:$PATH"
+fi
+
+# The paths of one version win over LUA_CPATH and would bring in another evsock.
+for version in "" _5_2 _5_3 _5_4 _5_5; do
+    unset "LUA_PATH$version" "LUA_CPATH$version" "LUA_INIT$version"
+done
+
+LUAS="5.1 5.2 5.3 5.4 luajit"
+
+# The feature of Cargo.toml for a Lua: 5.4 -> lua54.
+feature_of() {
+    case $1 in
+        5.[1-5]) echo "lua${1/./}" ;;
+        luajit) echo luajit ;;
+        *)
+            echo "unknown Lua '$1' (expected one of: $LUAS)" >&2
+            return 1
+            ;;
+    esac
+}
+
+interpreter_of() {
+    case $1 in
+        luajit) command -v luajit ;;
+        *) command -v "lua$1" ;;
+    esac
+}

@@ -1,0 +1,34 @@
+# `make help` lists what there is. The work is done by the scripts in .ci/, which also run by hand.
+
+.PHONY: help demo test bench lint build clean
+
+help:
+	@echo "make demo    install what is missing, build for Lua 5.4, run a Q-SYS script against a simulated device"
+	@echo "make test    install what is missing, build for every Lua and run all tests (about 10 minutes)"
+	@echo "make build   build the module for every Lua into build/<5.1|5.2|5.3|5.4|luajit>/evsock.so"
+	@echo "make lint    formatting, clippy, luacheck"
+	@echo "make bench   the benchmarks, one figure a line"
+	@echo "make clean   remove what was built"
+
+demo:
+	@.ci/prepare demo
+	@.ci/build 5.4
+	@.ci/with 5.4 examples/qsys_demo/run.lua
+
+test:
+	@.ci/test
+
+bench:
+	@.ci/prepare bench
+	@.ci/build 5.4 luajit
+	@.ci/bench
+
+lint:
+	@.ci/test lint
+
+build:
+	@.ci/prepare build
+	@.ci/build
+
+clean:
+	rm -rf build target

@@ -1,0 +1,31 @@
+rockspec_format = "3.0"
+package = "evsock"
+version = "scm-1"
+
+-- `luarocks make` from a clone reads no source; this names the archive for `luarocks pack`.
+source = {
+    url = "file://evsock-scm-1.tar.gz",
+    dir = "evsock",
+}
+
+description = {
+    summary = "Event-driven TCP sockets for stock Lua, with the socket API of Q-SYS on top",
+    detailed = [[
+Sockets, servers and timers with handlers that run inside pump(), which your own loop calls. A
+thread reads ahead, connects and accepts while the script computes. Scripts written for Q-SYS's
+TcpSocket run unchanged. Building needs Rust (cargo) and a C linker.]],
+    license = "MIT",
+    labels = { "network", "sockets", "async" },
+}
+
+supported_platforms = { "unix" }
+
+dependencies = { "lua >= 5.1, < 5.6" }
+
+-- The helpers run on the Lua that luarocks installs for, which tells them what to build.
+build = {
+    type = "command",
+    build_command = [["$(LUA)" rockspec/build.lua "$(LUA_INCDIR)"]],
+    install_command = [["$(LUA)" rockspec/install.lua "$(LUA_INCDIR)" "$(LIBDIR)"]],
+    copy_directories = { "examples" },
+}

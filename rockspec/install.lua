@@ -1,0 +1,26 @@
+-- Copies the module to where luarocks wants it. Called by luarocks: install.lua LUA_INCDIR LIBDIR
+
+local target = dofile("rockspec/target.lua")(arg[1])
+
+local function check(value, message)
+    if not value then
+        io.stderr:write("evsock: " .. tostring(message) .. "\n")
+        os.exit(1)
+    end
+    return value
+end
+
+local path = check(target.find_library(), "nothing was built in " .. target.directory)
+local directory = check(arg[2], "no directory to install to")
+-- luarocks makes LIBDIR only for its own kinds of build.
+os.execute("mkdir -p '" .. directory:gsub("'", "'\\''") .. "'")
+
+local source = check(io.open(path, "rb"))
+local bytes = check(source:read("*a"))
+source:close()
+local file, reason = io.open(directory .. "/evsock.so", "wb")
+check(file, reason)
+local written, problem = file:write(bytes)
+check(written, problem)
+local closed, trouble = file:close()
+check(closed, trouble)

@@ -1,0 +1,35 @@
+-- Which Lua the rock is for, and where its build lies. Used by build.lua and install.lua.
+
+local function exists(path)
+    local file = io.open(path, "rb")
+    if file then
+        file:close()
+    end
+    return file ~= nil
+end
+
+local function feature(include_directory)
+    -- luarocks may run its own Lua 5.1 for a LuaJIT: then the headers tell.
+    if rawget(_G, "jit") or exists(include_directory .. "/luajit.h") then
+        return "luajit"
+    end
+    local major, minor = _VERSION:match("^Lua (%d+)%.(%d+)$")
+    return "lua" .. major .. minor
+end
+
+return function(include_directory)
+    local name = feature(include_directory or "")
+    local directory = "target/" .. name
+    local library = directory .. "/release/libevsock"
+    return {
+        feature = name,
+        directory = directory,
+        find_library = function()
+            for _, suffix in ipairs { ".so", ".dylib" } do
+                if exists(library .. suffix) then
+                    return library .. suffix
+                end
+            end
+        end,
+    }
+end
