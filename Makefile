@@ -16,7 +16,8 @@ demo:
 	@.ci/with 5.4 examples/qsys_demo/run.lua
 
 test:
-	@.ci/test
+	@.ci/prepare test
+	@bash .ci/test
 
 bench:
 	@.ci/prepare bench
@@ -24,7 +25,11 @@ bench:
 	@.ci/bench
 
 lint:
-	@.ci/test lint
+	@.ci/prepare lint
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- -D warnings
+	cargo clippy --quiet --features lua54 --lib -- -D warnings
+	luacheck --quiet src spec examples rockspec
 
 build:
 	@.ci/prepare build

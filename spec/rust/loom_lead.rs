@@ -105,7 +105,9 @@ fn a_kick_before_the_wish_would_be_lost() {
 
 #[test]
 fn ending_without_a_kick_would_leave_the_thread_polling() {
-    must_fail("ending_without_a_kick_would_leave_the_thread_polling", || hand_over(Some(Flaw::StopWithoutKick)));
+    must_fail("ending_without_a_kick_would_leave_the_thread_polling", || {
+        hand_over(Some(Flaw::StopWithoutKick))
+    });
 }
 
 /// After the script has left its pump somebody leads again: the thread must serve a descriptor
@@ -141,7 +143,9 @@ fn the_thread_leads_again_once_the_script_has_left() {
 
 #[test]
 fn parking_without_a_second_look_would_leave_nobody_leading() {
-    must_fail("parking_without_a_second_look_would_leave_nobody_leading", || thread_takes_over(Some(Flaw::ParkUnchecked)));
+    must_fail("parking_without_a_second_look_would_leave_nobody_leading", || {
+        thread_takes_over(Some(Flaw::ParkUnchecked))
+    });
 }
 
 /// The state is closed from inside a waiting pump's aftermath: the thread may be parked.
@@ -162,7 +166,9 @@ fn a_parked_thread_ends_too() {
 
 #[test]
 fn ending_without_a_call_would_leave_the_thread_parked() {
-    must_fail("ending_without_a_call_would_leave_the_thread_parked", || stop_while_parked(Some(Flaw::StopWithoutUnpark)));
+    must_fail("ending_without_a_call_would_leave_the_thread_parked", || {
+        stop_while_parked(Some(Flaw::StopWithoutUnpark))
+    });
 }
 
 /// A source as the leader and the script see it: the mailbox under its lock, and the queue.

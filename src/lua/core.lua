@@ -1,7 +1,8 @@
 -- The outside of the native API: arguments and options are checked here, classes are built here.
 --
--- Not here: sockets (native functions) and dialects (src/dialects). Invariant: what reaches a native
--- function has been checked; every message of misuse names the argument and the caller's line.
+-- Not here: sockets (native functions) and dialects (src/dialects). Invariant: what reaches a
+-- native function has been checked; every message of misuse names the argument and the caller's
+-- line.
 
 local native, version = ...
 
@@ -522,8 +523,10 @@ local Server = core.class {
             end
             local on_accept = server.on_accept
             if not on_accept then
-                -- Nobody takes it; it would stay open and unread for ever.
-                sock:close()
+                if not ready or next(ready.handlers) == nil then
+                    -- Nobody takes it; it would stay open and unread for ever.
+                    sock:close()
+                end
                 return false
             end
             on_accept(server, sock)

@@ -24,6 +24,10 @@ use crate::sync::Arc;
 use crate::sys::socket::{any_v4, any_v6};
 
 type Outcome = Result<(), Error>;
+/// Host, port, and a detour: false, or another host and port.
+type Target = (String, u16, Value, Option<u16>);
+/// Host, port, backlog, shared port, most connections, class number, anchored by handlers.
+type Place = (String, u16, i32, bool, usize, u32, bool);
 
 /// Adds the functions to the table that `core.lua` gets.
 pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
@@ -56,9 +60,7 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
 fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
     match outcome {
         Ok(()) => true.into_lua_multi(lua),
-        Err(error) => {
-            (Value::Nil, error.message(), error.code().as_str()).into_lua_multi(lua)
-        }
+        Err(error) => (Value::Nil, error.message(), error.code().as_str()).into_lua_multi(lua),
     }
 }
 
@@ -75,19 +77,19 @@ where
     R: IntoLuaMulti,
 {
     let state = Rc::clone(state);
-    let function = lua.create_function(move |lua, (handle, rest): (AnyUserData, mlua::Variadic<Value>)| {
-        let Some(object) = Object::of(&handle, &state) else {
-            let dead = Error::new(Code::Closed, "the object is gone");
-            return answer(lua, Err(dead));
-        };
-        let rest = A::from_lua_multi(rest.into_iter().collect(), lua)?;
-        body(lua, object, rest)?.into_lua_multi(lua)
-    })?;
+    let function =
+        lua.create_function(move |lua, (handle, rest): (AnyUserData, mlua::Variadic<Value>)| {
+            let Some(object) = Object::of(&handle, &state) else {
+                let dead = Error::new(Code::Closed, "the object is gone");
+                return answer(lua, Err(dead));
+            };
+            let rest = A::from_lua_multi(rest.into_iter().collect(), lua)?;
+            body(lua, object, rest)?.into_lua_multi(lua)
+        })?;
     table.set(name, function)
 }
 
 fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
-    type Target = (String, u16, Value, Option<u16>);
     method(lua, table, state, "connect", |lua, object, (host, port, detour, to): Target| {
         let detour = match detour {
             Value::Boolean(false) => Some(Detour::Unknown),
@@ -97,7 +99,6 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         let plan = ConnectPlan::new(host, port, detour);
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
-    type Setting = (String, Value, Option<f64>, Option<f64>, Option<f64>);
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
         let options = match &object.part {
             Part::Socket(part) => &part.options,
@@ -152,7 +153,9 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
 fn seconds(value: &Value) -> Option<Duration> {
     let seconds = number(value)?;
     (seconds > 0.0).then(|| {
-        Duration::try_from_secs_f64(seconds).unwrap_or(limits::LONGEST_WAIT).min(limits::LONGEST_WAIT)
+        Duration::try_from_secs_f64(seconds)
+            .unwrap_or(limits::LONGEST_WAIT)
+            .min(limits::LONGEST_WAIT)
     })
 }
 
@@ -226,11 +229,10 @@ fn info(lua: &Lua, part: &SocketPart) -> mlua::Result<Table> {
 }
 
 fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
-    type Door = (String, u16, i32, bool, usize, u32, bool);
-    method(lua, table, state, "listen", |lua, object, door: Door| {
+    method(lua, table, state, "listen", |lua, object, place: Place| {
         let Part::Server(part) = &object.part else { return answer(lua, Ok(())) };
-        part.class.set((door.5, door.6));
-        answer(lua, listen(object, part, &door))
+        part.class.set((place.5, place.6));
+        answer(lua, listen(object, part, &place))
     })?;
     method(lua, table, state, "server_close", |_, object, (): ()| {
         object.let_go();
@@ -254,17 +256,17 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
 
 fn listen(
     object: &Object,
-    part: &ServerPart,
-    (host, port, backlog, reuse_port, most, ..): &(String, u16, i32, bool, usize, u32, bool),
+    server: &ServerPart,
+    (host, port, backlog, shared, most, ..): &Place,
 ) -> Outcome {
     let state = &*object.state;
     if state.is_forked() {
         return Err(State::forked());
     }
     let hub = state.open()?;
-    let door = Arc::clone(part.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
-    let nodelay = part.options.borrow().nodelay;
-    let open = |address| Listener::open(hub, address, *backlog, *reuse_port, nodelay, &door);
+    let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
+    let nodelay = server.options.borrow().nodelay;
+    let open = |address| Listener::open(hub, address, *backlog, *shared, nodelay, &door);
     let mut opened = Vec::new();
     if host == "*" {
         let v4 = open(any_v4(*port))?;
@@ -287,7 +289,7 @@ fn listen(
         };
         opened.push(open(std::net::SocketAddr::new(ip, *port))?);
     }
-    let first_time = part.listeners.borrow().is_empty();
+    let first_time = server.listeners.borrow().is_empty();
     for listener in &opened {
         state.place(listener.token(), object);
     }
@@ -295,7 +297,7 @@ fn listen(
         object.token.set(opened.first().map(|listener| listener.token()));
         state.count(1);
     }
-    part.listeners.borrow_mut().extend(opened);
+    server.listeners.borrow_mut().extend(opened);
     Ok(())
 }
 

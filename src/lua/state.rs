@@ -170,10 +170,9 @@ impl State {
 
     /// Empties the place, if it still holds that object.
     pub(super) fn vacate(&self, token: Token, object: *const Object) {
-        if let Some(place) = self.slots.borrow_mut().get_mut(token.slot as usize) {
-            if *place == object {
-                *place = std::ptr::null();
-            }
+        let mut slots = self.slots.borrow_mut();
+        if let Some(place) = slots.get_mut(token.slot as usize).filter(|place| **place == object) {
+            *place = std::ptr::null();
         }
     }
 

@@ -47,10 +47,9 @@ impl ConnectPlan {
         let way = match detour {
             None => way(&host, port),
             Some(Detour::To(other, other_port)) => way(&other, other_port),
-            Some(Detour::Unknown) => Way::Nowhere(Error::new(
-                Code::HostNotFound,
-                "connect: name or service not known",
-            )),
+            Some(Detour::Unknown) => {
+                Way::Nowhere(Error::new(Code::HostNotFound, "connect: name or service not known"))
+            }
         };
         Self { host, port, way }
     }

@@ -66,7 +66,8 @@ pub(super) struct Inner {
     pub(super) mail: Mailbox,
     pub(super) options: Arc<Options>,
     armed: Option<Instant>,
-    peer: Option<SocketAddr>,
+    /// The other end, unless the plan names it already.
+    peer: Option<Box<SocketAddr>>,
     /// Where to; `None` for an accepted connection.
     plan: Option<Arc<ConnectPlan>>,
     dialing: Option<Box<Dialing>>,
@@ -102,7 +103,7 @@ impl Stream {
     ) -> Arc<Self> {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
         let mut inner = lock(&stream.inner);
-        inner.peer = peer;
+        inner.peer = peer.map(Box::new);
         inner.inbound.held = true;
         inner.feed(hub, stream.token, Input::Adopt);
         drop(inner);
@@ -344,7 +345,7 @@ impl Stream {
             pending: inner.outbound.queue.len(),
             bytes_in: inner.inbound.total,
             bytes_out: inner.outbound.total,
-            peer: inner.peer,
+            peer: inner.peer(),
             local: socket.and_then(|s| s.local_addr().ok()).and_then(|a| a.as_socket()),
         }
     }
@@ -419,13 +420,16 @@ impl Inner {
             Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
             Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
             Way::Name(name, port) => {
-                let (port, hub) = (*port, Arc::clone(hub));
+                // A lookup that takes long must not keep a closed reactor's descriptors.
+                let (port, hub) = (*port, Arc::downgrade(hub));
                 let answer = move |found: Result<Vec<IpAddr>>| {
                     let with_port = |ip| SocketAddr::new(ip, port);
                     let found = found.map(|list| list.into_iter().map(with_port).collect());
-                    // The queue is unbounded and never closed: this cannot fail.
-                    let _ = hub.answers.push((token, found));
-                    hub.wake.wake();
+                    if let Some(hub) = hub.upgrade() {
+                        // The queue is unbounded and never closed: this cannot fail.
+                        let _ = hub.answers.push((token, found));
+                        hub.wake.wake();
+                    }
                 };
                 match resolver::look_up(name, Box::new(answer)) {
                     Ok(lookup) => {
@@ -473,7 +477,8 @@ impl Inner {
         if let Some((socket, address)) = winner {
             self.socket = Some(socket);
             self.interest = Interest::WRITE;
-            self.peer = Some(address);
+            let planned = self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address));
+            self.peer = (!planned).then(|| Box::new(address));
             self.apply_options();
             self.feed(hub, token, Input::Dialed);
             return;
@@ -487,6 +492,14 @@ impl Inner {
         let Some(dialing) = self.dialing.take() else { return };
         for (dial, _) in dialing.dials {
             let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
+        }
+    }
+
+    fn peer(&self) -> Option<SocketAddr> {
+        match (&self.peer, self.plan.as_ref().map(|plan| &plan.way)) {
+            (Some(peer), _) => Some(**peer),
+            (None, Some(Way::Address(address))) => Some(*address),
+            _ => None,
         }
     }
 
@@ -504,24 +517,24 @@ impl Inner {
 
     fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
         let event = match event {
-            Event::Closed(Some(error)) => Event::Closed(Some(self.named(*error))),
+            Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
             event => event,
         };
         hub.post(&mut self.mail, token, event);
     }
 
     /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
-    fn named(&self, error: Error) -> Box<Error> {
-        let whom = match (&self.plan, self.peer) {
+    fn named(&self, error: Error) -> Error {
+        let whom = match (&self.plan, &self.peer) {
             (Some(plan), _) => plan.whom(),
             (None, Some(peer)) => peer.to_string(),
-            (None, None) => return Box::new(error),
+            (None, None) => return error,
         };
         let message = match error.message().split_once(": ") {
             Some((what, why)) => format!("{what} {whom}: {why}"),
             None => error.message().to_owned(),
         };
-        Box::new(Error::new(error.code(), message))
+        Error::new(error.code(), message)
     }
 
     /// Our end of stream, then discarding; a peer that has ended already needs no discarding.
@@ -580,11 +593,10 @@ impl Inner {
         };
         // A later deadline leaves the alarm where it is: it will be found early and set again.
         // That keeps a timeout that every arrival moves out of the list of timers.
-        if due.is_none() || self.armed.is_none() || due < self.armed {
-            if due != self.armed {
-                hub.arm(token, self.armed, due);
-                self.armed = due;
-            }
+        let sooner = due.is_none() || self.armed.is_none() || due < self.armed;
+        if sooner && due != self.armed {
+            hub.arm(token, self.armed, due);
+            self.armed = due;
         }
         if self.life.phase() == Phase::Closed {
             if self.socket.is_none() || self.linger_by.is_some() {

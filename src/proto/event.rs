@@ -39,7 +39,8 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct EventList {
     first: Option<Event>,
-    // Boxed: most lists never need it, and a quiet connection should stay small.
+    // Most lists never need it, and a quiet connection should stay small.
+    #[expect(clippy::box_collection, reason = "four words less per connection")]
     rest: Option<Box<VecDeque<Event>>>,
 }
 

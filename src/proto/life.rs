@@ -203,7 +203,6 @@ impl Life {
                 out.push(Action::Post(Event::Resolved(Box::new(hosts))));
                 self.race(addresses, now, out);
             }
-            (Phase::Resolving, Input::Resolved(Err(error))) => self.fail(error, out),
             (Phase::Connecting, Input::Dialed) => self.dialed(now, terms, out),
             (Phase::Connecting, Input::DialFailed(error)) => {
                 // The first cause is kept: it belongs to the preferred address.
@@ -220,7 +219,8 @@ impl Life {
             }
             (Phase::Closing, Input::Ended) => self.ended = true,
             (Phase::Open, Input::EndSeen | Input::Close) => self.close(now, terms, out),
-            (Phase::Open, Input::Broken(error)) => self.fail(error, out),
+            (Phase::Resolving, Input::Resolved(Err(error)))
+            | (Phase::Open, Input::Broken(error)) => self.fail(error, out),
             (Phase::Closing, Input::Broken(error)) => {
                 // A peer that resets while nothing of ours waits has not harmed us.
                 let error = terms.pending.then(|| Box::new(error));

@@ -21,11 +21,8 @@ impl Token {
     /// The token that [`Token::to_bits`] made.
     #[must_use]
     pub fn from_bits(bits: u64) -> Self {
-        let [a, b, c, d, e, f, g, h] = bits.to_be_bytes();
-        Self {
-            slot: u32::from_be_bytes([e, f, g, h]),
-            generation: u32::from_be_bytes([a, b, c, d]),
-        }
+        let half = |bits: u64| u32::try_from(bits & u64::from(u32::MAX)).unwrap_or_default();
+        Self { slot: half(bits), generation: half(bits >> 32) }
     }
 }
 

@@ -82,14 +82,12 @@ impl Desk {
 
     fn gather(&mut self, hub: &Hub, timeout: Option<Duration>) -> Waited {
         self.ready.clear();
-        match hub.poller.wait(&mut self.reports, &mut self.ready, timeout) {
-            Ok(waited) => waited,
-            Err(_) => {
-                // Only a fault of ours gets here; without a pause it would become a busy loop.
-                std::thread::sleep(Duration::from_millis(10));
-                Waited::Done
-            }
-        }
+        let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout);
+        waited.unwrap_or_else(|_| {
+            // Only a fault of ours gets here; without a pause it would become a busy loop.
+            std::thread::sleep(Duration::from_millis(10));
+            Waited::Done
+        })
     }
 
     fn serve(&mut self, hub: &Arc<Hub>) {

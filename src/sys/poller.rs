@@ -71,7 +71,13 @@ impl Poller {
     ///
     /// # Errors
     /// What the system says; adding can run out of memory.
-    pub fn change(&self, socket: &Socket, key: usize, from: Interest, to: Interest) -> io::Result<()> {
+    pub fn change(
+        &self,
+        socket: &Socket,
+        key: usize,
+        from: Interest,
+        to: Interest,
+    ) -> io::Result<()> {
         let event = Event::new(key, to.read, to.write);
         match (from == Interest::NONE, to == Interest::NONE) {
             _ if from == to => Ok(()),
@@ -177,7 +183,15 @@ mod wait {
         // SAFETY: the buffer has `length` places, `limit` is null or valid for the call, and a null
         // mask leaves the signal mask alone.
         let count = unsafe {
-            libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), length, limit, sigmask, 0)
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                fd,
+                events.as_mut_ptr(),
+                length,
+                limit,
+                sigmask,
+                0,
+            )
         };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }

@@ -45,7 +45,7 @@ pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
     }
 }
 
-/// Listens on `address`. TCP_NODELAY set here is inherited by what is accepted.
+/// Listens on `address`. `TCP_NODELAY` set here is inherited by what is accepted.
 ///
 /// # Errors
 /// What the system says.

@@ -67,6 +67,7 @@ pub(super) struct Base {
 }
 
 /// Arguments behind the object.
+#[derive(Clone, Copy)]
 enum Argument {
     None,
     Addresses,
@@ -269,13 +270,7 @@ fn pause(object: &Object, part: &SocketPart) {
     }
 }
 
-fn server_event(
-    stack: Stack,
-    base: Base,
-    object: &Object,
-    token: Token,
-    event: Event,
-) -> Outcome {
+fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: Event) -> Outcome {
     let state = &*object.state;
     match event {
         Event::Failed(error) => {
@@ -362,7 +357,6 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
 /// Calls the handler of the object on top of the stack and takes the object off.
 fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &State) -> Outcome {
     let object = stack.top();
-    #[expect(clippy::cast_possible_truncation, reason = "small numbers")]
     let place = number as u32;
     let is_class = push_handler(stack, base, place, object);
     if stack.is_nil(-1) && !matches!(argument, Argument::Server(_)) {

@@ -209,12 +209,11 @@ extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
 /// `indexer(methods, get)` and `indexer(methods, get, set, handlers, name)`.
 extern "C-unwind" fn indexer(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
-    match stack.top() {
-        2 => stack.push_closure(index, 2),
-        _ => {
-            stack.set_top(5);
-            stack.push_closure(new_index, 5);
-        }
+    if stack.top() == 2 {
+        stack.push_closure(index, 2);
+    } else {
+        stack.set_top(5);
+        stack.push_closure(new_index, 5);
     }
     1
 }

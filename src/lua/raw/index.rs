@@ -16,13 +16,13 @@ pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.set_top(2);
     stack.push_value(2);
-    stack.raw_get(stack.upvalue(1));
+    stack.raw_get(Stack::upvalue(1));
     if !stack.is_nil(-1) {
         return 1;
     }
     stack.set_top(2);
     stack.push_value(2);
-    stack.raw_get(stack.upvalue(2));
+    stack.raw_get(Stack::upvalue(2));
     if stack.is_function(-1) {
         stack.push_value(1);
         stack.call(1, 1);
@@ -50,7 +50,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
         stack.raise(&Text::new(format_args!("the name of a field must not be nil")));
     }
     stack.push_value(2);
-    stack.raw_get(stack.upvalue(3));
+    stack.raw_get(Stack::upvalue(3));
     if stack.is_function(-1) {
         stack.push_value(1);
         stack.push_value(3);
@@ -60,7 +60,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     stack.set_top(3);
     for upvalue in 1..=2 {
         stack.push_value(2);
-        stack.raw_get(stack.upvalue(upvalue));
+        stack.raw_get(Stack::upvalue(upvalue));
         if !stack.is_nil(-1) {
             let what = if upvalue == 1 { "is a method" } else { "is read-only" };
             refuse(stack, what);
@@ -68,7 +68,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
         stack.set_top(3);
     }
     stack.push_value(2);
-    stack.raw_get(stack.upvalue(4));
+    stack.raw_get(Stack::upvalue(4));
     let is_handler = stack.to_bool(-1);
     stack.set_top(3);
     if is_handler && !stack.is_nil(3) && !stack.is_function(3) {
@@ -97,6 +97,6 @@ fn refuse(stack: Stack, why: &str) -> ! {
         let bytes = if stack.is_string(index) { stack.to_bytes(index) } else { None };
         std::str::from_utf8(bytes.unwrap_or(b"?")).unwrap_or("?")
     };
-    let (field, class) = (text(2), text(stack.upvalue(5)));
+    let (field, class) = (text(2), text(Stack::upvalue(5)));
     stack.raise(&Text::new(format_args!("field '{field}' of {class} {why}")))
 }

@@ -238,7 +238,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
 
 /// The state behind the first upvalue of the running function.
 pub(super) fn state_of<'a>(stack: Stack) -> &'a State {
-    let address: *const State = stack.to_pointer(stack.upvalue(1)).cast();
+    let address: *const State = stack.to_pointer(Stack::upvalue(1)).cast();
     // SAFETY: every function that calls this was made by `entry` over the address of the state,
     // which the sentinel in the registry keeps alive until the Lua state is gone.
     unsafe { &*address }
@@ -280,14 +280,11 @@ pub(super) fn expect<'a>(stack: Stack, method: &str, kind: &str) -> &'a Object {
             (Part::Socket(_), "socket") | (Part::Server(_), "server") | (Part::Timer(_), "timer")
         )
     });
-    match fits {
-        Some(object) => object,
-        None => {
-            let got = stack.type_name(1);
-            stack.raise(&Text::new(format_args!(
-                "bad argument 'self' to '{method}' ({kind} expected, got {got}; \
-                 call it with a colon)"
-            )))
-        }
-    }
+    let Some(object) = fits else {
+        let got = stack.type_name(1);
+        stack.raise(&Text::new(format_args!(
+            "bad argument 'self' to '{method}' ({kind} expected, got {got}; call it with a colon)"
+        )))
+    };
+    object
 }

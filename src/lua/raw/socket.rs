@@ -92,12 +92,7 @@ fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
 
 /// Pushes bytes of the buffer, or nil. They are lent meanwhile: on 5.1 and LuaJIT making a string
 /// may first run finalisers, which may use the very same socket.
-fn push(
-    stack: Stack,
-    object: &Object,
-    part: &SocketPart,
-    range: Option<Range<usize>>,
-) -> c_int {
+fn push(stack: Stack, object: &Object, part: &SocketPart, range: Option<Range<usize>>) -> c_int {
     let Some(range) = range else {
         stack.push_nil();
         return 1;
@@ -244,7 +239,7 @@ extern "C-unwind" fn next_line(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.set_top(0);
     for upvalue in 1..=3 {
-        stack.push_value(stack.upvalue(upvalue));
+        stack.push_value(Stack::upvalue(upvalue));
     }
     let (object, part) = socket(stack, "lines");
     let end = line_end(stack, 2, "lines");

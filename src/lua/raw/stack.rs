@@ -277,7 +277,7 @@ impl Stack {
         unsafe { ffi::luaL_ref(self.0, ffi::LUA_REGISTRYINDEX) }
     }
 
-    pub(super) fn upvalue(self, index: c_int) -> c_int {
+    pub(super) fn upvalue(index: c_int) -> c_int {
         ffi::lua_upvalueindex(index)
     }
 

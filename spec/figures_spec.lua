@@ -1,0 +1,224 @@
+-- The figures that are promises, not speeds: switches, wake-ups, memory, descriptors, many
+-- connections, closed states. Each is taken in a process of its own, and printed.
+
+local helper = require "spec.helper"
+
+local TOOLS = "build/tools"
+
+local function shell(command)
+    local pipe = assert(io.popen(command .. " 2>&1; echo \"[$?]\""))
+    local said = pipe:read("*a")
+    pipe:close()
+    local text, status = said:match("^(.-)%[(%d+)%]%s*$")
+    return text, tonumber(status)
+end
+
+local function compile(name, flags)
+    local said, status = shell(("mkdir -p %s && gcc -O2 -o %s/%s spec/peer/%s.c %s"):format(
+        TOOLS, TOOLS, name .. helper.version:gsub("%W", ""), name, flags or ""))
+    assert.equal(0, status, said)
+    return TOOLS .. "/" .. name .. helper.version:gsub("%W", "")
+end
+
+-- Runs a script in a fresh interpreter, if asked beside an echo server, whose port is `port`.
+local PRELUDE = [[
+local evsock = require "evsock"
+local pid = assert(io.open("/proc/self/stat")):read("*n")
+local function sum(word)
+    local total = 0
+    local pipe = io.popen("cat /proc/" .. pid .. "/task/*/status")
+    for line in pipe:lines() do
+        total = total + (tonumber(line:match("^" .. word .. ":%s*(%d+)")) or 0)
+    end
+    pipe:close()
+    return total
+end
+local function resident()
+    collectgarbage() collectgarbage()
+    for line in io.lines("/proc/self/status") do
+        local kib = line:match("VmRSS:%s*(%d+)")
+        if kib then return tonumber(kib) * 1024 end
+    end
+end
+local function descriptors()
+    local count = 0
+    local pipe = io.popen("ls /proc/" .. pid .. "/fd")
+    for _ in pipe:lines() do count = count + 1 end
+    pipe:close()
+    return count
+end
+local port = tonumber(os.getenv("ECHO_PORT"))
+]]
+
+local function figure(script, with_echo, pin)
+    local path = os.tmpname()
+    local file = assert(io.open(path, "w"))
+    file:write(PRELUDE, script)
+    file:close()
+    local run = "ulimit -n $(ulimit -Hn); " .. (pin or "") .. " timeout 100 " .. helper.lua .. " "
+        .. path
+    if with_echo then
+        local echo = compile("echo")
+        -- The echo server ends with its standard input, which the sleep keeps open until it is
+        -- ended by its id.
+        run = "d=$(mktemp -d); mkfifo $d/in; " .. (pin or "") .. " " .. echo
+            .. " <$d/in >$d/port & e=$!; exec 9>$d/in; "
+            .. "i=0; while [ ! -s $d/port ] && [ $i -lt 100 ]; do sleep 0.05; i=$((i+1)); done; "
+            .. "export ECHO_PORT=$(cat $d/port); " .. run
+            .. "; r=$?; exec 9>&-; wait $e; rm -r $d; (exit $r)"
+    end
+    local said, status = shell("bash -c '" .. run:gsub("'", "'\\''") .. "'")
+    os.remove(path)
+    assert.equal(0, status, said)
+    return said
+end
+
+local function show(text)
+    io.stderr:write("   figure: ", (text:gsub("%s+$", "")), "\n")
+end
+
+describe("figures", function()
+    after_each(helper.finish)
+
+    it("ping-pong in pump pays no thread switch: at most 1.1 switches a round trip", function()
+        local said = figure([[
+            local n, count, v0, t0 = 5000, 0, nil, nil
+            local text = ("x"):rep(64)
+            evsock.connect("127.0.0.1", port, {
+                on_connect = function(s)
+                    v0, t0 = sum("voluntary_ctxt_switches") + sum("nonvoluntary_ctxt_switches"),
+                        evsock.now()
+                    s:write(text)
+                end,
+                on_data = function(s)
+                    local got = s:read_exact(64)
+                    if not got then return end
+                    count = count + 1
+                    if count < n then s:write(got) else s:close() end
+                end,
+            })
+            evsock.run()
+            local took = evsock.now() - t0
+            local v1 = sum("voluntary_ctxt_switches") + sum("nonvoluntary_ctxt_switches")
+            print(("%.3f switches a round trip (%.0f round trips a second)"):format(
+                (v1 - v0) / n, n / took))
+        ]], true, "taskset -c 0")
+        show(said)
+        assert.is_true(tonumber(said:match("^(%S+)")) <= 1.1, said)
+    end)
+
+    it("a pump(3) with an idle socket wakes at most twice", function()
+        local said = figure([[
+            local s = evsock.connect("127.0.0.1", port, { on_data = print })
+            while s.state ~= "open" do evsock.pump(1) end
+            for _ = 1, 5 do evsock.pump(0.05) end
+            -- What measuring itself costs is measured first.
+            local a = sum("voluntary_ctxt_switches")
+            local b = sum("voluntary_ctxt_switches")
+            evsock.pump(3)
+            local c = sum("voluntary_ctxt_switches")
+            print((c - b) - (b - a), "wake-ups in pump(3)")
+        ]], true)
+        show(said)
+        -- One is the wake-up at the end of the three seconds.
+        assert.is_true(tonumber(said:match("^(%S+)")) <= 2, said)
+    end)
+
+    it("a script that never pumps uses no CPU, and 100,000 pump(0) never wait", function()
+        local said = figure([[
+            local s = evsock.connect("127.0.0.1", port, { on_data = print })
+            while s.state ~= "open" do evsock.pump(1) end
+            local clock = os.clock()
+            os.execute("sleep 2")
+            local idle = os.clock() - clock
+            local began = evsock.now()
+            for _ = 1, 100000 do evsock.pump(0) end
+            print(("%.4f s of CPU in 2 s; pump(0) takes %.2f us"):format(
+                idle, (evsock.now() - began) / 100000 * 1e6))
+        ]], true)
+        show(said)
+        assert.is_true(tonumber(said:match("^(%S+)")) <= 0.02, said)
+        assert.is_true(tonumber(said:match("takes (%S+)")) < 100, said)
+    end)
+
+    it("5,000 connections at once echo once each, at most 1 KiB resident each", function()
+        local said = figure([[
+            local keep, up, done = {}, 0, 0
+            local function on_connect(s) up = up + 1 s:write("ping") end
+            local function on_data(s) assert(s:read() == "ping") done = done + 1 end
+            local options = { on_connect = on_connect, on_data = on_data }
+            local function open(n)
+                local goal = done + n
+                for _ = 1, n do keep[#keep + 1] = evsock.connect("127.0.0.1", port, options) end
+                local last = evsock.now() + 60
+                while done < goal and evsock.now() < last do evsock.pump(1) end
+                assert(done == goal, done .. " of " .. goal)
+            end
+            open(1000)
+            local before, began = resident(), evsock.now()
+            open(4000)
+            print(("%.0f bytes a connection, %d open, %.2f s"):format(
+                (resident() - before) / 4000, #keep, evsock.now() - began))
+        ]], true)
+        show(said)
+        assert.is_true(tonumber(said:match("^(%S+)")) <= 1024, said)
+        assert.is_truthy(said:find("5000 open", 1, true))
+    end)
+
+    it("10,000 connect/close cycles leave descriptors and memory where they were", function()
+        local said = figure([[
+            local server = assert(evsock.listen("127.0.0.1", 0, { on_close = function() end }))
+            local function cycle(n)
+                for _ = 1, n do
+                    local c = evsock.connect("127.0.0.1", server.port, {
+                        on_connect = function(s) s:close() end, on_close = function() end })
+                    while c.state ~= "closed" do evsock.pump(1) end
+                end
+                while evsock.active() > 1 do evsock.pump(0.1) end
+                -- What was closed waits for the other side's end of stream for a moment.
+                evsock.pump(0.5)
+            end
+            cycle(1000)
+            local memory, files = resident(), descriptors()
+            cycle(9000)
+            print(("%d descriptors more, %.0f KiB more"):format(
+                descriptors() - files, (resident() - memory) / 1024))
+        ]])
+        show(said)
+        assert.is_true(tonumber(said:match("^(%S+)")) <= 0, said)
+        assert.is_true(tonumber(said:match("more, (%S+)")) < 1500, said)
+    end)
+
+    local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }
+    local package_name = helper.is_luajit and "luajit" or headers[helper.version]
+    if package_name then
+        it("survives lua_close with its thread running, 100 times in one process", function()
+            local flags = helper.is_luajit and "-I/usr/include/luajit-2.1 -lluajit-5.1"
+                or ("-I/usr/include/%s -l%s"):format(package_name, package_name)
+            local host = compile("close_states", "-Wl,-E " .. flags)
+            local path = os.tmpname()
+            local file = assert(io.open(path, "w"))
+            file:write([[
+                local evsock = require "evsock"
+                local server = assert(evsock.listen("127.0.0.1", 0, {
+                    on_data = function(s) s:write(s:read()) end }))
+                for i = 1, 5 do
+                    evsock.connect("127.0.0.1", server.port, {
+                        reconnect = 0.01,
+                        on_connect = function(s) s:write(("x"):rep(100000)) end,
+                        on_data = function() end })
+                end
+                evsock.connect("nosuch.invalid", 1, { on_close = function() end })
+                evsock.every(0.001, function() end)
+                for i = 1, 4 do evsock.pump(0.002) end
+            ]])
+            file:close()
+            local said, status = shell("timeout 100 " .. host .. " 100 " .. path)
+            os.remove(path)
+            show(said)
+            assert.equal(0, status, said)
+            local before, after = said:match("100 states, descriptors (%d+) before, (%d+) after")
+            assert.is_true(tonumber(after) <= tonumber(before), said)
+        end)
+    end
+end)

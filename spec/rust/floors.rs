@@ -1,0 +1,621 @@
+//! The rules of the house that a machine can check, over every file of src/.
+//!
+//! Not here: what needs judgement, and what rustfmt, clippy and luacheck check. Each rule has a
+//! test in which it finds a violation: a checker that cannot fail shows nothing.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+const FILE_CAP: usize = 400;
+const FUNCTION_CAP: usize = 60;
+const LIB_CAP: usize = 120;
+
+/// The modules of a floor may import those of their own floor and of lower ones.
+const FLOORS: &[(&str, u8)] = &[
+    ("error", 0),
+    ("limits", 0),
+    ("sync", 0),
+    ("sys", 1),
+    ("proto", 2),
+    ("tls", 2),
+    ("net", 3),
+    ("reactor", 4),
+    ("lua", 5),
+];
+/// Not allowed although lower.
+const FORBIDDEN: &[(&str, &str)] = &[("proto", "sys"), ("tls", "sys"), ("lua", "sys")];
+/// Who alone may name a crate.
+const CRATES: &[(&str, &str)] = &[("mlua", "lua"), ("rustls", "tls")];
+const UNSAFE_FLOORS: &[&str] = &["sys/", "lua/raw/"];
+
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Rule {
+    Crate,
+    FileCap,
+    Finaliser,
+    Floor,
+    FunctionCap,
+    Heading,
+    LibLogic,
+    Output,
+    Todo,
+    Unsafe,
+}
+
+#[derive(Debug)]
+struct Violation {
+    rule: Rule,
+    line: usize,
+    what: String,
+}
+
+/// A word or a single sign, and its line (from 1).
+#[derive(Debug)]
+struct Piece<'a> {
+    text: &'a str,
+    line: usize,
+}
+
+/// `path` is relative to src/, with slashes.
+fn check(path: &str, text: &str) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let mut report = |rule, line, what: String| found.push(Violation { rule, line, what });
+    for (index, line) in text.lines().enumerate() {
+        if line.contains(concat!("TO", "DO")) || line.contains(concat!("FIX", "ME")) {
+            report(Rule::Todo, index + 1, "an issue, not a note in the code".into());
+        }
+    }
+    let rust = has_extension(path, "rs");
+    let heading = if rust { "//!" } else { "--" };
+    if !text.starts_with(heading) {
+        report(Rule::Heading, 1, format!("does not begin with {heading}"));
+    }
+    if rust {
+        check_rust(path, text, &mut report);
+    } else {
+        check_lua(path, text, &mut report);
+    }
+    found
+}
+
+fn has_extension(path: &str, extension: &str) -> bool {
+    Path::new(path).extension().is_some_and(|found| found == extension)
+}
+
+// Rust ------------------------------------------------------------------------------------------
+
+fn check_rust(path: &str, text: &str, report: &mut impl FnMut(Rule, usize, String)) {
+    let code = without_tests(&mask_rust(text));
+    let pieces = pieces(&code);
+    let floor = path.split(['/', '.']).next().unwrap_or_default();
+    if path == "lib.rs" {
+        if text.lines().count() > LIB_CAP || pieces.iter().any(|piece| piece.text == "fn") {
+            report(Rule::LibLogic, 1, "lib.rs is a list of modules".into());
+        }
+    } else if !FLOORS.iter().any(|(name, _)| *name == floor) {
+        report(Rule::Floor, 1, format!("'{floor}' is no floor"));
+    }
+    cap_file(&code, report);
+    for piece in &pieces {
+        let may = UNSAFE_FLOORS.iter().any(|prefix| path.starts_with(prefix));
+        if !may && ["unsafe", "unsafe_code"].contains(&piece.text) && path != "lib.rs" {
+            report(Rule::Unsafe, piece.line, "unsafe outside sys/ and lua/raw/".into());
+        }
+        if let Some((name, home)) = CRATES.iter().find(|(name, _)| *name == piece.text)
+            && floor != *home
+        {
+            report(Rule::Crate, piece.line, format!("only {home} names {name}"));
+        }
+    }
+    for pair in pieces.windows(2) {
+        let printing = ["dbg", "eprint", "eprintln", "print", "println"].contains(&pair[0].text);
+        if printing && pair[1].text == "!" {
+            report(Rule::Output, pair[0].line, format!("{}!", pair[0].text));
+        }
+    }
+    for (line, module) in imports(path, &pieces) {
+        check_import(floor, &module, line, report);
+    }
+    cap_rust_functions(&code, &pieces, report);
+}
+
+fn check_import(from: &str, to: &str, line: usize, report: &mut impl FnMut(Rule, usize, String)) {
+    let level = |name| FLOORS.iter().find(|(known, _)| *known == name).map(|(_, level)| *level);
+    // `lib.rs` stands outside the floors; a name that is no module is an item of the root.
+    let (Some(mine), Some(other)) = (level(from), level(to)) else { return };
+    if other > mine || FORBIDDEN.contains(&(from, to)) {
+        report(Rule::Floor, line, format!("{from} imports {to}"));
+    }
+}
+
+/// Top-level modules that are named: `crate::x`, `crate::{x, y}`, and `super` that reaches the root.
+fn imports(path: &str, pieces: &[Piece]) -> Vec<(usize, String)> {
+    let parts: Vec<&str> = path.trim_end_matches(".rs").split('/').collect();
+    let own_depth = parts.len() - usize::from(parts.last() == Some(&"mod"));
+    let mut found = Vec::new();
+    let mut inline = Vec::new();
+    let mut at = 0;
+    while at < pieces.len() {
+        let text = pieces[at].text;
+        match text {
+            "{" => {
+                let named = at >= 2 && pieces[at - 2].text == "mod";
+                inline.push(named);
+            }
+            "}" => drop(inline.pop()),
+            _ => {}
+        }
+        let depth = own_depth + inline.iter().filter(|is_module| **is_module).count();
+        let (supers, after) = count_supers(pieces, at);
+        let from_root = text == "crate" && !is_visibility(pieces, at);
+        if from_root || (supers > 0 && supers >= depth) {
+            roots(pieces, if from_root { at + 1 } else { after }, &mut found);
+        }
+        at = if supers > 0 { after } else { at + 1 };
+    }
+    found
+}
+
+/// `pub(crate)` names nothing.
+fn is_visibility(pieces: &[Piece], at: usize) -> bool {
+    at > 0 && pieces[at - 1].text == "(" && pieces.get(at + 1).is_some_and(|next| next.text == ")")
+}
+
+/// How many `super` in a row stand at `at`, and where the path goes on.
+fn count_supers(pieces: &[Piece], at: usize) -> (usize, usize) {
+    let (mut count, mut next) = (0, at);
+    while pieces.get(next).is_some_and(|piece| piece.text == "super") {
+        count += 1;
+        next += 1;
+        if pieces.get(next + 2).is_some_and(|piece| piece.text == "super") {
+            next += 2;
+        }
+    }
+    (count, next)
+}
+
+/// The first segments after `::` at `at`: one name, or those of a group.
+fn roots(pieces: &[Piece], at: usize, found: &mut Vec<(usize, String)>) {
+    let Some(first) = pieces.get(at + 2).filter(|_| pieces[at].text == ":") else { return };
+    if first.text != "{" {
+        found.push((first.line, first.text.into()));
+        return;
+    }
+    let mut depth = 0;
+    for window in pieces[at + 2..].windows(2) {
+        match window[0].text {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return;
+        }
+        if depth == 1 && ["{", ","].contains(&window[0].text) {
+            found.push((window[1].line, window[1].text.into()));
+        }
+    }
+}
+
+fn cap_rust_functions(
+    code: &str,
+    pieces: &[Piece],
+    report: &mut impl FnMut(Rule, usize, String),
+) {
+    for (at, pair) in pieces.windows(2).enumerate() {
+        if pair[0].text != "fn" || !is_word(pair[1].text) {
+            continue;
+        }
+        let body = pieces[at..].iter().position(|piece| ["{", ";"].contains(&piece.text));
+        let Some(body) = body.map(|offset| at + offset) else { continue };
+        if pieces[body].text == "{"
+            && let Some(end) = closing(pieces, body)
+        {
+            cap_function(code, pair[0].line, pieces[end].line, pair[1].text, report);
+        }
+    }
+}
+
+/// The `}` of the `{` at `open`.
+fn closing(pieces: &[Piece], open: usize) -> Option<usize> {
+    let mut depth = 0;
+    for (offset, piece) in pieces[open..].iter().enumerate() {
+        match piece.text {
+            "{" => depth += 1,
+            "}" => depth -= 1,
+            _ => {}
+        }
+        if depth == 0 {
+            return Some(open + offset);
+        }
+    }
+    None
+}
+
+/// Blanks what stands under `#[cfg(test)]`: an item with a body, or up to a semicolon.
+fn without_tests(code: &str) -> String {
+    const MARK: &str = "#[cfg(test)]";
+    let mut rest = code;
+    let mut kept = String::new();
+    while let Some(start) = rest.find(MARK) {
+        kept.push_str(&rest[..start]);
+        let after = &rest[start..];
+        let mut depth = 0;
+        let length = after
+            .char_indices()
+            .find(|(_, sign)| {
+                match sign {
+                    '{' => depth += 1,
+                    '}' => depth -= 1,
+                    _ => {}
+                }
+                depth == 0 && (*sign == '}' || *sign == ';')
+            })
+            .map_or(after.len(), |(index, _)| index + 1);
+        kept.extend(after[..length].chars().filter(|sign| *sign == '\n'));
+        rest = &after[length..];
+    }
+    kept + rest
+}
+
+/// Comments become blanks; the inside of strings and characters becomes quotes, so that a line of a
+/// long string still counts as code. Line breaks stay.
+fn mask_rust(text: &str) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let (length, filler) = if rest.starts_with("//") {
+            (rest.find('\n').unwrap_or(rest.len()), ' ')
+        } else if rest.starts_with("/*") {
+            (block_comment(rest), ' ')
+        } else if let Some(length) = raw_string(rest, &masked) {
+            (length, '"')
+        } else if first == '"' {
+            (quoted(rest, '"'), '"')
+        } else if first == '\'' && is_character(rest) {
+            (quoted(rest, '\''), '"')
+        } else {
+            masked.push(first);
+            rest = &rest[first.len_utf8()..];
+            continue;
+        };
+        let hidden = rest[..length].chars();
+        masked.extend(hidden.map(|sign| if sign == '\n' { '\n' } else { filler }));
+        rest = &rest[length..];
+    }
+    masked
+}
+
+fn block_comment(text: &str) -> usize {
+    let (mut depth, mut at) = (0, 0);
+    while at < text.len() {
+        if text[at..].starts_with("/*") {
+            (depth, at) = (depth + 1, at + 2);
+        } else if text[at..].starts_with("*/") {
+            (depth, at) = (depth - 1, at + 2);
+        } else {
+            at += text[at..].chars().next().map_or(1, char::len_utf8);
+        }
+        if depth == 0 {
+            return at;
+        }
+    }
+    text.len()
+}
+
+/// The length of `r"..."` or `r#"..."#` at the start of `text`, unless the r ends a word.
+fn raw_string(text: &str, before: &str) -> Option<usize> {
+    let body = text.strip_prefix('r')?;
+    let inside_word = before.ends_with(|sign: char| sign != 'b' && is_word_sign(sign));
+    let hashes = body.len() - body.trim_start_matches('#').len();
+    if inside_word || !body[hashes..].starts_with('"') {
+        return None;
+    }
+    let end = format!("\"{}", "#".repeat(hashes));
+    let from = 1 + hashes + 1;
+    Some(text[from..].find(&end).map_or(text.len(), |index| from + index + end.len()))
+}
+
+fn quoted(text: &str, quote: char) -> usize {
+    let mut escaped = false;
+    for (index, sign) in text.char_indices().skip(1) {
+        match sign {
+            _ if escaped => escaped = false,
+            '\\' => escaped = true,
+            _ if sign == quote => return index + 1,
+            _ => {}
+        }
+    }
+    text.len()
+}
+
+/// A character, not a lifetime.
+fn is_character(text: &str) -> bool {
+    let mut signs = text.chars().skip(1);
+    signs.next() == Some('\\') || signs.next() == Some('\'')
+}
+
+// Lua -------------------------------------------------------------------------------------------
+
+fn check_lua(path: &str, text: &str, report: &mut impl FnMut(Rule, usize, String)) {
+    let code = mask_lua(text, true);
+    let pieces = pieces(&code);
+    if path.starts_with("dialects/") {
+        cap_file(&code, report);
+        // Also as a string: `metatable["__gc"]`.
+        for (index, line) in mask_lua(text, false).lines().enumerate() {
+            if line.contains("__gc") {
+                report(Rule::Finaliser, index + 1, "a dialect defines no __gc".into());
+            }
+        }
+    }
+    for (at, piece) in pieces.iter().enumerate() {
+        let before = if at > 0 { pieces[at - 1].text } else { "" };
+        let after = pieces.get(at + 1..at + 3).unwrap_or_default();
+        let member = |name| after.len() == 2 && after[0].text == "." && after[1].text == name;
+        let global = ![".", ":"].contains(&before);
+        let output = piece.text == "print"
+            || (piece.text == "io" && ["write", "stderr", "stdout"].into_iter().any(member))
+            || (piece.text == "os" && member("exit"));
+        if global && output {
+            report(Rule::Output, piece.line, format!("{} in the library", piece.text));
+        }
+    }
+    cap_lua_functions(&code, &pieces, report);
+}
+
+fn cap_lua_functions(
+    code: &str,
+    pieces: &[Piece],
+    report: &mut impl FnMut(Rule, usize, String),
+) {
+    let mut open = Vec::new();
+    for piece in pieces {
+        match piece.text {
+            // `while` and `for` are opened by their `do`, `elseif` is a word of its own.
+            "function" | "if" | "do" | "repeat" => open.push((piece.text, piece.line)),
+            "end" | "until" => {
+                if let Some(("function", first)) = open.pop() {
+                    cap_function(code, first, piece.line, "function", report);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Comments become blanks; with `strings` the inside of strings becomes quotes.
+fn mask_lua(text: &str, strings: bool) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let comment = rest.starts_with("--");
+        let bracket = long_bracket(&rest[if comment { 2 } else { 0 }..]);
+        let (length, hide) = match (comment, bracket) {
+            (true, Some(length)) => (length + 2, true),
+            (true, None) => (rest.find('\n').unwrap_or(rest.len()), true),
+            (false, Some(length)) => (length, strings),
+            (false, None) if first == '"' || first == '\'' => (quoted(rest, first), strings),
+            (false, None) => (first.len_utf8(), false),
+        };
+        let filler = if comment { ' ' } else { '"' };
+        for sign in rest[..length].chars() {
+            masked.push(if sign == '\n' || !hide { sign } else { filler });
+        }
+        rest = &rest[length..];
+    }
+    masked
+}
+
+/// The length of `[[...]]` or `[==[...]==]` at the start of `text`.
+fn long_bracket(text: &str) -> Option<usize> {
+    let body = text.strip_prefix('[')?;
+    let level = body.len() - body.trim_start_matches('=').len();
+    body[level..].strip_prefix('[')?;
+    let end = format!("]{}]", "=".repeat(level));
+    Some(text.find(&end).map_or(text.len(), |index| index + end.len()))
+}
+
+// Both ------------------------------------------------------------------------------------------
+
+fn is_word_sign(sign: char) -> bool {
+    sign.is_alphanumeric() || sign == '_'
+}
+
+fn is_word(text: &str) -> bool {
+    text.starts_with(|sign: char| sign.is_alphabetic() || sign == '_')
+}
+
+fn pieces(code: &str) -> Vec<Piece<'_>> {
+    let mut found = Vec::new();
+    for (index, line) in code.lines().enumerate() {
+        let mut rest = line;
+        while let Some(sign) = rest.chars().next() {
+            let word = rest.find(|sign| !is_word_sign(sign)).unwrap_or(rest.len());
+            let length = if word > 0 { word } else { sign.len_utf8() };
+            if !sign.is_whitespace() && sign != '"' {
+                found.push(Piece { text: &rest[..length], line: index + 1 });
+            }
+            rest = &rest[length..];
+        }
+    }
+    found
+}
+
+fn code_lines<'a>(lines: impl Iterator<Item = &'a str>) -> usize {
+    lines.filter(|line| !line.trim().is_empty()).count()
+}
+
+fn cap_file(code: &str, report: &mut impl FnMut(Rule, usize, String)) {
+    let lines = code_lines(code.lines());
+    if lines > FILE_CAP {
+        report(Rule::FileCap, 1, format!("{lines} code lines, the cap is {FILE_CAP}"));
+    }
+}
+
+fn cap_function(
+    code: &str,
+    first: usize,
+    last: usize,
+    name: &str,
+    report: &mut impl FnMut(Rule, usize, String),
+) {
+    let lines = code_lines(code.lines().skip(first - 1).take(last + 1 - first));
+    if lines > FUNCTION_CAP {
+        report(Rule::FunctionCap, first, format!("{name}: {lines} lines, cap {FUNCTION_CAP}"));
+    }
+}
+
+fn files(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, found);
+        } else if path.extension().is_some_and(|name| name == "rs" || name == "lua") {
+            found.push(path);
+        }
+    }
+}
+
+#[test]
+fn every_file_of_the_library_keeps_the_rules() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut found = Vec::new();
+    files(&source, &mut found);
+    for extension in ["rs", "lua"] {
+        assert!(found.iter().any(|path| path.extension().is_some_and(|name| name == extension)));
+    }
+    let mut messages = Vec::new();
+    for path in &found {
+        let name = path.strip_prefix(&source).unwrap().to_str().unwrap().replace('\\', "/");
+        for Violation { rule, line, what } in check(&name, &fs::read_to_string(path).unwrap()) {
+            messages.push(format!("src/{name}:{line}: {rule:?}: {what}"));
+        }
+    }
+    messages.sort();
+    assert!(messages.is_empty(), "{} violations:\n{}", messages.len(), messages.join("\n"));
+}
+
+// The checker itself: each rule finds what it is for, at its line, and leaves the neighbours alone.
+
+fn rules(path: &str, body: &str) -> Vec<(Rule, usize)> {
+    let heading = if has_extension(path, "rs") { "//! Text.\n" } else { "-- Text.\n" };
+    let found = check(path, &format!("{heading}{body}\n"));
+    found.iter().map(|violation| (violation.rule, violation.line)).collect()
+}
+
+#[track_caller]
+fn finds(path: &str, body: &str, rule: Rule) {
+    assert_eq!(rules(path, body), [(rule, 2)], "{path}: {body}");
+}
+
+#[track_caller]
+fn allows(path: &str, body: &str) {
+    assert_eq!(rules(path, body), [], "{path}: {body}");
+}
+
+#[test]
+fn finds_unsafe_outside_its_floors() {
+    for body in ["unsafe { f() }", "unsafe impl Send for X {}", "#![allow(unsafe_code)]"] {
+        finds("net/stream.rs", body, Rule::Unsafe);
+        finds("lua/native.rs", body, Rule::Unsafe);
+        allows("sys/io.rs", body);
+        allows("lua/raw/stack.rs", body);
+    }
+    allows("net/stream.rs", "// unsafe\nlet text = \"unsafe\"; /* unsafe /* */ unsafe */");
+    allows("net/stream.rs", "let text = r#\"\" unsafe \"#; let not_unsafe = 'u';");
+}
+
+#[test]
+fn finds_imports_against_the_direction() {
+    finds("sys/io.rs", "use crate::net::hub::Hub;", Rule::Floor);
+    finds("error.rs", "use crate::sys::io;", Rule::Floor);
+    finds("net/hub.rs", "fn f() { crate::reactor::go() }", Rule::Floor);
+    finds("net/hub.rs", "use crate::{error::Error, reactor::Lead};", Rule::Floor);
+    finds("reactor/lead.rs", "use super::super::lua::x;", Rule::Floor);
+    finds("reactor/mod.rs", "use super::lua::x;", Rule::Floor);
+    finds("net/a.rs", "mod b { use super::super::super::lua::x; }", Rule::Floor);
+    finds("misc.rs", "use std::fmt;", Rule::Floor);
+    for (from, to) in FORBIDDEN {
+        finds(&format!("{from}/a.rs"), &format!("use crate::{to}::b;"), Rule::Floor);
+    }
+}
+
+#[test]
+fn allows_imports_of_the_own_floor_and_lower_ones() {
+    for body in ["use crate::net::a;", "use crate::sys::io;", "use super::hub::Hub;"] {
+        allows("net/stream.rs", body);
+    }
+    allows("net/stream.rs", "use crate::error::{Error, lua};\npub(crate) fn f() {}");
+    allows("proto/a.rs", "use crate::tls::b;\n// crate::sys::io\nmod c { use super::super::sys; }");
+    allows("lua/a.rs", "use crate::reactor::b;");
+}
+
+#[test]
+fn finds_crates_outside_their_floor() {
+    finds("net/stream.rs", "use mlua::Lua;", Rule::Crate);
+    finds("reactor/mod.rs", "fn f(lua: &mlua::Lua) {}", Rule::Crate);
+    finds("lua/state.rs", "use rustls::X;", Rule::Crate);
+    allows("lua/state.rs", "use mlua::Lua;");
+    allows("net/stream.rs", "// mlua\nlet name = \"mlua\";");
+}
+
+#[test]
+fn finds_long_files_and_functions() {
+    let lines = |count: usize, line: &str| format!("{line}\n").repeat(count);
+    let constants = |count| lines(count, "const A: u8 = 0; // why\n\n// why");
+    assert_eq!(rules("net/a.rs", &constants(FILE_CAP + 1)), [(Rule::FileCap, 1)]);
+    let tests = format!("#[cfg(test)]\nmod tests {{\n{}}}", constants(FILE_CAP));
+    allows("net/a.rs", &format!("{}{tests}", constants(FILE_CAP)));
+    let body = |count| format!("fn long<'a>(text: &'a str) {{\n{}}}", lines(count, "f('{');"));
+    finds("net/a.rs", &body(FUNCTION_CAP - 1), Rule::FunctionCap);
+    allows("net/a.rs", &body(FUNCTION_CAP - 2));
+
+    let locals = |count| lines(count, "x = \"--\" --[[ why\n\n]]");
+    assert_eq!(rules("dialects/a.lua", &locals(FILE_CAP + 1)), [(Rule::FileCap, 1)]);
+    allows("dialects/a.lua", &locals(FILE_CAP));
+    let body = |count| {
+        let line = "for i = 1, 2 do if i then x = i elseif y then repeat until z end end";
+        format!("local function long()\n{}end", lines(count, line))
+    };
+    finds("dialects/a.lua", &body(FUNCTION_CAP - 1), Rule::FunctionCap);
+    allows("dialects/a.lua", &body(FUNCTION_CAP - 2));
+}
+
+#[test]
+fn finds_missing_headings() {
+    for (path, text) in [("net/a.rs", "use std::fmt;\n"), ("dialects/a.lua", "local a\n")] {
+        let found = check(path, text);
+        assert!(found.iter().any(|violation| violation.rule == Rule::Heading), "{path}");
+    }
+}
+
+#[test]
+fn finds_finalisers_of_dialects() {
+    finds("dialects/a.lua", "local meta = { __gc = f }", Rule::Finaliser);
+    finds("dialects/b/a.lua", "meta[\"__gc\"] = f", Rule::Finaliser);
+    allows("dialects/a.lua", "-- never __gc");
+    allows("lua/core.lua", "local meta = { __gc = f }");
+}
+
+#[test]
+fn finds_output_and_notes() {
+    for name in ["print", "println", "eprint", "eprintln", "dbg"] {
+        finds("net/a.rs", &format!("fn f() {{ {name}!(\"\") }}"), Rule::Output);
+    }
+    for call in ["print(1)", "io.write(1)", "io.stderr:write(1)", "os.exit(1)"] {
+        finds("dialects/a.lua", call, Rule::Output);
+        allows("dialects/a.lua", &format!("-- {call}"));
+    }
+    allows("dialects/a.lua", "sock:print(1) log.print(2) local x = \"print\"");
+    finds("net/a.rs", concat!("// TO", "DO: later"), Rule::Todo);
+    finds("dialects/a.lua", concat!("-- FIX", "ME"), Rule::Todo);
+}
+
+#[test]
+fn finds_logic_in_the_list_of_modules() {
+    assert_eq!(rules("lib.rs", "fn f() {}"), [(Rule::LibLogic, 1)]);
+    assert_eq!(rules("lib.rs", &"\n".repeat(LIB_CAP)), [(Rule::LibLogic, 1)]);
+    allows("lib.rs", "#![deny(unsafe_code)]\npub mod error;");
+}
