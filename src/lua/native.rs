@@ -15,13 +15,12 @@ use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, V
 use crate::lua::state::State;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{ConnectPlan, Detour};
-use crate::net::listener::{Door, Listener};
+use crate::net::listener::{Door, Listener, any_v4, any_v6};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::backoff::Backoff;
 use crate::proto::event::Event;
 use crate::sync::Arc;
-use crate::sys::socket::{any_v4, any_v6};
 
 type Outcome = Result<(), Error>;
 /// Host, port, and a detour: false, or another host and port.

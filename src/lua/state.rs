@@ -17,9 +17,8 @@ use crate::net::hub::Hub;
 use crate::net::options::Options;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
-use crate::reactor::Reactor;
+use crate::reactor::{Reactor, fork_generation};
 use crate::sync::Arc;
-use crate::sys::process;
 
 /// An event on its way to a handler.
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl State {
         Rc::new(Self {
             reactor: RefCell::new(None),
             hub: OnceCell::new(),
-            forks: process::fork_generation(),
+            forks: fork_generation(),
             began: Instant::now(),
             defaults: Arc::default(),
             last_plan: RefCell::default(),
@@ -125,7 +124,7 @@ impl State {
 
     /// Whether this is a child of the process that made the state.
     pub(super) fn is_forked(&self) -> bool {
-        self.forks != process::fork_generation()
+        self.forks != fork_generation()
     }
 
     pub(super) fn forked() -> Error {

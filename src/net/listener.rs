@@ -21,6 +21,7 @@ use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::Interest;
 use crate::sys::socket;
+pub use crate::sys::socket::{any_v4, any_v6};
 
 /// Counts the connections of one server; shared by its listeners and their connections.
 #[derive(Debug)]

@@ -2,6 +2,7 @@
 
 pub mod alarm;
 pub mod connect_plan;
+mod dialing;
 pub mod hub;
 pub mod listener;
 pub mod options;

@@ -1,23 +1,23 @@
 //! One connection: its descriptor, its life and its two queues.
 //!
 //! The decisions are `proto::life`'s; this file carries them out. The data path is in
-//! `net::traffic`. Every method may be called by the leader or by the script's thread: the lock of
+//! `net::traffic`, setting out in `net::dialing`. Every method may be called by the leader or by the script's thread: the lock of
 //! the stream makes them one after the other.
 //! Invariants: a descriptor is registered exactly when its interest is not empty; once detached,
 //! nothing is posted, and the stream leaves the registry when its descriptor is closed.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
-use crate::net::connect_plan::{ConnectPlan, Way, loopback};
+use crate::net::connect_plan::ConnectPlan;
+use crate::net::dialing::Dialing;
 use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
-use crate::net::resolver::{self, Lookup};
 use crate::net::traffic::{Inbound, Outbound};
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::event::Event;
@@ -67,22 +67,15 @@ pub(super) struct Inner {
     pub(super) options: Arc<Options>,
     armed: Option<Instant>,
     /// The other end, unless the plan names it already.
-    peer: Option<Box<SocketAddr>>,
+    pub(super) peer: Option<Box<SocketAddr>>,
     /// Where to; `None` for an accepted connection.
-    plan: Option<Arc<ConnectPlan>>,
-    dialing: Option<Box<Dialing>>,
+    pub(super) plan: Option<Arc<ConnectPlan>>,
+    pub(super) dialing: Option<Box<Dialing>>,
     /// Until when what still arrives after our end of stream is discarded.
     linger_by: Option<Instant>,
     gate: Option<Arc<Gate>>,
     /// The script has let go.
     detached: bool,
-}
-
-/// What only an attempt needs.
-#[derive(Debug, Default)]
-struct Dialing {
-    dials: Vec<(Socket, SocketAddr)>,
-    lookup: Option<Lookup>,
 }
 
 impl Stream {
@@ -396,114 +389,7 @@ impl Inner {
         }
     }
 
-    fn begin(&mut self, hub: &Arc<Hub>, token: Token) {
-        if let Some(input) = self.set_out() {
-            self.feed(hub, token, input);
-        }
-    }
-
-    fn set_out(&mut self) -> Option<Input> {
-        let plan = self.plan.as_ref()?;
-        self.inbound.restart();
-        self.outbound.restart();
-        Some(Input::Begin(match &plan.way {
-            Way::Address(address) => Some(vec![*address]),
-            _ => None,
-        }))
-    }
-
-    /// The answer, when it is known without asking anybody.
-    fn look_up(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
-        let plan = self.plan.as_ref()?;
-        match &plan.way {
-            Way::Address(address) => Some(Input::Resolved(Ok(vec![*address]))),
-            Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
-            Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
-            Way::Name(name, port) => {
-                // A lookup that takes long must not keep a closed reactor's descriptors.
-                let (port, hub) = (*port, Arc::downgrade(hub));
-                let answer = move |found: Result<Vec<IpAddr>>| {
-                    let with_port = |ip| SocketAddr::new(ip, port);
-                    let found = found.map(|list| list.into_iter().map(with_port).collect());
-                    if let Some(hub) = hub.upgrade() {
-                        // The queue is unbounded and never closed: this cannot fail.
-                        let _ = hub.answers.push((token, found));
-                        hub.wake.wake();
-                    }
-                };
-                match resolver::look_up(name, Box::new(answer)) {
-                    Ok(lookup) => {
-                        self.dialing.get_or_insert_default().lookup = Some(lookup);
-                        None
-                    }
-                    Err(error) => Some(Input::Resolved(Err(error))),
-                }
-            }
-        }
-    }
-
-    fn dial(&mut self, hub: &Arc<Hub>, token: Token, address: SocketAddr) -> Option<Input> {
-        let failed = |error| Some(Input::DialFailed(Error::os("connect", &error)));
-        let dial = match socket::begin_connect(address) {
-            Ok(dial) => dial,
-            Err(error) => return failed(error),
-        };
-        let key = token.slot as usize;
-        if let Err(error) = hub.poller.change(&dial, key, Interest::NONE, Interest::WRITE) {
-            return failed(error);
-        }
-        let dials = &mut self.dialing.get_or_insert_default().dials;
-        dials.reserve_exact(1);
-        dials.push((dial, address));
-        None
-    }
-
-    fn check_dials(&mut self, hub: &Arc<Hub>, token: Token) {
-        let Some(dialing) = &mut self.dialing else { return };
-        let mut failures = Vec::new();
-        let mut winner = None;
-        let mut index = 0;
-        while let (Some((dial, _)), None) = (dialing.dials.get(index), &winner) {
-            match socket::finish_connect(dial) {
-                Ok(false) => index += 1,
-                Ok(true) => winner = Some(dialing.dials.swap_remove(index)),
-                Err(error) => {
-                    let (dial, _) = dialing.dials.swap_remove(index);
-                    let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
-                    failures.push(Error::os("connect", &error));
-                }
-            }
-        }
-        if let Some((socket, address)) = winner {
-            self.socket = Some(socket);
-            self.interest = Interest::WRITE;
-            let planned = self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address));
-            self.peer = (!planned).then(|| Box::new(address));
-            self.apply_options();
-            self.feed(hub, token, Input::Dialed);
-            return;
-        }
-        for failure in failures {
-            self.feed(hub, token, Input::DialFailed(failure));
-        }
-    }
-
-    fn hang_up(&mut self, hub: &Arc<Hub>) {
-        let Some(dialing) = self.dialing.take() else { return };
-        for (dial, _) in dialing.dials {
-            let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
-        }
-    }
-
-    fn peer(&self) -> Option<SocketAddr> {
-        match (&self.peer, self.plan.as_ref().map(|plan| &plan.way)) {
-            (Some(peer), _) => Some(**peer),
-            (None, Some(Way::Address(address))) => Some(*address),
-            _ => None,
-        }
-    }
-
-    fn apply_options(&self) {
+    pub(super) fn apply_options(&self) {
         let Some(socket) = &self.socket else { return };
         // A refusal harms nobody: the connection may be a Unix one, or over already. Accepted
         // sockets inherit the flag from their listener, which saves the call.
@@ -521,20 +407,6 @@ impl Inner {
             event => event,
         };
         hub.post(&mut self.mail, token, event);
-    }
-
-    /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
-    fn named(&self, error: Error) -> Error {
-        let whom = match (&self.plan, &self.peer) {
-            (Some(plan), _) => plan.whom(),
-            (None, Some(peer)) => peer.to_string(),
-            (None, None) => return error,
-        };
-        let message = match error.message().split_once(": ") {
-            Some((what, why)) => format!("{what} {whom}: {why}"),
-            None => error.message().to_owned(),
-        };
-        Error::new(error.code(), message)
     }
 
     /// Our end of stream, then discarding; a peer that has ended already needs no discarding.

@@ -114,9 +114,16 @@ pub struct Life {
     since: Instant,
     /// Until when closing may flush.
     close_by: Option<Instant>,
+    race: Option<Box<Running>>,
+}
+
+/// A race between several addresses.
+#[derive(Debug)]
+struct Running {
+    race: Race,
     dial_more_at: Option<Instant>,
-    race: Option<Box<Race>>,
-    failure: Option<Box<Error>>,
+    /// The first cause is kept: it belongs to the preferred address.
+    failure: Option<Error>,
 }
 
 impl Life {
@@ -130,9 +137,7 @@ impl Life {
             ended: false,
             since: now,
             close_by: None,
-            dial_more_at: None,
             race: None,
-            failure: None,
         }
     }
 
@@ -173,7 +178,7 @@ impl Life {
         let own = match self.phase {
             Phase::Resolving | Phase::Connecting => {
                 let bound = terms.connect_timeout.map(|timeout| self.since + timeout);
-                earliest(bound, self.dial_more_at)
+                earliest(bound, self.dial_more_at())
             }
             Phase::Open => {
                 let silent = terms.read_timeout.filter(|_| !terms.paused && !self.ended);
@@ -205,11 +210,9 @@ impl Life {
             }
             (Phase::Connecting, Input::Dialed) => self.dialed(now, terms, out),
             (Phase::Connecting, Input::DialFailed(error)) => {
-                // The first cause is kept: it belongs to the preferred address.
-                self.failure.get_or_insert_with(|| Box::new(error));
-                if let Some(race) = &mut self.race {
-                    race.failed();
-                }
+                let Some(running) = &mut self.race else { return self.fail(error, out) };
+                running.failure.get_or_insert(error);
+                running.race.failed();
                 self.dial_on(now, out);
             }
             (Phase::Open, Input::Received) => self.since = now,
@@ -265,30 +268,33 @@ impl Life {
             // Alone on the track: no race, and no memory for one.
             out.push(Action::Dial(address));
         } else {
-            self.race = Some(Box::new(Race::new(addresses)));
+            let race = Race::new(addresses);
+            self.race = Some(Box::new(Running { race, dial_more_at: None, failure: None }));
             self.dial_on(now, out);
         }
     }
 
+    fn dial_more_at(&self) -> Option<Instant> {
+        self.race.as_ref()?.dial_more_at
+    }
+
     /// One step of the race; a dial that fails at once comes back as `DialFailed`.
     fn dial_on(&mut self, now: Instant, out: &mut Vec<Action>) {
-        self.dial_more_at = None;
-        match self.race.as_mut().map_or(Step::Exhausted, |race| race.next(now)) {
-            Step::Dial(address) => {
-                out.push(Action::Dial(address));
-                if let Some(Step::Wait(at)) = self.race.as_mut().map(|race| race.next(now)) {
-                    self.dial_more_at = Some(at);
-                }
-            }
-            Step::Wait(at) => self.dial_more_at = Some(at),
-            Step::Watch => {}
+        let Some(running) = &mut self.race else { return };
+        running.dial_more_at = None;
+        let mut step = running.race.next(now);
+        if let Step::Dial(address) = step {
+            out.push(Action::Dial(address));
+            step = running.race.next(now);
+        }
+        match step {
+            Step::Wait(at) => running.dial_more_at = Some(at),
             Step::Exhausted => {
-                let error = self.failure.take().map_or_else(
-                    || Error::new(Code::HostNotFound, "connect: the name has no address"),
-                    |failure| *failure,
-                );
+                let nobody = || Error::new(Code::HostNotFound, "connect: the name has no address");
+                let error = running.failure.take().unwrap_or_else(nobody);
                 self.fail(error, out);
             }
+            Step::Dial(_) | Step::Watch => {}
         }
     }
 
@@ -312,8 +318,6 @@ impl Life {
         self.phase = Phase::Open;
         self.since = now;
         self.race = None;
-        self.failure = None;
-        self.dial_more_at = None;
         self.close_by = None;
     }
 
@@ -335,7 +339,7 @@ impl Life {
             Phase::Resolving | Phase::Connecting => {
                 if late(terms.connect_timeout.map(|timeout| self.since + timeout)) {
                     self.fail(timed_out("connect: timed out"), out);
-                } else if late(self.dial_more_at) {
+                } else if late(self.dial_more_at()) {
                     self.dial_on(now, out);
                 }
             }
@@ -358,7 +362,6 @@ impl Life {
         self.phase = Phase::Closed;
         self.race = None;
         self.close_by = None;
-        self.dial_more_at = None;
         out.push(last);
         out.push(Action::Post(Event::Closed(error)));
     }

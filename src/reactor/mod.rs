@@ -19,6 +19,7 @@ use crate::reactor::polling::Desk;
 use crate::sync::Arc;
 use crate::sys::poller::Waited;
 use crate::sys::process;
+pub use crate::sys::process::fork_generation;
 
 #[derive(Debug)]
 struct Shared {
@@ -50,7 +51,7 @@ impl Reactor {
         let theirs = Arc::clone(&shared);
         let thread = process::spawn("evsock", move || thread::run(&theirs))
             .map_err(|error| Error::os("start", &error))?;
-        Ok(Self { shared, thread: Some(thread), forks: process::fork_generation() })
+        Ok(Self { shared, thread: Some(thread), forks: fork_generation() })
     }
 
     /// What the sources share.
@@ -62,7 +63,7 @@ impl Reactor {
     /// Whether this process is a child of the one that started the reactor.
     #[must_use]
     pub fn is_forked(&self) -> bool {
-        self.forks != process::fork_generation()
+        self.forks != fork_generation()
     }
 
     /// Leads until there is an event, the time is up or a signal came; whether it was a signal.

@@ -5,7 +5,8 @@
 
 use std::ffi::c_int;
 
-use super::object::{Anchor, Object, Part, SocketPart, View, new};
+use super::accept::{greet, push_accepted};
+use super::object::{Anchor, Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use crate::lua::state::{Item, State};
@@ -285,54 +286,6 @@ fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: 
     }
 }
 
-/// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile.
-fn push_accepted<'a>(
-    stack: Stack,
-    state: &State,
-    server: &Object,
-    token: Token,
-) -> Option<&'a Object> {
-    let Part::Server(part) = &server.part else { return None };
-    let (class, handlers_anchor) = part.class.get();
-    stack.push_registered(state.references.get().metatables);
-    stack.raw_get_at(-1, class);
-    stack.remove(-2);
-    let anchor = if handlers_anchor { Anchor::Handlers } else { Anchor::Object };
-    let object = new(stack, 0.0, anchor);
-    stack.remove(-2);
-    let found = adopt(state, part, token, object);
-    let Some(token) = found else {
-        stack.pop(1);
-        return None;
-    };
-    bind(stack, state, token);
-    Some(object)
-}
-
-fn adopt(
-    state: &State,
-    part: &super::object::ServerPart,
-    token: Token,
-    object: &Object,
-) -> Option<Token> {
-    let hub = state.hub()?;
-    let listeners = part.listeners.borrow();
-    let listener = listeners.iter().find(|listener| listener.token() == token)?;
-    let accepted = listener.take(hub)?;
-    let options = part.options.borrow().clone();
-    let socket = object.socket()?;
-    let adopted =
-        Stream::adopt(hub, accepted.socket, accepted.peer, Arc::clone(&options), accepted.gate);
-    let token = adopted.token();
-    socket.stream.replace(Some(adopted));
-    socket.options.replace(options);
-    object.token.set(Some(token));
-    object.view.set(View::Open);
-    state.place(token, object);
-    state.count(1);
-    Some(token)
-}
-
 fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
     let state = &*object.state;
     let Part::Timer(part) = &object.part else { return Outcome::Dropped };
@@ -414,15 +367,6 @@ fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &St
     stack.insert(object + 1);
     stack.set_top(object + 1);
     Outcome::Raised
-}
-
-/// `on_accept` has returned: the data of the new connection may come.
-fn greet(stack: Stack, index: c_int, accepted: &Object, state: &State) {
-    let Some(part) = accepted.socket() else { return };
-    if let (Some(hub), Some(stream)) = (state.hub(), part.stream.borrow().as_ref()) {
-        stream.release_data(hub);
-    }
-    update_anchor(stack, index, accepted);
 }
 
 /// Pushes the function for an event: the class's, else the object's own handler, else nil.

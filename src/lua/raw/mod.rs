@@ -5,6 +5,7 @@
 //! a method), `object` (from addresses to objects) and `entry` (what the loader calls).
 #![allow(unsafe_code)]
 
+mod accept;
 pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;

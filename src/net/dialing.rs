@@ -1,0 +1,154 @@
+//! Setting out: lookup, dials, and the names in the messages.
+//!
+//! Not here: which address is next and when (`proto::life`, `proto::race`). Invariant: what is
+//! under way is in `Dialing`; dropping it calls the lookup off and closes the dials.
+
+use std::net::{IpAddr, SocketAddr};
+
+use socket2::Socket;
+
+use crate::error::{Error, Result};
+use crate::net::connect_plan::{Way, loopback};
+use crate::net::hub::Hub;
+use crate::net::resolver::{self, Lookup};
+use crate::net::stream::Inner;
+use crate::proto::life::Input;
+use crate::proto::token::Token;
+use crate::sync::Arc;
+use crate::sys::poller::Interest;
+use crate::sys::socket;
+
+/// What only an attempt needs.
+#[derive(Debug, Default)]
+pub(super) struct Dialing {
+    pub(super) dials: Vec<(Socket, SocketAddr)>,
+    pub(super) lookup: Option<Lookup>,
+}
+
+impl Inner {
+    pub(super) fn begin(&mut self, hub: &Arc<Hub>, token: Token) {
+        if let Some(input) = self.set_out() {
+            self.feed(hub, token, input);
+        }
+    }
+
+    pub(super) fn set_out(&mut self) -> Option<Input> {
+        let plan = self.plan.as_ref()?;
+        self.inbound.restart();
+        self.outbound.restart();
+        Some(Input::Begin(match &plan.way {
+            Way::Address(address) => Some(vec![*address]),
+            _ => None,
+        }))
+    }
+
+    /// The answer, when it is known without asking anybody.
+    pub(super) fn look_up(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
+        let plan = self.plan.as_ref()?;
+        match &plan.way {
+            Way::Address(address) => Some(Input::Resolved(Ok(vec![*address]))),
+            Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
+            Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
+            Way::Name(name, port) => {
+                // A lookup that takes long must not keep a closed reactor's descriptors.
+                let (port, hub) = (*port, Arc::downgrade(hub));
+                let answer = move |found: Result<Vec<IpAddr>>| {
+                    let with_port = |ip| SocketAddr::new(ip, port);
+                    let found = found.map(|list| list.into_iter().map(with_port).collect());
+                    if let Some(hub) = hub.upgrade() {
+                        // The queue is unbounded and never closed: this cannot fail.
+                        let _ = hub.answers.push((token, found));
+                        hub.wake.wake();
+                    }
+                };
+                match resolver::look_up(name, Box::new(answer)) {
+                    Ok(lookup) => {
+                        self.dialing.get_or_insert_default().lookup = Some(lookup);
+                        None
+                    }
+                    Err(error) => Some(Input::Resolved(Err(error))),
+                }
+            }
+        }
+    }
+
+    pub(super) fn dial(
+        &mut self,
+        hub: &Arc<Hub>,
+        token: Token,
+        address: SocketAddr,
+    ) -> Option<Input> {
+        let failed = |error| Some(Input::DialFailed(Error::os("connect", &error)));
+        let dial = match socket::begin_connect(address) {
+            Ok(dial) => dial,
+            Err(error) => return failed(error),
+        };
+        let key = token.slot as usize;
+        if let Err(error) = hub.poller.change(&dial, key, Interest::NONE, Interest::WRITE) {
+            return failed(error);
+        }
+        let dials = &mut self.dialing.get_or_insert_default().dials;
+        dials.reserve_exact(1);
+        dials.push((dial, address));
+        None
+    }
+
+    pub(super) fn check_dials(&mut self, hub: &Arc<Hub>, token: Token) {
+        let Some(dialing) = &mut self.dialing else { return };
+        let mut failures = Vec::new();
+        let mut winner = None;
+        let mut index = 0;
+        while let (Some((dial, _)), None) = (dialing.dials.get(index), &winner) {
+            match socket::finish_connect(dial) {
+                Ok(false) => index += 1,
+                Ok(true) => winner = Some(dialing.dials.swap_remove(index)),
+                Err(error) => {
+                    let (dial, _) = dialing.dials.swap_remove(index);
+                    let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
+                    failures.push(Error::os("connect", &error));
+                }
+            }
+        }
+        if let Some((socket, address)) = winner {
+            self.socket = Some(socket);
+            self.interest = Interest::WRITE;
+            let planned = self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address));
+            self.peer = (!planned).then(|| Box::new(address));
+            self.apply_options();
+            self.feed(hub, token, Input::Dialed);
+            return;
+        }
+        for failure in failures {
+            self.feed(hub, token, Input::DialFailed(failure));
+        }
+    }
+
+    pub(super) fn hang_up(&mut self, hub: &Arc<Hub>) {
+        let Some(dialing) = self.dialing.take() else { return };
+        for (dial, _) in dialing.dials {
+            let _ = hub.poller.change(&dial, 0, Interest::WRITE, Interest::NONE);
+        }
+    }
+
+    pub(super) fn peer(&self) -> Option<SocketAddr> {
+        match (&self.peer, self.plan.as_ref().map(|plan| &plan.way)) {
+            (Some(peer), _) => Some(**peer),
+            (None, Some(Way::Address(address))) => Some(*address),
+            _ => None,
+        }
+    }
+
+    /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
+    pub(super) fn named(&self, error: Error) -> Error {
+        let whom = match (&self.plan, &self.peer) {
+            (Some(plan), _) => plan.whom(),
+            (None, Some(peer)) => peer.to_string(),
+            (None, None) => return error,
+        };
+        let message = match error.message().split_once(": ") {
+            Some((what, why)) => format!("{what} {whom}: {why}"),
+            None => error.message().to_owned(),
+        };
+        Error::new(error.code(), message)
+    }
+}
