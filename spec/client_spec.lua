@@ -759,6 +759,14 @@ describe("a client", function()
         it("works on an idle socket", function()
             assert.equal("idle", evsock.socket():info().state)
         end)
+
+        it("say since when the connection stands, in seconds of evsock.now()", function()
+            local before = evsock.now()
+            local client = helper.pair()
+            local opened = client:info().opened
+            assert.is_true(opened >= before - 0.002 and opened <= evsock.now(), opened)
+            assert.is_nil(evsock.socket():info().opened)
+        end)
     end)
 
     describe("tostring", function()

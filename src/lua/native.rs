@@ -112,7 +112,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         Ok(())
     })?;
     method(lua, table, state, "info", |lua, object, (): ()| {
-        object.socket().map(|part| info(lua, part)).transpose()
+        object.socket().map(|part| info(lua, object, part)).transpose()
     })?;
     method(lua, table, state, "target", |_, object, (): ()| {
         let target = object.socket().and_then(|part| part.target.borrow().clone());
@@ -140,6 +140,7 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     part.stream.replace(Some(stream));
     object.token.set(Some(token));
     object.ended.set(false);
+    object.opened.set(0);
     object.view.set(starting_view(part));
     state.place(token, object);
     state.count(1);
@@ -202,7 +203,7 @@ fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Settin
     }
 }
 
-fn info(lua: &Lua, part: &SocketPart) -> mlua::Result<Table> {
+fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     let stream = part.stream.borrow().clone();
     let Some(stream) = stream else { return Ok(table) };
@@ -214,6 +215,9 @@ fn info(lua: &Lua, part: &SocketPart) -> mlua::Result<Table> {
     if let Some(local) = info.local {
         table.set("local_address", local.ip().to_canonical().to_string())?;
         table.set("local_port", local.port())?;
+    }
+    if object.opened.get() > 0 {
+        table.set("opened", f64::from(object.opened.get()) / 1000.0)?;
     }
     table.set("bytes_in", info.bytes_in)?;
     table.set("bytes_out", info.bytes_out)?;

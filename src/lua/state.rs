@@ -131,9 +131,13 @@ impl State {
         Error::new(Code::Fork, "evsock: the process forked; its sockets belong to the parent")
     }
 
+    pub(super) fn elapsed(&self) -> Duration {
+        self.began.elapsed()
+    }
+
     /// Monotonic seconds.
     pub(super) fn now(&self) -> f64 {
-        self.began.elapsed().as_secs_f64()
+        self.elapsed().as_secs_f64()
     }
 
     /// The moment at so many seconds of [`State::now`].

@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 
 use super::dispatch::{bind, update_anchor};
-use super::object::{Anchor, Object, Part, ServerPart, View, new};
+use super::object::{Anchor, Object, Part, ServerPart, new};
 use super::stack::Stack;
 use crate::lua::state::State;
 use crate::net::stream::Stream;
@@ -50,7 +50,7 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     socket.stream.replace(Some(adopted));
     socket.options.replace(options);
     object.token.set(Some(token));
-    object.view.set(View::Open);
+    object.stands();
     state.place(token, object);
     state.count(1);
     Some(token)

@@ -128,7 +128,7 @@ fn socket_event(
         Event::Resolved(_) => object.view.set(View::Connecting),
         Event::Connected => {
             part.buffer.borrow_mut().forget();
-            object.view.set(View::Open);
+            object.stands();
         }
         Event::Reconnecting(_) => object.view.set(starting_view(part)),
         _ => {}

@@ -106,6 +106,8 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) handlers: Cell<u16>,
     /// Ends of replaced connections that the script has still to be told of.
     pub(in crate::lua) farewells: Cell<u16>,
+    /// When the connection stood, in milliseconds of the state's clock.
+    pub(in crate::lua) opened: Cell<u32>,
     pub(in crate::lua) anchor: Cell<Anchor>,
     pub(in crate::lua) view: Cell<View>,
     /// The script has closed it: only `on_close` still comes.
@@ -154,6 +156,13 @@ impl Object {
             Part::Socket(part) => Some(part),
             _ => None,
         }
+    }
+
+    /// The connection stands.
+    pub(in crate::lua) fn stands(&self) {
+        self.view.set(View::Open);
+        let millis = self.state.elapsed().as_millis();
+        self.opened.set(u32::try_from(millis).unwrap_or(u32::MAX));
     }
 
     /// Gives a stream up silently; what was written is flushed in the background.
@@ -222,6 +231,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         token: Cell::new(None),
         handlers: Cell::new(0),
         farewells: Cell::new(0),
+        opened: Cell::new(0),
         anchor: Cell::new(anchor),
         view: Cell::new(View::Idle),
         ended: Cell::new(false),
