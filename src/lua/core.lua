@@ -519,7 +519,9 @@ local Server = core.class {
                 for name, handler in pairs(ready.handlers) do
                     sock[name] = handler
                 end
-                chosen[sock] = ready.chosen and setmetatable({}, { __index = ready.chosen })
+                if ready.chosen then
+                    chosen[sock] = setmetatable({}, ready.chosen)
+                end
             end
             local on_accept = server.on_accept
             if not on_accept then
@@ -563,6 +565,8 @@ function evsock.listen(host, port, given)
             end
         end
     end
+    -- Read through by the sockets that have not changed an option of their own.
+    ready.chosen = next(ready.chosen) ~= nil and { __index = ready.chosen } or nil
     local server = Server.new()
     accepted_handlers[server] = ready
     for name, value in pairs(given or {}) do
