@@ -197,18 +197,24 @@ describe("figures", function()
                 end
                 while evsock.active() > 1 do evsock.pump(0.1) end
             end
-            cycle(1000)
-            local memory, files = resident(), descriptors()
-            cycle(9000)
+            cycle(2000)
+            local files, growth = descriptors(), math.huge
+            -- The allocator needs a while to settle; what leaks goes on growing in every round.
+            for _ = 1, 4 do
+                if growth > 512 then
+                    local before = resident()
+                    cycle(10000)
+                    growth = (resident() - before) / 1024
+                end
+            end
             -- What was closed waits for the other side's end of stream for a second at most.
             local last = evsock.now() + 3
             while descriptors() > files and evsock.now() < last do evsock.pump(0.1) end
-            print(("%d descriptors more, %.0f KiB more"):format(
-                descriptors() - files, (resident() - memory) / 1024))
+            print(("%d descriptors more, %.0f KiB more"):format(descriptors() - files, growth))
         ]])
         show(said)
         assert.is_true(tonumber(said:match("^(%S+)")) <= 0, said)
-        assert.is_true(tonumber(said:match("more, (%S+)")) < 1500, said)
+        assert.is_true(tonumber(said:match("more, (%S+)")) <= 512, said)
     end)
 
     local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }
