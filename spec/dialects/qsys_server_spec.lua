@@ -88,7 +88,7 @@ describe("Q-SYS TcpSocketServer: Listen", function()
         wait(function()
             return #accepted == 2
         end, "both IPv4 addresses of the loopback interface")
-        assert.equal("open", v4.state)
+        wait_state(v4, "open")
         wait_state(other, "open")
         local probe = evsock.listen("::1", 0)
         if probe then
