@@ -68,6 +68,8 @@ codes! {
     NotFound = "ENOENT",
     /// The system is out of memory or buffers (machine).
     OutOfMemory = "ENOMEM",
+    /// A task ended with an error, which is the message (caller).
+    Task = "ETASK",
     /// A timeout of this socket ran out (peer, network).
     TimedOut = "ETIMEDOUT",
     /// The process or the system has no descriptor left (caller, machine).

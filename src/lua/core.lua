@@ -1,178 +1,23 @@
--- The outside of the native API: arguments and options are checked here, classes are built here.
+-- The outside of the native API: classes, sockets, servers, timers, the loop.
 --
--- Not here: sockets (native functions) and dialects (src/dialects). Invariant: what reaches a
--- native function has been checked; every message of misuse names the argument and the caller's
--- line.
+-- Not here: what arguments and options may be (`options.lua`), tasks and the waiting calls
+-- (`tasks.lua`), dialects (src/dialects). Invariant: what reaches a native function was checked.
 
-local native, version = ...
+local native, checks, version = ...
 
 local evsock = native.module
 local core = {}
 local raise = native.raise
 
--- Checks ------------------------------------------------------------------------------------------
+local options, defaults = checks.names, checks.defaults
+local bad, whole, set_of = checks.bad, checks.whole, checks.set_of
+local host_of, port_of, function_of = checks.host_of, checks.port_of, checks.function_of
+local seconds_of, is_seconds, boolean = checks.seconds_of, checks.is_seconds, checks.boolean
+local check_option, check_options = checks.check, checks.check_all
+local is_socket_handler, is_server_handler = checks.is_socket_handler, checks.is_server_handler
+local socket_handlers, server_handlers = checks.socket_handlers, checks.server_handlers
 
-local function bad(what, name, call, wanted, value)
-    local got = type(value)
-    if got == "number" then
-        got = tostring(value)
-    elseif got == "string" then
-        got = "string" .. (#value <= 40 and ' "' .. value .. '"' or "")
-    end
-    raise("bad " .. what .. " '" .. name .. "' to '" .. call .. "' (" .. wanted
-        .. " expected, got " .. got .. ")")
-end
-
-local function is_whole(value)
-    return value >= -2 ^ 53 and value <= 2 ^ 53 and value % 1 == 0
-end
-
--- A whole number, as an integer where Lua has them; nil for anything else.
-local to_integer = math.tointeger and function(value)
-    return math.tointeger(value) or nil
-end or function(value)
-    return value
-end
-
-local function whole(value, least, most)
-    local number = tonumber(value)
-    if number and is_whole(number) and number >= least and number <= most then
-        return to_integer(number)
-    end
-end
-
-local function port_of(value, call)
-    local kind = type(value)
-    local port = (kind == "number" or kind == "string") and whole(value, 0, 65535)
-    if not port then
-        bad("argument", "port", call, "integer from 0 to 65535", value)
-    end
-    return port
-end
-
-local function host_of(value, call)
-    if type(value) ~= "string" then
-        bad("argument", "host", call, "string", value)
-    end
-    if value:sub(1, 5) == "unix:" then
-        raise("bad argument 'host' to '" .. call .. "' (Unix sockets are not supported)")
-    end
-    return value
-end
-
-local function function_of(value, name, call)
-    if type(value) ~= "function" then
-        bad("argument", name, call, "function", value)
-    end
-    return value
-end
-
-local function is_seconds(value)
-    return type(value) == "number" and value >= 0 and value < math.huge
-end
-
-local function seconds_of(value, call)
-    if not is_seconds(value) then
-        bad("argument", "seconds", call, "number of at least 0", value)
-    end
-    return value
-end
-
--- Options -----------------------------------------------------------------------------------------
-
-local function seconds(value)
-    return is_seconds(value) and { value } or nil, "seconds of at least 0"
-end
-
-local function boolean(value)
-    return type(value) == "boolean" and { value } or nil, "boolean"
-end
-
-local function byte_count(value)
-    local ok = type(value) == "number" and whole(value, 0, 2 ^ 53)
-    return ok and { value } or nil, "number of bytes"
-end
-
-local function keepalive(value)
-    local ok = type(value) == "boolean" or is_seconds(value) and value > 0
-    return ok and { value } or nil, "boolean or idle seconds"
-end
-
-local pauses = { min = 1, max = 30, factor = 2, jitter = 0.1 }
-
-local function reconnect(value)
-    local wanted = "false, seconds, or a table of min, max, factor and jitter"
-    if value == false then
-        return { false }
-    elseif is_seconds(value) then
-        return { value, value, 1, 0 }
-    elseif type(value) ~= "table" then
-        return nil, wanted
-    end
-    local found = {}
-    for name, default in pairs(pauses) do
-        local own = value[name]
-        if own ~= nil and not is_seconds(own) then
-            return nil, wanted
-        end
-        found[name] = own == nil and default or own
-    end
-    for name in pairs(value) do
-        if pauses[name] == nil then
-            return nil, wanted
-        end
-    end
-    if found.max < found.min then
-        found.max = found.min
-    end
-    return { found.min, found.max, found.factor, found.jitter }
-end
-
--- Name to check. A check returns the values for the native side, or nil and what was expected.
-local options = {
-    connect_timeout = seconds,
-    read_timeout = seconds,
-    write_timeout = seconds,
-    reconnect = reconnect,
-    nodelay = boolean,
-    keepalive = keepalive,
-    read_limit = byte_count,
-    max_frame = byte_count,
-    write_limit = byte_count,
-    drain_at = byte_count,
-    half_open = boolean,
-}
-
-local defaults = {
-    connect_timeout = 30,
-    read_timeout = 0,
-    write_timeout = 0,
-    reconnect = false,
-    nodelay = true,
-    keepalive = false,
-    read_limit = 1024 * 1024,
-    max_frame = 16 * 1024 * 1024,
-    write_limit = 64 * 1024 * 1024,
-    drain_at = 0,
-    half_open = false,
-}
-
-local socket_handlers = {
-    "on_resolve", "on_connect", "on_data", "on_drain", "on_end", "on_close", "on_reconnect",
-    "on_secure",
-}
-local server_handlers = { "on_accept", "on_error" }
-
-local function set_of(list)
-    local set = {}
-    for _, name in ipairs(list) do
-        set[name] = true
-    end
-    return set
-end
-
-local is_socket_handler = set_of(socket_handlers)
-local is_server_handler = set_of(server_handlers)
+-- Options ---------------------------------------------------------------------------------------
 
 -- Options that a script has set differ from the defaults; they are kept here, by object, so that
 -- reading one back needs no second truth in the native side.
@@ -194,42 +39,6 @@ local function get_option(object, name)
         return own[name]
     end
     return defaults[name]
-end
-
-local function check_option(name, value, call)
-    local values, wanted = options[name](value)
-    if not values then
-        bad("option", name, call, wanted, value)
-    end
-    return values
-end
-
--- Checks a whole table before anything is changed, so that a bad one leaves everything as it was.
--- `extra` holds the checks of options that only this call has.
-local function check_options(given, call, handlers, extra)
-    if given == nil then
-        return {}
-    elseif type(given) ~= "table" then
-        bad("argument", "options", call, "table", given)
-    end
-    local checked = {}
-    for name, value in pairs(given) do
-        local check = options[name] or extra and extra[name]
-        if check then
-            local values, wanted = check(value)
-            if not values then
-                bad("option", name, call, wanted, value)
-            end
-            checked[name] = values
-        elseif handlers[name] then
-            if type(value) ~= "function" then
-                bad("option", name, call, "function", value)
-            end
-        else
-            raise("bad option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
-        end
-    end
-    return checked
 end
 
 -- Classes -----------------------------------------------------------------------------------------
@@ -378,12 +187,33 @@ for name in pairs(options) do
     end
 end
 
+-- For messages and `tostring`.
 local function where(host, port)
     if not host then
         return ""
     end
     return " " .. (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. port
 end
+
+core.where = where
+-- `tasks.lua` adds the waiting calls.
+core.methods = {
+    abort = native.abort,
+    close = native.close,
+    connect = function(sock, host, port, given)
+        return core.socket.connect(sock, host, port, given)
+    end,
+    info = core.socket.info,
+    lines = native.lines,
+    peek = native.peek,
+    read = native.read,
+    read_exact = native.read_exact,
+    read_line = native.read_line,
+    read_until = native.read_until,
+    search = native.search,
+    shutdown = native.shutdown,
+    write = native.write,
+}
 
 local Socket = core.class {
     name = "evsock.Socket",
@@ -392,23 +222,7 @@ local Socket = core.class {
     handlers = socket_handlers,
     get = socket_get,
     set = socket_set,
-    methods = {
-        abort = native.abort,
-        close = native.close,
-        connect = function(sock, host, port, given)
-            return core.socket.connect(sock, host, port, given)
-        end,
-        info = core.socket.info,
-        lines = native.lines,
-        peek = native.peek,
-        read = native.read,
-        read_exact = native.read_exact,
-        read_line = native.read_line,
-        read_until = native.read_until,
-        search = native.search,
-        shutdown = native.shutdown,
-        write = native.write,
-    },
+    methods = core.methods,
     tostring = function(sock)
         local host, port = native.target(sock)
         if not host then
@@ -656,7 +470,14 @@ end
 evsock._VERSION = version
 evsock.pump = native.pump
 evsock.active = native.active
+evsock.pollfd = native.pollfd
+evsock.timeout = native.timeout
 evsock.now = native.now
+
+-- With `pollfd` and `timeout` what cqueues polls.
+function evsock.events()
+    return "r"
+end
 
 local running = 0
 -- Longer than any wait; every event ends it.

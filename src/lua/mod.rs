@@ -1,6 +1,7 @@
 //! Floor 4: the module as Lua sees it. The only files that name mlua.
 //!
-//! `core.lua` is the outside: it checks arguments and options and builds the classes. Below it are
+//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua` and the
+//! waiting calls of `tasks.lua`. Below it are
 //! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
 
 mod native;
@@ -12,6 +13,8 @@ use mlua::{Function, Lua, Table, Value};
 use crate::lua::state::State;
 
 const CORE: &str = include_str!("core.lua");
+const OPTIONS: &str = include_str!("options.lua");
+const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
 /// Module name, chunk name and text of every dialect.
 const DIALECTS: &[(&str, &str, &str)] =
@@ -24,7 +27,12 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &functions, &state)?;
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
     let chunk = lua.load(CORE).set_name("@evsock/core.lua");
-    let (module, core): (Table, Table) = chunk.call((functions, version))?;
+    let checks = lua.load(OPTIONS).set_name("@evsock/options.lua");
+    let checks: Table = checks.call(functions.clone())?;
+    let (module, core): (Table, Table) =
+        chunk.call((functions.clone(), checks.clone(), version))?;
+    let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
+    tasks.call::<()>((functions, checks, module.clone(), core.clone()))?;
     let common = lua.load(COMMON).set_name("@evsock/common.lua");
     let common: Value = common.call((module.clone(), core.clone()))?;
     core.raw_set("common", common)?;

@@ -12,14 +12,13 @@ use crate::error::{Code, Error};
 use crate::limits;
 use crate::lua::raw::dispatch::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
-use crate::lua::state::State;
+use crate::lua::state::{Item, State};
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{ConnectPlan, Detour};
 use crate::net::listener::{Door, Listener, any_v4, any_v6};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::backoff::Backoff;
-use crate::proto::event::Event;
 use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
@@ -38,6 +37,20 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     let own = Rc::clone(state);
     table.set("active", lua.create_function(move |_, ()| Ok(own.active.get().max(0)))?)?;
     let own = Rc::clone(state);
+    let pollfd = move |lua: &Lua, _: mlua::Variadic<Value>| match pollfd(&own) {
+        Ok(fd) => fd.into_lua_multi(lua),
+        Err(error) => answer(lua, Err(error)),
+    };
+    table.set("pollfd", lua.create_function(pollfd)?)?;
+    let own = Rc::clone(state);
+    // Timers are fired by the thread once there is a descriptor, so nothing else is due.
+    let due = move |_: &Lua, _: mlua::Variadic<Value>| {
+        let waits =
+            !own.batch.borrow().is_empty() || own.hub().is_some_and(|hub| hub.waiting() > 0);
+        Ok(waits.then_some(0))
+    };
+    table.set("timeout", lua.create_function(due)?)?;
+    let own = Rc::clone(state);
     let spin = move |_: &Lua, new: Option<f64>| {
         if let Some(new) = new {
             own.spin.set(new);
@@ -53,6 +66,17 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     table.set("stop", lua.create_function(stop)?)?;
     let own = Rc::clone(state);
     table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
+}
+
+fn pollfd(state: &State) -> Result<std::os::fd::RawFd, Error> {
+    if state.is_forked() {
+        return Err(State::forked());
+    }
+    state.open()?;
+    let fd =
+        state.with_reactor(crate::reactor::Reactor::bell).unwrap_or_else(|| Err(State::gone()))?;
+    state.ring();
+    Ok(fd)
 }
 
 /// `true`, or `nil, message, code`.
@@ -133,6 +157,8 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.let_go();
     part.buffer.borrow_mut().clear();
     part.paused.set(false);
+    part.failure.replace(None);
+    object.peer_ended.set(false);
     let plan = state.shared_plan(plan);
     part.target.replace(Some(Arc::clone(&plan)));
     let stream = Stream::connect(hub, plan, Arc::clone(&part.options.borrow()));
@@ -145,8 +171,9 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     state.place(token, object);
     state.count(1);
     for _ in 0..object.farewells.get() {
-        state.push(token, Event::Closed(None), true);
+        state.push(Item::Farewell(token));
     }
+    state.ring();
     Ok(())
 }
 

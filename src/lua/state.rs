@@ -20,13 +20,15 @@ use crate::proto::token::Token;
 use crate::reactor::{Reactor, fork_generation};
 use crate::sync::Arc;
 
-/// An event on its way to a handler.
+/// What waits to be dispatched.
 #[derive(Debug)]
-pub(super) struct Item {
-    pub(super) token: Token,
-    pub(super) event: Event,
+pub(super) enum Item {
+    /// An event on its way to a handler.
+    Event(Token, Event),
     /// The end of a connection that the script has already replaced by another.
-    pub(super) farewell: bool,
+    Farewell(Token),
+    /// A task wants its turn (`tasks.lua` knows which).
+    Turn,
 }
 
 /// References into the registry of Lua.
@@ -44,6 +46,8 @@ pub(super) struct References {
     pub(super) module: i32,
     /// The function that adds a traceback.
     pub(super) traceback: i32,
+    /// What `tasks.lua` has put there: 1 wakes the tasks that wait on an object, 2 gives a turn.
+    pub(super) tasks: i32,
 }
 
 /// The state.
@@ -60,7 +64,7 @@ pub(super) struct State {
     /// How many items have been taken out of the batch.
     pub(super) taken: Cell<u64>,
     pub(super) depth: Cell<u32>,
-    /// Sockets, servers and timers that keep `run` going. Below zero for a moment while a handler
+    /// Sockets, servers, timers and tasks that keep `run` going. Below zero for a moment while a handler
     /// replaces the connection whose end it is told.
     pub(super) active: Cell<isize>,
     pub(super) spin: Cell<f64>,
@@ -131,6 +135,10 @@ impl State {
         Error::new(Code::Fork, "evsock: the process forked; its sockets belong to the parent")
     }
 
+    pub(super) fn gone() -> Error {
+        Error::new(Code::Closed, "evsock: the Lua state is being closed")
+    }
+
     pub(super) fn elapsed(&self) -> Duration {
         self.began.elapsed()
     }
@@ -156,8 +164,15 @@ impl State {
         }
     }
 
-    pub(super) fn push(&self, token: Token, event: Event, farewell: bool) {
-        self.batch.borrow_mut().push_back(Item { token, event, farewell });
+    pub(super) fn push(&self, item: Item) {
+        self.batch.borrow_mut().push_back(item);
+    }
+
+    /// Items that nobody has announced wait in the batch: a foreign loop must come and see.
+    pub(super) fn ring(&self) {
+        if let Some(hub) = self.hub().filter(|_| !self.batch.borrow().is_empty()) {
+            hub.ring();
+        }
     }
 
     pub(super) fn place(&self, token: Token, object: *const Object) {

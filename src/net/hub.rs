@@ -6,10 +6,12 @@
 //! of sources ([`Mailbox`]).
 
 use std::net::SocketAddr;
+use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use concurrent_queue::ConcurrentQueue;
+use once_cell::sync::OnceCell;
 use slab::Slab;
 
 use crate::error::{Error, Result};
@@ -66,6 +68,10 @@ pub struct Hub {
     /// the timers' lock (partner: `arm`), cleared without: a stale `true` costs a needless wake.
     sleeping: AtomicBool,
     pool: Mutex<Vec<Vec<u8>>>,
+    /// Readable while tokens wait, for a foreign loop that asked for it.
+    bell: OnceCell<Wake>,
+    /// Whether the bell has been rung since it was last quieted. Partners: `ring`, `quiet`.
+    rung: AtomicBool,
 }
 
 impl Hub {
@@ -88,6 +94,8 @@ impl Hub {
             timers: Mutex::new(Timers::default()),
             sleeping: AtomicBool::new(false),
             pool: Mutex::new(Vec::new()),
+            bell: OnceCell::new(),
+            rung: AtomicBool::new(false),
         })
     }
 
@@ -140,6 +148,43 @@ impl Hub {
         if mail.post(event) {
             // The queue is unbounded and never closed: this cannot fail.
             let _ = self.tokens.push(token.to_bits());
+            self.ring();
+        }
+    }
+
+    /// The descriptor that is readable while tokens wait; made at the first call.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn bell(&self) -> Result<RawFd> {
+        let make = || Wake::new().map_err(|error| Error::os("pollfd", &error));
+        let fd = self.bell.get_or_try_init(make)?.fd();
+        // What came before there was a bell rings it now.
+        self.ring();
+        Ok(fd)
+    }
+
+    /// Whether a foreign loop watches the bell.
+    #[must_use]
+    pub fn has_bell(&self) -> bool {
+        self.bell.get().is_some()
+    }
+
+    /// Something waits: after the push that it tells of.
+    pub fn ring(&self) {
+        if let Some(bell) = self.bell.get()
+            && !self.rung.swap(true, Ordering::AcqRel)
+        {
+            bell.wake();
+        }
+    }
+
+    /// Before the queue is emptied. What is pushed after the swap rings anew; what was pushed
+    /// before it is found by the caller. So a ring may be spurious but is never lost.
+    pub fn quiet(&self) {
+        if let Some(bell) = self.bell.get().filter(|_| self.rung.load(Ordering::Acquire)) {
+            bell.clear();
+            self.rung.swap(false, Ordering::AcqRel);
         }
     }
 

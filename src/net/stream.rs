@@ -259,6 +259,13 @@ impl Stream {
         });
     }
 
+    /// Lets them come before that, for a script that waits for them.
+    pub fn admit(&self, hub: &Arc<Hub>) {
+        if lock(&self.inner).inbound.held {
+            self.release_data(hub);
+        }
+    }
+
     /// Moves events and bytes to the script's side. Returns whether reading is paused.
     pub fn collect(&self, hub: &Arc<Hub>, front: &mut ReadBuffer, take: impl FnMut(Event)) -> bool {
         let mut inner = lock(&self.inner);
@@ -347,6 +354,14 @@ impl Stream {
     #[must_use]
     pub fn pending(&self) -> usize {
         lock(&self.inner).outbound.queue.len()
+    }
+
+    /// Bytes handed to the system since the connection began, and those that wait. The next
+    /// progress is told by an event.
+    pub fn watch_sending(&self) -> (u64, usize) {
+        let mut inner = lock(&self.inner);
+        inner.outbound.watched = !inner.outbound.queue.is_empty();
+        (inner.outbound.total, inner.outbound.queue.len())
     }
 }
 

@@ -49,6 +49,7 @@ impl Inbound {
 }
 
 /// What waits to be sent.
+#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     pub(super) queue: WriteQueue,
@@ -59,6 +60,8 @@ pub(super) struct Outbound {
     high: bool,
     pub(super) broken: Option<Box<Error>>,
     pub(super) total: u64,
+    /// Somebody waits for the queue to move: one `Sent` tells that it has.
+    pub(super) watched: bool,
 }
 
 impl Outbound {
@@ -207,6 +210,9 @@ impl Inner {
                 }
                 Progress::Again | Progress::Eof => return,
             }
+        }
+        if std::mem::take(&mut self.outbound.watched) {
+            hub.post(&mut self.mail, token, Event::Sent);
         }
         if self.outbound.high && self.outbound.queue.len() <= self.options.drain_at {
             self.outbound.high = false;

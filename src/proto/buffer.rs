@@ -173,6 +173,26 @@ impl ReadBuffer {
         self.head..self.head + n.min(self.len())
     }
 
+    /// Puts `bytes` back before what can be read, visible.
+    pub fn unread(&mut self, bytes: &[u8]) {
+        let mut whole = Vec::with_capacity(bytes.len() + self.len() + self.hidden());
+        whole.extend_from_slice(bytes);
+        whole.extend_from_slice(self.bytes(self.head..self.storage.len()));
+        let visible = bytes.len() + self.len();
+        let old = mem::replace(&mut self.storage, whole);
+        if self.lent > 0 {
+            self.retire(old);
+        }
+        self.head = 0;
+        self.visible = visible;
+        // Positions went back: what is known of them no longer holds. `taken` may go below zero in
+        // spirit; scans begin anew instead.
+        self.taken = self.taken.saturating_sub(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+        self.sought = Sought::Nothing;
+        self.scanned = 0..0;
+        self.after_any = false;
+    }
+
     /// Promises that the storage stays where it is until the matching [`ReadBuffer::settle`].
     ///
     /// Loans nest: each needs its own `settle`.

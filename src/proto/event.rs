@@ -31,6 +31,8 @@ pub enum Event {
     Failed(Box<Error>),
     /// A timer ran out.
     Fired,
+    /// Some of the write queue was handed to the system; only for those who asked to be told.
+    Sent,
 }
 
 /// The events of one source that the script has not seen, in order.

@@ -94,6 +94,9 @@ pub struct Lead<T> {
     stop: AtomicBool,
     parker: Parker,
     watch: Duration,
+    /// A foreign loop waits for our events: no time may pass in which nobody polls. Set once and
+    /// only read as a hint: until the thread sees it, it watches for one more turn.
+    eager: std::sync::atomic::AtomicBool,
     #[cfg(loom)]
     /// What is broken on purpose.
     pub flaw: Option<Flaw>,
@@ -122,6 +125,7 @@ impl<T> Lead<T> {
             stop: AtomicBool::new(false),
             parker: Parker::new(),
             watch,
+            eager: std::sync::atomic::AtomicBool::new(false),
             #[cfg(loom)]
             flaw: None,
         }
@@ -155,8 +159,24 @@ impl<T> Lead<T> {
             let (taken, kept) = (Ordering::AcqRel, Ordering::Relaxed);
             if self.state.compare_exchange(PARKED, WATCHING, taken, kept).is_ok() {
                 self.parker.unpark();
+                return;
             }
         }
+        if self.is_eager() {
+            self.parker.unpark(); // it may have found the lock taken, and watch
+        }
+    }
+
+    /// From now on the thread leads whenever the script is not inside a waiting pump.
+    pub fn make_eager(&self) {
+        self.eager.store(true, Ordering::Relaxed);
+        self.parker.unpark();
+    }
+
+    /// Whether [`Self::make_eager`] was called.
+    #[must_use]
+    pub fn is_eager(&self) -> bool {
+        self.eager.load(Ordering::Relaxed)
     }
 
     /// The lead, if nobody has it: for a pump that must not wait.
@@ -182,7 +202,7 @@ impl<T> Lead<T> {
                 continue;
             }
             let epoch = self.epoch.load(Ordering::Relaxed);
-            if epoch != seen {
+            if epoch != seen && !self.is_eager() {
                 seen = epoch;
                 self.parker.park_for(self.watch);
                 continue;

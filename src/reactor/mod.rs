@@ -6,6 +6,7 @@ pub mod lead;
 mod polling;
 mod thread;
 
+use std::os::fd::RawFd;
 use std::sync::{Condvar, Mutex as StdMutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -84,8 +85,21 @@ impl Reactor {
         interrupted
     }
 
+    /// The descriptor for foreign loops; from now on the thread leads while the script does not.
+    ///
+    /// # Errors
+    /// Out of descriptors.
+    pub fn bell(&self) -> Result<RawFd> {
+        let fd = self.shared.hub.bell()?;
+        self.shared.lead.make_eager();
+        Ok(fd)
+    }
+
     /// One look at who is ready, unless the thread is looking anyway. Never waits.
     pub fn glance(&self) {
+        if self.shared.lead.is_eager() {
+            return; // the lead taken for a moment would put the thread to sleep
+        }
         if let Some(mut desk) = self.shared.lead.try_enter() {
             desk.look(&self.shared.hub);
         }

@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use super::dispatch::{bind, update_anchor};
+use super::anchor::{bind, update_anchor};
 use super::object::{Anchor, Object, Part, ServerPart, new};
 use super::stack::Stack;
 use crate::lua::state::State;

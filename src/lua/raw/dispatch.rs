@@ -6,9 +6,11 @@
 use std::ffi::c_int;
 
 use super::accept::{greet, push_accepted};
-use super::object::{Anchor, Object, Part, SocketPart, View};
+use super::anchor::unbind;
+use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
+use super::tasks::{give_turn, wake};
 use crate::lua::state::{Item, State};
 use crate::net::connect_plan::Way;
 use crate::net::stream::Stream;
@@ -44,6 +46,8 @@ enum Number {
     Accept,
     Error,
     Timer,
+    /// No handler has this; 11 is `on_secure`.
+    Sent = 12,
 }
 
 /// How a dispatch ended.
@@ -79,7 +83,11 @@ enum Argument {
 
 /// Hands one event to its object.
 pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> Outcome {
-    let Item { token, event, farewell } = item;
+    let (token, event) = match item {
+        Item::Event(token, event) => (token, Some(event)),
+        Item::Farewell(token) => (token, None),
+        Item::Turn => return give_turn(stack, state),
+    };
     let place = state.slots.borrow().get(token.slot as usize).copied();
     let object = place.and_then(Object::in_slot);
     let Some(object) = object.filter(|object| owns(object, token)) else {
@@ -90,14 +98,49 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
         stack.pop(1);
         return Outcome::Dropped;
     }
-    match &object.part {
-        Part::Socket(_) if farewell => {
+    if !object.watched.get() {
+        return hand_over(stack, base, object, token, event);
+    }
+    // Kept below: the handler may drop the last reference.
+    let index = stack.top();
+    stack.push_value(index);
+    let number = number_of(event.as_ref());
+    let outcome = hand_over(stack, base, object, token, event);
+    wake(stack, state, index, number as usize, outcome)
+}
+
+fn hand_over(
+    stack: Stack,
+    base: Base,
+    object: &Object,
+    token: Token,
+    event: Option<Event>,
+) -> Outcome {
+    let state = &*object.state;
+    match (&object.part, event) {
+        (Part::Socket(part), Some(event)) => socket_event(stack, base, object, part, token, event),
+        (Part::Server(_), Some(event)) => server_event(stack, base, object, token, event),
+        (Part::Timer(_), _) => timer_event(stack, base, object),
+        (_, None) => {
             object.farewells.set(object.farewells.get().saturating_sub(1));
             call(stack, base, Number::Close, Argument::None, state)
         }
-        Part::Socket(part) => socket_event(stack, base, object, part, token, event),
-        Part::Server(_) => server_event(stack, base, object, token, event),
-        Part::Timer(_) => timer_event(stack, base, object),
+    }
+}
+
+fn number_of(event: Option<&Event>) -> Number {
+    match event {
+        Some(Event::Resolved(_)) => Number::Resolve,
+        Some(Event::Connected) => Number::Connect,
+        Some(Event::Data(_)) => Number::Data,
+        Some(Event::Drained) => Number::Drain,
+        Some(Event::Ended) => Number::End,
+        Some(Event::Reconnecting(_)) => Number::Reconnect,
+        Some(Event::Accepted) => Number::Accept,
+        Some(Event::Failed(_)) => Number::Error,
+        Some(Event::Fired) => Number::Timer,
+        Some(Event::Sent) => Number::Sent,
+        Some(Event::Closed(_)) | None => Number::Close,
     }
 }
 
@@ -124,10 +167,17 @@ fn socket_event(
             return end_of_stream(stack, base, object, part, token);
         }
         Event::Data(count) => part.buffer.borrow_mut().reveal(count as usize),
+        Event::Ended => object.peer_ended.set(true),
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
+        Event::Sent => {
+            stack.pop(1);
+            return Outcome::Silent;
+        }
         Event::Connected => {
             part.buffer.borrow_mut().forget();
+            part.failure.replace(None);
+            object.peer_ended.set(false);
             object.stands();
         }
         Event::Reconnecting(_) => object.view.set(starting_view(part)),
@@ -217,6 +267,7 @@ fn closed(
     }
     let argument = match error {
         Some(error) => {
+            part.failure.replace(Some(error.clone()));
             hold_error(state, error);
             Argument::Failure
         }
@@ -395,45 +446,4 @@ fn push_addresses(stack: Stack, state: &State) {
         stack.raw_set_at(-2, index);
     }
     stack.remove(-2);
-}
-
-/// Enters the object on top of the stack under its slot and anchors it; may raise.
-pub(super) fn bind(stack: Stack, state: &State, token: Token) {
-    let index = stack.top();
-    stack.push_registered(state.references.get().objects);
-    stack.push_value(index);
-    stack.raw_set_at(-2, token.slot);
-    stack.pop(1);
-    if let Some(object) = Object::at(stack, index) {
-        update_anchor(stack, index, object);
-    }
-}
-
-/// Takes the slot out of the tables, if no other object has it meanwhile.
-pub(super) fn unbind(stack: Stack, object: &Object, token: Token) {
-    let references = object.state.references.get();
-    let place = object.state.slots.borrow().get(token.slot as usize).copied();
-    if place.is_some_and(|place| !place.is_null() && place != std::ptr::from_ref(object)) {
-        return;
-    }
-    for table in [references.objects, references.anchors] {
-        stack.push_registered(table);
-        stack.push_nil();
-        stack.raw_set_at(-2, token.slot);
-        stack.pop(1);
-    }
-}
-
-/// Keeps the object at `index` alive while it is active and has handlers, by the way of its class.
-pub(super) fn update_anchor(stack: Stack, index: c_int, object: &Object) {
-    let Some(token) = object.token.get() else { return };
-    stack.push_registered(object.state.references.get().anchors);
-    let table = stack.top();
-    match object.anchor.get() {
-        Anchor::Handlers => stack.push_own(index),
-        Anchor::Object if object.handlers.get() > 0 => stack.push_value(index),
-        Anchor::Object => stack.push_nil(),
-    }
-    stack.raw_set_at(table, token.slot);
-    stack.set_top(table - 1);
 }

@@ -8,12 +8,14 @@ use std::rc::Rc;
 
 use mlua::{Lua, Table, ffi};
 
-use super::dispatch::{self, NAMES};
+use super::anchor;
+use super::dispatch::NAMES;
 use super::index::{index, new_index};
 use super::object::{Object, Part, collect, create, state_of};
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Stack, Text};
+use super::tasks;
 use crate::lua::state::{References, State};
 
 /// The Lua that this library was compiled for.
@@ -78,7 +80,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.register();
     stack.new_table();
     let functions = stack.top();
-    for (name, function) in FUNCTIONS {
+    for (name, function) in FUNCTIONS.iter().chain(tasks::FUNCTIONS) {
         set_function(stack, functions, name, *function, address);
     }
     let rest: [(&str, Function); 8] = [
@@ -105,6 +107,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     references.names = stack.register();
     references.metatables = share_table(stack, functions, "metatables");
     references.module = share_table(stack, functions, "module");
+    references.tasks = share_table(stack, functions, "tasks");
     stack.push_closure(traceback, 0);
     references.traceback = stack.register();
     // SAFETY: the sentinel above owns the state now; it is alive.
@@ -176,13 +179,13 @@ extern "C-unwind" fn bind(state: *mut ffi::lua_State) -> c_int {
                 let token = part.listeners.borrow().get(place).map(|listener| listener.token());
                 if let Some(token) = token {
                     object.token.set(Some(token));
-                    dispatch::bind(stack, state_of(stack), token);
+                    anchor::bind(stack, state_of(stack), token);
                 }
             }
         }
         _ => {
             if let Some(token) = object.token.get() {
-                dispatch::bind(stack, state_of(stack), token);
+                anchor::bind(stack, state_of(stack), token);
             }
         }
     }
@@ -197,11 +200,11 @@ extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
         for place in 0..count {
             let token = part.listeners.borrow().get(place).map(|listener| listener.token());
             if let Some(token) = token {
-                dispatch::unbind(stack, object, token);
+                anchor::unbind(stack, object, token);
             }
         }
     } else if let Some(token) = object.token.get() {
-        dispatch::unbind(stack, object, token);
+        anchor::unbind(stack, object, token);
     }
     0
 }

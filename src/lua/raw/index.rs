@@ -7,7 +7,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::lua_State;
 
-use super::dispatch::update_anchor;
+use super::anchor::update_anchor;
 use super::object::Object;
 use super::stack::{Stack, Text};
 

@@ -6,6 +6,7 @@
 #![allow(unsafe_code)]
 
 mod accept;
+mod anchor;
 pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;
@@ -14,3 +15,4 @@ pub(super) mod object;
 mod pump;
 mod socket;
 mod stack;
+mod tasks;

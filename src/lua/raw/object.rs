@@ -11,6 +11,7 @@ use std::rc::Rc;
 use mlua::{AnyUserData, ffi};
 
 use super::stack::{Stack, Text};
+use crate::error::Error;
 use crate::lua::state::State;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
@@ -67,6 +68,8 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
+    /// Why the connection ended, if not orderly.
+    pub(in crate::lua) failure: RefCell<Option<Box<Error>>>,
 }
 
 /// A server's own.
@@ -112,6 +115,10 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) view: Cell<View>,
     /// The script has closed it: only `on_close` still comes.
     pub(in crate::lua) ended: Cell<bool>,
+    /// The peer's end of stream has been dispatched.
+    pub(in crate::lua) peer_ended: Cell<bool>,
+    /// Tasks wait on it.
+    pub(in crate::lua) watched: Cell<bool>,
     pub(in crate::lua) part: Part,
 }
 
@@ -222,6 +229,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             options,
             target: RefCell::default(),
             paused: Cell::default(),
+            failure: RefCell::default(),
         })
     };
     state.live.borrow_mut().insert(block as usize);
@@ -235,6 +243,8 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         anchor: Cell::new(anchor),
         view: Cell::new(View::Idle),
         ended: Cell::new(false),
+        peer_ended: Cell::new(false),
+        watched: Cell::new(false),
         part,
     };
     // SAFETY: the block is new, of the right size, and Lua aligns blocks for any type.

@@ -15,7 +15,7 @@ use super::socket::push_error;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::limits;
-use crate::lua::state::State;
+use crate::lua::state::{Item, State};
 
 /// `pump([timeout])`. Upvalue: the state.
 pub(in crate::lua) extern "C-unwind" fn pump(state: *mut lua_State) -> c_int {
@@ -74,7 +74,8 @@ fn timeout(stack: Stack) -> Duration {
 
 /// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense.
 fn gather(state: &State, timeout: Duration, deadline: Instant) -> Result<bool, Box<Error>> {
-    if state.hub().is_none() && timeout.is_zero() {
+    let idle = state.batch.borrow().is_empty();
+    if state.hub().is_none() && (timeout.is_zero() || !idle) {
         return Ok(false);
     }
     state.open().map_err(Box::new)?;
@@ -98,11 +99,12 @@ fn gather(state: &State, timeout: Duration, deadline: Instant) -> Result<bool, B
 /// Moves what the sources have posted into the batch, in the order of their tokens.
 fn drain(state: &State) {
     let Some(hub) = state.hub() else { return };
+    hub.quiet();
     for _ in 0..hub.waiting() {
         let Some(token) = hub.next_token() else { return };
         let place = state.slots.borrow().get(token.slot as usize).copied();
         let Some(object) = place.and_then(Object::in_slot) else { continue };
-        let push = |event| state.push(token, event, false);
+        let push = |event| state.push(Item::Event(token, event));
         match &object.part {
             Part::Socket(part) if object.token.get() == Some(token) => {
                 let stream = part.stream.borrow();
@@ -144,6 +146,7 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
             report(stack, state);
         }
         if state.stopping.get() {
+            state.ring();
             return (true, handled);
         }
     }
@@ -153,6 +156,8 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
 /// The error on top of the stack, above the object, goes to `evsock.on_error(message, object)`, or is raised.
 fn report(stack: Stack, state: &State) {
     let error = stack.top();
+    // In case that it is raised, below or by `on_error`.
+    state.ring();
     stack.push_registered(state.references.get().module);
     stack.push_bytes(b"on_error");
     stack.raw_get(-2);

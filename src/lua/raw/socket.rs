@@ -11,6 +11,7 @@ use mlua::ffi::lua_State;
 use super::guard::fenced;
 use super::object::{Object, SocketPart, View, expect};
 use super::stack::{Function, Stack, Text};
+use super::tasks::tell_watchers;
 use crate::error::{Code, Error};
 use crate::lua::state::State;
 use crate::proto::framing::LineEnd;
@@ -362,12 +363,13 @@ fn end(stack: Stack, method: &str, how: Ending) -> c_int {
             // The last attempt's end was told already; nothing more comes.
             object.let_go();
             object.view.set(View::Closed);
+            tell_watchers(object);
         } else {
             object.view.set(View::Closing);
         }
         object.ended.set(true);
     });
-    super::dispatch::update_anchor(stack, 1, object);
+    super::anchor::update_anchor(stack, 1, object);
     0
 }
 
@@ -398,7 +400,7 @@ extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
         object.farewells.set(0);
     });
     if let Some(token) = token {
-        super::dispatch::unbind(stack, object, token);
+        super::anchor::unbind(stack, object, token);
     }
     0
 }

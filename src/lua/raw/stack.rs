@@ -56,6 +56,13 @@ impl Stack {
         Self(state)
     }
 
+    /// Pushes the function at `place` in a registered table.
+    pub(super) fn push_task_function(self, table: c_int, place: u32) {
+        self.push_registered(table);
+        self.raw_get_at(-1, place);
+        self.remove(-2);
+    }
+
     pub(super) fn top(self) -> c_int {
         // SAFETY: a valid state; reads only.
         unsafe { ffi::lua_gettop(self.0) }

@@ -1,0 +1,228 @@
+-- Arguments and options: what may be given, and what is said when it may not.
+--
+-- Not here: what options do (`src/net/options.rs`). Invariant: every message of misuse names the
+-- argument and what was expected; `raise` puts the caller's line before it.
+
+local native = ...
+
+local raise = native.raise
+
+-- Checks ------------------------------------------------------------------------------------------
+
+local function bad(what, name, call, wanted, value)
+    local got = type(value)
+    if got == "number" then
+        got = tostring(value)
+    elseif got == "string" then
+        got = "string" .. (#value <= 40 and ' "' .. value .. '"' or "")
+    end
+    raise("bad " .. what .. " '" .. name .. "' to '" .. call .. "' (" .. wanted
+        .. " expected, got " .. got .. ")")
+end
+
+local function is_whole(value)
+    return value >= -2 ^ 53 and value <= 2 ^ 53 and value % 1 == 0
+end
+
+-- A whole number, as an integer where Lua has them; nil for anything else.
+local to_integer = math.tointeger and function(value)
+    return math.tointeger(value) or nil
+end or function(value)
+    return value
+end
+
+local function whole(value, least, most)
+    local number = tonumber(value)
+    if number and is_whole(number) and number >= least and number <= most then
+        return to_integer(number)
+    end
+end
+
+local function port_of(value, call)
+    local kind = type(value)
+    local port = (kind == "number" or kind == "string") and whole(value, 0, 65535)
+    if not port then
+        bad("argument", "port", call, "integer from 0 to 65535", value)
+    end
+    return port
+end
+
+local function host_of(value, call)
+    if type(value) ~= "string" then
+        bad("argument", "host", call, "string", value)
+    end
+    if value:sub(1, 5) == "unix:" then
+        raise("bad argument 'host' to '" .. call .. "' (Unix sockets are not supported)")
+    end
+    return value
+end
+
+local function function_of(value, name, call)
+    if type(value) ~= "function" then
+        bad("argument", name, call, "function", value)
+    end
+    return value
+end
+
+local function is_seconds(value)
+    return type(value) == "number" and value >= 0 and value < math.huge
+end
+
+local function seconds_of(value, call)
+    if not is_seconds(value) then
+        bad("argument", "seconds", call, "number of at least 0", value)
+    end
+    return value
+end
+
+-- Options -----------------------------------------------------------------------------------------
+
+local function seconds(value)
+    return is_seconds(value) and { value } or nil, "seconds of at least 0"
+end
+
+local function boolean(value)
+    return type(value) == "boolean" and { value } or nil, "boolean"
+end
+
+local function byte_count(value)
+    local ok = type(value) == "number" and whole(value, 0, 2 ^ 53)
+    return ok and { value } or nil, "number of bytes"
+end
+
+local function keepalive(value)
+    local ok = type(value) == "boolean" or is_seconds(value) and value > 0
+    return ok and { value } or nil, "boolean or idle seconds"
+end
+
+local pauses = { min = 1, max = 30, factor = 2, jitter = 0.1 }
+
+local function reconnect(value)
+    local wanted = "false, seconds, or a table of min, max, factor and jitter"
+    if value == false then
+        return { false }
+    elseif is_seconds(value) then
+        return { value, value, 1, 0 }
+    elseif type(value) ~= "table" then
+        return nil, wanted
+    end
+    local found = {}
+    for name, default in pairs(pauses) do
+        local own = value[name]
+        if own ~= nil and not is_seconds(own) then
+            return nil, wanted
+        end
+        found[name] = own == nil and default or own
+    end
+    for name in pairs(value) do
+        if pauses[name] == nil then
+            return nil, wanted
+        end
+    end
+    if found.max < found.min then
+        found.max = found.min
+    end
+    return { found.min, found.max, found.factor, found.jitter }
+end
+
+-- Name to check. A check returns the values for the native side, or nil and what was expected.
+local options = {
+    connect_timeout = seconds,
+    read_timeout = seconds,
+    write_timeout = seconds,
+    reconnect = reconnect,
+    nodelay = boolean,
+    keepalive = keepalive,
+    read_limit = byte_count,
+    max_frame = byte_count,
+    write_limit = byte_count,
+    drain_at = byte_count,
+    half_open = boolean,
+}
+
+local defaults = {
+    connect_timeout = 30,
+    read_timeout = 0,
+    write_timeout = 0,
+    reconnect = false,
+    nodelay = true,
+    keepalive = false,
+    read_limit = 1024 * 1024,
+    max_frame = 16 * 1024 * 1024,
+    write_limit = 64 * 1024 * 1024,
+    drain_at = 0,
+    half_open = false,
+}
+
+local socket_handlers = {
+    "on_resolve", "on_connect", "on_data", "on_drain", "on_end", "on_close", "on_reconnect",
+    "on_secure",
+}
+local server_handlers = { "on_accept", "on_error" }
+
+local function set_of(list)
+    local set = {}
+    for _, name in ipairs(list) do
+        set[name] = true
+    end
+    return set
+end
+
+local is_socket_handler = set_of(socket_handlers)
+local is_server_handler = set_of(server_handlers)
+
+local function check_option(name, value, call)
+    local values, wanted = options[name](value)
+    if not values then
+        bad("option", name, call, wanted, value)
+    end
+    return values
+end
+
+-- Checks a whole table before anything is changed, so that a bad one leaves everything as it was.
+-- `extra` holds the checks of options that only this call has.
+local function check_options(given, call, handlers, extra)
+    if given == nil then
+        return {}
+    elseif type(given) ~= "table" then
+        bad("argument", "options", call, "table", given)
+    end
+    local checked = {}
+    for name, value in pairs(given) do
+        local check = options[name] or extra and extra[name]
+        if check then
+            local values, wanted = check(value)
+            if not values then
+                bad("option", name, call, wanted, value)
+            end
+            checked[name] = values
+        elseif handlers[name] then
+            if type(value) ~= "function" then
+                bad("option", name, call, "function", value)
+            end
+        else
+            raise("bad option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
+        end
+    end
+    return checked
+end
+
+return {
+    bad = bad,
+    boolean = boolean,
+    check = check_option,
+    check_all = check_options,
+    defaults = defaults,
+    function_of = function_of,
+    host_of = host_of,
+    is_seconds = is_seconds,
+    is_server_handler = is_server_handler,
+    is_socket_handler = is_socket_handler,
+    names = options,
+    port_of = port_of,
+    seconds_of = seconds_of,
+    server_handlers = server_handlers,
+    set_of = set_of,
+    socket_handlers = socket_handlers,
+    whole = whole,
+}

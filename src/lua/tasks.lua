@@ -1,0 +1,750 @@
+-- Tasks, and the calls that wait: inside a task they suspend it, elsewhere they pump.
+--
+-- Not here: which events there are (`raw/dispatch.rs` calls `wake` and `give_turn`).
+-- Invariants: a task is resumed only by those two, so never inside the call that caused the event;
+-- a waiter stands in exactly one place (the desk of its socket, the joiners of a task, or nowhere
+-- while it only sleeps) and leaves it before its task goes on; one waiter at most takes data of a
+-- socket, and takes it only in the moment in which its task goes on.
+
+local native, checks, evsock, core = ...
+
+local raise, bad, whole = native.raise, checks.bad, checks.whole
+local unpack = table.unpack or unpack
+local running, create, resume, yield, status =
+    coroutine.running, coroutine.create, coroutine.resume, coroutine.yield, coroutine.status
+-- From 5.4 on a task that is called off closes its variables.
+local close_thread = coroutine.close
+
+-- Longer than any wait; every event ends it.
+local LONG = 1e6
+-- The event after which a connection is over (`raw/dispatch.rs`).
+local CLOSE = 6
+
+local function seconds_or_nil(value, call)
+    if value ~= nil and not (checks.is_seconds(value) or value == math.huge) then
+        bad("argument", "timeout", call, "seconds of at least 0, or nil", value)
+    end
+    return value ~= math.huge and value or nil
+end
+
+-- Tasks -------------------------------------------------------------------------------------------
+
+-- Thread to task.
+local tasks = setmetatable({}, { __mode = "k" })
+-- Every task that is not over: one that nobody refers to goes on.
+local alive = {}
+native.tasks.alive = alive
+-- Tasks that have asked for a turn, in order.
+local turns, first_turn, last_turn = {}, 1, 0
+-- Socket to its desk: `reader`, the waiter that takes data, and the others in a list.
+local desks = {}
+-- The alarms of tasks, each with its task.
+local sleepers = setmetatable({}, { __mode = "k" })
+-- What a waiting call yields, to be told from a `yield` of the script.
+local WAITS = {}
+
+local Task = {}
+local metatable = { __name = "evsock.Task", __type = "evsock.Task", __index = Task }
+
+function metatable.__tostring(task)
+    return "evsock.Task: " .. (task.done and "over" or task.waiter and "waiting" or "ready")
+end
+
+local function ask_for_turn(task)
+    if task.asked then
+        return
+    end
+    task.asked = true
+    last_turn = last_turn + 1
+    turns[last_turn] = task
+    native.turn()
+end
+
+-- The running task, if a waiting call can suspend it: not inside a handler that a pump of this
+-- very task has called.
+local function current()
+    local thread = running()
+    local task = thread and tasks[thread]
+    if task and task.depth == native.depth() then
+        return task
+    end
+end
+
+local function finish(task)
+    task.done = true
+    alive[task] = nil
+    tasks[task.thread] = nil
+    task.thread = nil
+    if task.alarm then
+        sleepers[task.alarm] = nil
+        task.alarm = nil
+    end
+    native.count(-1)
+    local joiners = task.joiners
+    task.joiners = nil
+    for _, waiter in ipairs(joiners or {}) do
+        waiter.done = true
+        if waiter.task then
+            ask_for_turn(waiter.task)
+        end
+    end
+    return joiners and #joiners > 0
+end
+
+-- After a thread of a task has come back. Returns true, and the task and its error when that
+-- reaches nobody else.
+local function settle(task, thread, ok, ...)
+    if status(thread) ~= "dead" then
+        if task.called_off then
+            task.called_off = nil
+            task:cancel()
+        elseif (...) ~= WAITS then
+            -- A `yield` of the script: the others first.
+            ask_for_turn(task)
+        end
+        return true
+    end
+    task.ok = ok
+    if ok then
+        task.values, task.count = { ... }, select("#", ...)
+        finish(task)
+        return true
+    end
+    local problem = (...)
+    if type(problem) == "string" then
+        problem = debug.traceback(thread, problem)
+    end
+    task.problem = problem
+    if not finish(task) then
+        return true, task, problem
+    end
+    return true
+end
+
+-- Lets a task run until it waits or is over.
+local function go_on(task)
+    local thread = task.thread
+    if status(thread) ~= "suspended" then
+        return false
+    end
+    task.depth = native.depth()
+    local arguments = task.arguments
+    if arguments then
+        task.arguments = nil
+        return settle(task, thread, resume(thread, unpack(arguments, 1, task.count)))
+    end
+    return settle(task, thread, resume(thread))
+end
+
+-- Waiters -----------------------------------------------------------------------------------------
+
+-- A waiter has: `check(waiter)`, which says whether the wait is over and leaves the answer in
+-- `a b c d`; `sock` and `reads`, or `joins`; `task`, unless it pumps; `over` once the connection
+-- has ended that it waits on.
+
+local function stand_in_line(waiter)
+    local sock = waiter.sock
+    if waiter.joins then
+        local joiners = waiter.joins.joiners
+        joiners[#joiners + 1] = waiter
+    elseif sock then
+        local desk = desks[sock]
+        if not desk then
+            desk = {}
+            desks[sock] = desk
+            native.watch(sock, true)
+        end
+        waiter.farewells = native.farewells(sock)
+        if waiter.reads then
+            desk.reader = waiter
+        else
+            desk[#desk + 1] = waiter
+        end
+    end
+end
+
+local function remove(list, waiter)
+    for place = 1, #list do
+        if list[place] == waiter then
+            table.remove(list, place)
+            return
+        end
+    end
+end
+
+local function leave_line(waiter)
+    local sock = waiter.sock
+    if waiter.joins then
+        remove(waiter.joins.joiners or {}, waiter)
+    elseif sock then
+        local desk = desks[sock]
+        if not desk then
+            return
+        elseif desk.reader == waiter then
+            desk.reader = nil
+        else
+            remove(desk, waiter)
+        end
+        if not desk.reader and #desk == 0 then
+            desks[sock] = nil
+            native.watch(sock, false)
+        end
+    end
+    if waiter.parts then
+        -- Taken for an answer that is not to be.
+        native.unread(sock, table.concat(waiter.parts))
+        waiter.parts = nil
+    end
+end
+
+-- No handler of the script's, so not counted as active.
+local Alarm = core.class { name = "evsock.Alarm", kind = "timer", anchor = "object" }
+
+local function disarm(task)
+    if task.armed then
+        task.armed = nil
+        native.count(1)
+        core.timer.cancel(task.alarm)
+    end
+end
+
+local function arm(task, seconds)
+    local alarm = task.alarm
+    if not alarm then
+        alarm = Alarm.new()
+        task.alarm = alarm
+        sleepers[alarm] = task
+        native.watch(alarm, true)
+    end
+    local ok, message, code = core.timer.start(alarm, seconds, false)
+    if ok then
+        task.armed = true
+        native.count(-1)
+    end
+    return ok, message, code
+end
+
+local function answer_of(waiter)
+    if waiter.c == nil then
+        return waiter.a
+    elseif waiter.d == nil then
+        return waiter.a, waiter.b, waiter.c
+    end
+    return waiter.a, waiter.b, waiter.c, waiter.d
+end
+
+-- The wait is over: its task goes on.
+local function admit(waiter)
+    local task = waiter.task
+    leave_line(waiter)
+    waiter.done = true
+    task.waiter = nil
+    disarm(task)
+    return go_on(task)
+end
+
+local function observe(waiter, event)
+    if event == CLOSE then
+        if waiter.farewells > 0 then
+            -- The end of a connection that was replaced before the wait began.
+            waiter.farewells = waiter.farewells - 1
+        else
+            waiter.over = true
+        end
+    end
+end
+
+-- Called after the handlers of an event on `object`. `later`: nobody may run now.
+local function wake(object, event, later)
+    local sleeper = sleepers[object]
+    if sleeper then
+        sleeper.armed = nil
+        native.count(1)
+        local waiter = sleeper.waiter
+        if not waiter then
+            return false
+        end
+        waiter.late = true
+        return admit(waiter)
+    end
+    local desk = desks[object]
+    if not desk then
+        return false
+    end
+    local now
+    for place = #desk, 1, -1 do
+        local waiter = desk[place]
+        observe(waiter, event)
+        if waiter:check() then
+            if not waiter.task then
+                waiter.done = true
+                leave_line(waiter)
+            elseif desk.reader or now or later then
+                ask_for_turn(waiter.task)
+            else
+                now = waiter
+            end
+        end
+    end
+    local reader = desk.reader
+    if reader then
+        observe(reader, event)
+        if not reader.task then
+            reader.done = reader:check()
+        elseif later then
+            ask_for_turn(reader.task)
+        elseif reader:check() then
+            now = reader
+        end
+    end
+    if now then
+        return admit(now)
+    end
+    return false
+end
+
+-- Gives the task that asked first its turn.
+local function give_turn()
+    if first_turn > last_turn then
+        -- A connection ended without an event.
+        local ended = {}
+        for sock in pairs(desks) do
+            if native.state(sock) == "closed" then
+                ended[#ended + 1] = sock
+            end
+        end
+        for _, sock in ipairs(ended) do
+            wake(sock, CLOSE, true)
+        end
+        return false
+    end
+    local task = turns[first_turn]
+    turns[first_turn] = nil
+    first_turn = first_turn + 1
+    task.asked = nil
+    if task.unheard then
+        local problem = task.unheard
+        task.unheard = nil
+        return true, task, problem
+    elseif task.done then
+        return false
+    end
+    local waiter = task.waiter
+    if not waiter then
+        return go_on(task)
+    elseif waiter.done or waiter:check() then
+        return admit(waiter)
+    end
+    return false
+end
+
+native.tasks[1] = wake
+native.tasks[2] = give_turn
+
+-- Pumps until the waiter is done or late.
+local function pump_for(waiter, timeout)
+    local deadline = timeout and evsock.now() + timeout
+    while true do
+        local left = deadline and deadline - evsock.now() or LONG
+        local handled, message, code = native.pump(left > 0 and left or 0)
+        if waiter.done then
+            return
+        elseif not handled then
+            waiter.a, waiter.b, waiter.c, waiter.done = nil, message, code, true
+            return
+        elseif deadline and evsock.now() >= deadline then
+            waiter.late = true
+            return
+        end
+    end
+end
+
+-- Waits as long as it takes; the answer is in the waiter then.
+local function wait_for(waiter, timeout)
+    local task = current()
+    if task and task.called_off then
+        yield(WAITS)
+    end
+    if waiter.check and waiter:check() then
+        return answer_of(waiter)
+    end
+    if task then
+        local ok, message, code = true, nil, nil
+        if timeout then
+            ok, message, code = arm(task, timeout)
+        end
+        if not ok then
+            return nil, message, code
+        end
+        waiter.task = task
+        task.waiter = waiter
+        stand_in_line(waiter)
+        -- A stranger who resumes the thread of a task does not end its wait.
+        repeat
+            yield(WAITS)
+        until waiter.done
+    else
+        stand_in_line(waiter)
+        local ok, problem = pcall(pump_for, waiter, timeout)
+        leave_line(waiter)
+        if not ok then
+            -- The message has its place and traceback already.
+            error(problem, 0)
+        end
+    end
+    if waiter.late and not waiter.answered then
+        waiter:expire()
+    end
+    return answer_of(waiter)
+end
+
+-- Sockets -----------------------------------------------------------------------------------------
+
+local function described(sock, call)
+    local host, port = native.target(sock)
+    if not host then
+        local info = native.info(sock) or {}
+        host, port = info.peer_address, info.peer_port
+    end
+    return call .. core.where(host, port)
+end
+
+local function give(waiter, a, b, c, d)
+    waiter.a, waiter.b, waiter.c, waiter.d = a, b, c, d
+    waiter.answered = true
+    return true
+end
+
+local function expire(waiter)
+    local sock = waiter.sock
+    give(waiter, nil, described(sock, waiter.call) .. ": timed out", "ETIMEDOUT",
+        waiter.what and (native.peek(sock) or ""))
+end
+
+-- Whether nothing more comes on the connection that is waited on.
+local function is_over(waiter)
+    if waiter.over then
+        return true
+    end
+    local state = native.state(waiter.sock)
+    return state == "idle" or state == "closed" or state == "closing"
+end
+
+local function fail(waiter, partial)
+    local message, code = native.failure(waiter.sock)
+    if not message then
+        local why = native.state(waiter.sock) == "idle" and ": not connected" or ": closed"
+        message, code = described(waiter.sock, waiter.call) .. why, "ECLOSED"
+    end
+    return give(waiter, nil, message, code, partial)
+end
+
+local function take_all(waiter)
+    local sock = waiter.sock
+    local piece = native.read(sock)
+    while piece do
+        waiter.parts = waiter.parts or {}
+        waiter.parts[#waiter.parts + 1] = piece
+        piece = native.read(sock)
+    end
+    if not (is_over(waiter) or native.peer_ended(sock)) then
+        return false
+    end
+    local parts = waiter.parts
+    if parts and not native.failure(sock) then
+        waiter.parts = nil
+        return give(waiter, table.concat(parts))
+    elseif parts then
+        native.unread(sock, table.concat(parts))
+        waiter.parts = nil
+    end
+    return fail(waiter, native.peek(sock) or "")
+end
+
+local function receives(waiter)
+    if waiter.answered then
+        return true
+    end
+    local sock = waiter.sock
+    local take = waiter.take
+    if not take then
+        return take_all(waiter)
+    end
+    local data = take(sock, waiter.what, waiter.keep)
+    if data then
+        return give(waiter, data)
+    elseif is_over(waiter) or native.peer_ended(sock) then
+        return fail(waiter, native.peek(sock) or "")
+    end
+    return false
+end
+
+local patterns = {
+    a = false,
+    l = function(sock)
+        return native.read_line(sock)
+    end,
+    r = function(sock)
+        return native.read(sock)
+    end,
+}
+
+local function bad_pattern(what)
+    bad("argument", "what", "receive",
+        'byte count, "*l", "*a", "*r" or { until_ = text }', what)
+end
+
+-- The function that takes what is asked for (nil: everything to the end), its argument, and
+-- whether the delimiter is kept.
+local function parse(what)
+    local kind = type(what)
+    if kind == "number" then
+        local count = whole(what, 0, 2 ^ 53) or bad_pattern(what)
+        return native.read_exact, count
+    elseif kind == "string" then
+        local name = what:match("^%*?([alr])$") or bad_pattern(what)
+        return patterns[name] or nil, name
+    elseif kind ~= "table" or type(what.until_) ~= "string" or what.until_ == "" then
+        bad_pattern(what)
+    end
+    return native.read_until, what.until_, what.keep and true or false
+end
+
+local function expect(sock, call)
+    if native.kind(sock) ~= "socket" then
+        bad("argument", "self", call, "socket", sock)
+    end
+end
+
+local function is_taken(sock, call)
+    local desk = desks[sock]
+    if desk and desk.reader then
+        return described(sock, call) .. ": somebody else waits for data of this socket", "EBUSY"
+    end
+end
+
+function core.socket.receive(sock, what, timeout)
+    expect(sock, "receive")
+    local take, argument, keeps = parse(what)
+    timeout = seconds_or_nil(timeout, "receive")
+    local message, code = is_taken(sock, "receive")
+    if message then
+        return nil, message, code, native.peek(sock) or ""
+    end
+    native.admit(sock)
+    return wait_for({
+        sock = sock, call = "receive", reads = true, check = receives, expire = expire,
+        take = take, what = argument, keep = keeps,
+    }, timeout)
+end
+
+local function sends(waiter)
+    if waiter.answered then
+        return true
+    end
+    local sock = waiter.sock
+    if waiter.over then
+        return fail(waiter)
+    end
+    local sent, pending = native.sent(sock)
+    if not waiter.mark then
+        local ok, message, code = native.write(sock, waiter.data)
+        if ok then
+            -- What was there before goes first.
+            waiter.mark = sent + pending + #waiter.data
+            sent = native.sent(sock)
+        elseif code == "EAGAIN" then
+            return false
+        else
+            local why, its_code = native.failure(sock)
+            return give(waiter, nil, why or message, its_code or code)
+        end
+    end
+    if sent >= waiter.mark then
+        return give(waiter, true)
+    end
+    return native.state(sock) == "closed" and fail(waiter)
+end
+
+function core.socket.send(sock, data, timeout)
+    expect(sock, "send")
+    if type(data) ~= "string" and type(data) ~= "number" then
+        bad("argument", "data", "send", "string", data)
+    end
+    timeout = seconds_or_nil(timeout, "send")
+    return wait_for({
+        sock = sock, call = "send", check = sends, expire = expire, data = tostring(data),
+    }, timeout)
+end
+
+local function passes(waiter)
+    if waiter.answered then
+        return true
+    end
+    local sock = waiter.sock
+    local event = waiter.event
+    if event == "close" then
+        local state = native.state(sock)
+        if waiter.over or state == "closed" or state == "idle" then
+            return give(waiter, true)
+        end
+        return false
+    elseif event == "connect" then
+        if native.state(sock) == "open" then
+            return give(waiter, true)
+        end
+    elseif event == "data" then
+        if native.buffered(sock) > 0 then
+            return give(waiter, true)
+        elseif native.peer_ended(sock) then
+            return fail(waiter)
+        end
+    else
+        -- What waits can go out while it closes, too.
+        local _, pending = native.sent(sock)
+        local state = native.state(sock)
+        if waiter.over or state == "closed" or state == "idle" then
+            return fail(waiter)
+        elseif state ~= "waiting" and pending <= core.socket.get(sock, "drain_at") then
+            return give(waiter, true)
+        end
+        return false
+    end
+    return is_over(waiter) and fail(waiter)
+end
+
+local waits = { close = true, connect = true, data = true, drain = true }
+
+function core.socket.wait(sock, event, timeout)
+    expect(sock, "wait")
+    if type(event) ~= "string" or not waits[event] then
+        bad("argument", "event", "wait", '"connect", "data", "drain" or "close"', event)
+    end
+    timeout = seconds_or_nil(timeout, "wait")
+    local reads = event == "data"
+    if reads then
+        local message, code = is_taken(sock, "wait")
+        if message then
+            return nil, message, code
+        end
+        native.admit(sock)
+    end
+    return wait_for({
+        sock = sock, call = "wait", reads = reads, check = passes, expire = expire, event = event,
+    }, timeout)
+end
+
+for _, name in ipairs { "receive", "send", "wait" } do
+    core.methods[name] = core.socket[name]
+end
+
+-- The module --------------------------------------------------------------------------------------
+
+function evsock.spawn(fn, ...)
+    checks.function_of(fn, "fn", "spawn")
+    -- 5.1 makes threads of Lua functions only.
+    local ok, thread = pcall(create, fn)
+    if not ok then
+        thread = create(function(...)
+            return fn(...)
+        end)
+    end
+    local task = setmetatable({
+        done = false, thread = thread, arguments = { ... }, count = select("#", ...),
+    }, metatable)
+    tasks[thread] = task
+    alive[task] = true
+    native.count(1)
+    ask_for_turn(task)
+    return task
+end
+
+local function slept()
+    return false
+end
+
+local function wake_up(waiter)
+    give(waiter, true)
+end
+
+function evsock.sleep(seconds)
+    checks.seconds_of(seconds, "sleep")
+    return wait_for({ check = slept, expire = wake_up }, seconds)
+end
+
+local function task_of(task, call)
+    if type(task) ~= "table" or getmetatable(task) ~= metatable then
+        bad("argument", "self", call, "task", task)
+    end
+end
+
+-- Whether there was something to call off.
+function Task.cancel(task)
+    task_of(task, "cancel")
+    if task.done then
+        return false
+    end
+    local thread = task.thread
+    if status(thread) == "running" or status(thread) == "normal" then
+        -- It ends with its next wait.
+        task.called_off = true
+        return true
+    end
+    local waiter = task.waiter
+    if waiter then
+        task.waiter = nil
+        leave_line(waiter)
+    end
+    disarm(task)
+    task.ok, task.was_canceled = false, true
+    local closed, problem = true, nil
+    if close_thread then
+        closed, problem = close_thread(thread)
+    end
+    if not finish(task) and not closed then
+        task.unheard = problem
+        ask_for_turn(task)
+    end
+    return true
+end
+metatable.__close = Task.cancel
+
+local function joined(waiter)
+    local task = waiter.joins
+    if not task.done then
+        return false
+    elseif task.was_canceled then
+        return give(waiter, nil, "join: the task was canceled", "ECANCELED")
+    elseif not task.ok then
+        return give(waiter, nil, task.problem, "ETASK")
+    end
+    return give(waiter, true)
+end
+
+local function not_joined(waiter)
+    give(waiter, nil, "join: timed out", "ETIMEDOUT")
+end
+
+local function with_values(task, ok, ...)
+    if ok then
+        return true, unpack(task.values, 1, task.count)
+    end
+    return ok, ...
+end
+
+function Task.join(task, timeout)
+    task_of(task, "join")
+    timeout = seconds_or_nil(timeout, "join")
+    if current() == task then
+        raise("a task can't join itself")
+    end
+    task.joiners = not task.done and (task.joiners or {}) or nil
+    local waiter = { joins = task, check = joined, expire = not_joined }
+    wait_for(waiter, timeout)
+    if not waiter.answered then
+        joined(waiter)
+    end
+    return with_values(task, answer_of(waiter))
+end
+
+core.Task = Task
