@@ -92,6 +92,7 @@ impl Code {
             Some(libc::ENOENT) => Self::NotFound,
             Some(libc::ENOBUFS | libc::ENOMEM) => Self::OutOfMemory,
             Some(libc::ETIMEDOUT) => Self::TimedOut,
+            None if error.kind() == io::ErrorKind::InvalidInput => Self::Invalid,
             _ => Self::Io,
         }
     }

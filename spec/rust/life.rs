@@ -22,6 +22,7 @@ struct Bench {
     dials: Vec<SocketAddr>,
     has_socket: bool,
     lookups: usize,
+    direct: usize,
     finished: bool,
     reset: bool,
 }
@@ -38,6 +39,7 @@ impl Bench {
             dials: Vec::new(),
             has_socket: false,
             lookups: 0,
+            direct: 0,
             finished: false,
             reset: false,
         }
@@ -53,6 +55,7 @@ impl Bench {
             match action {
                 Action::Lookup => self.lookups += 1,
                 Action::Dial(address) => self.dials.push(address),
+                Action::DialDirect => self.direct += 1,
                 Action::Hangup => {}
                 Action::Post(event) => self.tell(&event),
                 Action::Finish => self.finished = true,
@@ -125,6 +128,19 @@ fn a_numeric_address_connects_without_a_lookup() {
     bench.feed(Input::Dialed);
     assert_eq!(bench.words(), ["connected"]);
     assert_eq!(bench.life.phase(), Phase::Open);
+}
+
+#[test]
+fn a_unix_socket_is_dialed_directly_and_again_after_a_pause() {
+    let mut bench = Bench::new();
+    bench.feed(Input::BeginDirect);
+    assert_eq!((bench.lookups, bench.dials.len(), bench.direct), (0, 0, 1));
+    bench.feed(Input::DialFailed(refused()));
+    bench.feed(Input::Wait(Duration::from_secs(1)));
+    bench.feed(Input::BeginDirect);
+    bench.feed(Input::Dialed);
+    assert_eq!(bench.words(), ["closed ECONNREFUSED", "reconnecting 1", "connected"]);
+    assert_eq!(bench.direct, 2);
 }
 
 #[test]

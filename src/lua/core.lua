@@ -11,7 +11,7 @@ local raise = native.raise
 
 local options, defaults = checks.names, checks.defaults
 local bad, whole, set_of = checks.bad, checks.whole, checks.set_of
-local host_of, port_of, function_of = checks.host_of, checks.port_of, checks.function_of
+local target_of, function_of = checks.target_of, checks.function_of
 local seconds_of, is_seconds, boolean = checks.seconds_of, checks.is_seconds, checks.boolean
 local check_option, check_options = checks.check, checks.check_all
 local is_socket_handler, is_server_handler = checks.is_socket_handler, checks.is_server_handler
@@ -29,6 +29,14 @@ local function set_option(object, name, value, values)
     if not own then
         own = {}
         chosen[object] = own
+    end
+    if type(value) == "table" then
+        -- The script's table stays the script's.
+        local copy = {}
+        for key, item in pairs(value) do
+            copy[key] = item
+        end
+        value = copy
     end
     own[name] = value
 end
@@ -113,13 +121,7 @@ local function apply(object, given, checked, handlers)
     end
 end
 
--- `route`: see `common.settings`; nil goes where the script says.
-function core.socket.connect(sock, host, port, given, route)
-    expect(sock, "socket", "connect")
-    host = host_of(host, "connect")
-    port = port_of(port, "connect")
-    local checked = check_options(given, "connect", is_socket_handler)
-    apply(sock, given, checked, is_socket_handler)
+local function set_out(sock, host, port, route)
     native.unbind(sock)
     local detour, to = route, nil
     if route then
@@ -131,6 +133,15 @@ function core.socket.connect(sock, host, port, given, route)
         return nil, message, code
     end
     return true
+end
+
+-- `route`: see `common.settings`; nil goes where the script says.
+function core.socket.connect(sock, host, port, given, route)
+    expect(sock, "socket", "connect")
+    host, port, given = target_of(host, port, given, "connect")
+    local checked = check_options(given, "connect", is_socket_handler)
+    apply(sock, given, checked, is_socket_handler)
+    return set_out(sock, host, port, route)
 end
 
 function core.socket.get(sock, name)
@@ -191,6 +202,8 @@ end
 local function where(host, port)
     if not host then
         return ""
+    elseif not port then
+        return " " .. host
     end
     return " " .. (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. port
 end
@@ -241,12 +254,11 @@ function evsock.socket(given)
 end
 
 function evsock.connect(host, port, given)
-    host_of(host, "connect")
-    port_of(port, "connect")
+    host, port, given = target_of(host, port, given, "connect")
     local checked = check_options(given, "connect", is_socket_handler)
     local sock = Socket.new()
     apply(sock, given, checked, is_socket_handler)
-    local ok, message, code = core.socket.connect(sock, host, port)
+    local ok, message, code = set_out(sock, host, port)
     if not ok then
         return nil, message, code
     end
@@ -275,8 +287,7 @@ core.server = {}
 -- Adds an address to a server. Accepted sockets are of `class`, kept alive the way of `anchor`.
 function core.server.listen(server, host, port, given, class, anchor)
     expect(server, "server", "listen")
-    host = host_of(host, "listen")
-    port = port_of(port, "listen")
+    host, port, given = target_of(host, port, given, "listen")
     local checked = check_options(given, "listen", {}, listen_options)
     apply(server, given, checked, {})
     local function value(name, default)
@@ -294,7 +305,7 @@ function core.server.listen(server, host, port, given, class, anchor)
     if not ok then
         return nil, message, code
     end
-    return select(2, native.server_info(server))
+    return select(2, native.server_info(server)) or true
 end
 
 function core.server.close(server)
@@ -360,8 +371,10 @@ local Server = core.class {
 }
 
 function evsock.listen(host, port, given)
-    host_of(host, "listen")
-    port_of(port, "listen")
+    host, port, given = target_of(host, port, given, "listen")
+    if host:sub(1, 5) == "unix:" then
+        port = nil
+    end
     local handlers = setmetatable({}, {
         __index = function(_, name)
             return is_socket_handler[name] or is_server_handler[name]

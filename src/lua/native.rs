@@ -3,18 +3,20 @@
 //! Not here: checking arguments (`core.lua` has done it) and the hot path (`raw`). Errors of the
 //! world are returned as `nil, message, code`.
 
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
+use crate::address::{Address, UNIX};
 use crate::error::{Code, Error};
 use crate::limits;
 use crate::lua::raw::dispatch::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
 use crate::lua::state::{Item, State};
 use crate::net::alarm::Alarm;
-use crate::net::connect_plan::{ConnectPlan, Detour};
+use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::listener::{Door, Listener, any_v4, any_v6};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
@@ -23,9 +25,9 @@ use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
 /// Host, port, and a detour: false, or another host and port.
-type Target = (String, u16, Value, Option<u16>);
+type Target = (mlua::LuaString, u16, Value, Option<u16>);
 /// Host, port, backlog, shared port, most connections, class number, anchored by handlers.
-type Place = (String, u16, i32, bool, usize, u32, bool);
+type Place = (mlua::LuaString, u16, i32, bool, usize, u32, bool);
 
 /// Adds the functions to the table that `core.lua` gets.
 pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
@@ -65,6 +67,10 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     };
     table.set("stop", lua.create_function(stop)?)?;
     let own = Rc::clone(state);
+    let numeric = |_: &Lua, text: mlua::LuaString| {
+        Ok(text.to_string_lossy().parse::<std::net::IpAddr>().is_ok())
+    };
+    table.set("is_numeric", lua.create_function(numeric)?)?;
     table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
 }
 
@@ -119,7 +125,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             Value::String(host) => Some(Detour::To(host.to_string_lossy(), to.unwrap_or(port))),
             _ => None,
         };
-        let plan = ConnectPlan::new(host, port, detour);
+        let plan = ConnectPlan::new(host.to_string_lossy(), port, detour);
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
@@ -140,7 +146,8 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     })?;
     method(lua, table, state, "target", |_, object, (): ()| {
         let target = object.socket().and_then(|part| part.target.borrow().clone());
-        Ok(target.map_or((None, None), |plan| (Some(plan.host.clone()), Some(plan.port))))
+        let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
+        Ok(target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan))))
     })
 }
 
@@ -200,6 +207,14 @@ fn bytes(value: &Value) -> usize {
     number(value).unwrap_or_default() as usize
 }
 
+/// A numeric address that `options.lua` has passed, and a port; false binds nothing.
+fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
+    let text = value.as_string()?.to_string_lossy();
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in Lua")]
+    let port = port.unwrap_or_default() as u16;
+    Some(SocketAddr::new(text.parse().ok()?, port))
+}
+
 type Setting = (String, Value, Option<f64>, Option<f64>, Option<f64>);
 
 fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Setting) {
@@ -226,6 +241,7 @@ fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Settin
         "write_limit" => options.write_limit = bytes(value),
         "drain_at" => options.drain_at = bytes(value),
         "half_open" => options.half_open = on,
+        "bind" => options.bind = bind(value, *max),
         _ => {}
     }
 }
@@ -236,11 +252,11 @@ fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {
     let Some(stream) = stream else { return Ok(table) };
     let info = stream.info();
     if let Some(peer) = info.peer {
-        table.set("peer_address", peer.ip().to_canonical().to_string())?;
+        table.set("peer_address", peer.host())?;
         table.set("peer_port", peer.port())?;
     }
     if let Some(local) = info.local {
-        table.set("local_address", local.ip().to_canonical().to_string())?;
+        table.set("local_address", local.host())?;
         table.set("local_port", local.port())?;
     }
     if object.opened.get() > 0 {
@@ -278,9 +294,10 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     })?;
     method(lua, table, state, "server_info", |_, object, (): ()| {
         let Part::Server(part) = &object.part else { return Ok((None, None, 0)) };
-        let first = part.listeners.borrow().first().map(|listener| listener.address());
+        let first = part.listeners.borrow().first().map(|listener| listener.address().clone());
         let open = part.door.borrow().as_ref().map_or(0, |door| door.open());
-        Ok((first.map(|a| a.ip().to_string()), first.map(|a| a.port()), open))
+        let host = first.as_ref().map(Address::host);
+        Ok((host, first.and_then(|address| address.port()), open))
     })
 }
 
@@ -293,15 +310,15 @@ fn listen(
     if state.is_forked() {
         return Err(State::forked());
     }
-    let hub = state.open()?;
+    let (host, hub) = (host.to_string_lossy(), state.open()?);
     let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
     let nodelay = server.options.borrow().nodelay;
-    let open = |address| Listener::open(hub, address, *backlog, *shared, nodelay, &door);
+    let open = |address: Address| Listener::open(hub, &address, *backlog, *shared, nodelay, &door);
     let mut opened = Vec::new();
     if host == "*" {
-        let v4 = open(any_v4(*port))?;
+        let v4 = open(any_v4(*port).into())?;
         // The same port for both; a machine without IPv6 has one listener only.
-        match open(any_v6(v4.address().port())) {
+        match open(any_v6(v4.address().port().unwrap_or_default()).into()) {
             Ok(v6) => opened.push(v6),
             Err(error) if error.code() == Code::AddressInUse => {
                 v4.close(hub);
@@ -310,6 +327,10 @@ fn listen(
             Err(_) => {}
         }
         opened.insert(0, v4);
+    } else if let Some(path) = host.strip_prefix(UNIX) {
+        let address = connect_plan::unix(path)
+            .map_err(|why| Error::new(Code::BadHost, format!("listen {host}: {why}")))?;
+        opened.push(open(address)?);
     } else {
         let literal = host.trim_matches(['[', ']']);
         let literal = if literal.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { literal };
@@ -317,7 +338,7 @@ fn listen(
             let text = format!("listen {host}:{port}: a numeric address, localhost or * is needed");
             return Err(Error::new(Code::BadHost, text));
         };
-        opened.push(open(std::net::SocketAddr::new(ip, *port))?);
+        opened.push(open(SocketAddr::new(ip, *port).into())?);
     }
     let first_time = server.listeners.borrow().is_empty();
     for listener in &opened {

@@ -51,10 +51,20 @@ local function host_of(value, call)
     if type(value) ~= "string" then
         bad("argument", "host", call, "string", value)
     end
-    if value:sub(1, 5) == "unix:" then
-        raise("bad argument 'host' to '" .. call .. "' (Unix sockets are not supported)")
-    end
     return value
+end
+
+-- Host, port and options; a Unix socket has no port, so its options come second.
+local function target_of(host, port, given, call)
+    host_of(host, call)
+    if host:sub(1, 5) ~= "unix:" then
+        return host, port_of(port, call), given
+    elseif type(port) == "table" and given == nil then
+        return host, 0, port
+    elseif port ~= nil then
+        raise("bad argument 'port' to '" .. call .. "' (a Unix socket has no port)")
+    end
+    return host, 0, given
 end
 
 local function function_of(value, name, call)
@@ -125,6 +135,21 @@ local function reconnect(value)
     return { found.min, found.max, found.factor, found.jitter }
 end
 
+-- `{ address, port }`; the port may be missing.
+local function bind(value)
+    local wanted = "false or { address, port } with a numeric address"
+    if value == false then
+        return { false }
+    elseif type(value) ~= "table" then
+        return nil, wanted
+    end
+    local address, port = value[1], value[2] or 0
+    address = address == "*" and "0.0.0.0" or address
+    local known = type(address) == "string" and native.is_numeric(address)
+    port = whole(port, 0, 65535)
+    return known and port and { address, port } or nil, wanted
+end
+
 -- Name to check. A check returns the values for the native side, or nil and what was expected.
 local options = {
     connect_timeout = seconds,
@@ -138,6 +163,7 @@ local options = {
     write_limit = byte_count,
     drain_at = byte_count,
     half_open = boolean,
+    bind = bind,
 }
 
 local defaults = {
@@ -152,6 +178,7 @@ local defaults = {
     write_limit = 64 * 1024 * 1024,
     drain_at = 0,
     half_open = false,
+    bind = false,
 }
 
 local socket_handlers = {
@@ -214,15 +241,14 @@ return {
     check_all = check_options,
     defaults = defaults,
     function_of = function_of,
-    host_of = host_of,
     is_seconds = is_seconds,
     is_server_handler = is_server_handler,
     is_socket_handler = is_socket_handler,
     names = options,
-    port_of = port_of,
     seconds_of = seconds_of,
     server_handlers = server_handlers,
     set_of = set_of,
     socket_handlers = socket_handlers,
+    target_of = target_of,
     whole = whole,
 }

@@ -5,6 +5,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use crate::address::{Address, UNIX};
 use crate::error::{Code, Error};
 
 /// What to do instead of what the script asked for (simulators).
@@ -19,8 +20,8 @@ pub enum Detour {
 /// The way to the peer.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Way {
-    /// A numeric address.
-    Address(SocketAddr),
+    /// A numeric address, or the path of a Unix socket.
+    Address(Address),
     /// `localhost`, whose addresses are known.
     Localhost(u16),
     /// A name to look up, and the port.
@@ -34,7 +35,7 @@ pub enum Way {
 pub struct ConnectPlan {
     /// As given.
     pub host: String,
-    /// As given.
+    /// As given; 0 for Unix sockets.
     pub port: u16,
     /// Really.
     pub way: Way,
@@ -57,7 +58,9 @@ impl ConnectPlan {
     /// "host:port", for messages.
     #[must_use]
     pub fn whom(&self) -> String {
-        if self.host.contains(':') {
+        if self.host.starts_with(UNIX) {
+            self.host.clone()
+        } else if self.host.contains(':') {
             format!("[{}]:{}", self.host, self.port)
         } else {
             format!("{}:{}", self.host, self.port)
@@ -66,9 +69,15 @@ impl ConnectPlan {
 }
 
 fn way(host: &str, port: u16) -> Way {
+    if let Some(path) = host.strip_prefix(UNIX) {
+        return match unix(path) {
+            Ok(address) => Way::Address(address),
+            Err(why) => Way::Nowhere(Error::new(Code::BadHost, format!("connect: {why}"))),
+        };
+    }
     let literal = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
     if let Ok(address) = literal.parse::<IpAddr>() {
-        return Way::Address(SocketAddr::new(address, port));
+        return Way::Address(SocketAddr::new(address, port).into());
     }
     let name = host.strip_suffix('.').unwrap_or(host);
     if name.eq_ignore_ascii_case("localhost") {
@@ -78,6 +87,25 @@ fn way(host: &str, port: u16) -> Way {
         return Way::Name(host.to_owned(), port);
     }
     Way::Nowhere(Error::new(Code::BadHost, "connect: this is no host name"))
+}
+
+/// What the structure of the system has room for, less the end of the text.
+const LONGEST_PATH: usize = 107;
+
+/// The address of a path, or why it can be none.
+///
+/// # Errors
+/// The reason, as a text.
+pub fn unix(path: &str) -> Result<Address, String> {
+    if path.is_empty() {
+        Err("the path is empty".to_owned())
+    } else if path.len() > LONGEST_PATH {
+        Err(format!("the path has {} bytes, {LONGEST_PATH} at most", path.len()))
+    } else if path.contains('\0') {
+        Err("the path holds a zero byte".to_owned())
+    } else {
+        Ok(Address::Unix(path.into()))
+    }
 }
 
 /// The addresses of `localhost`, which never asks anybody.
@@ -105,7 +133,7 @@ mod tests {
 
     #[test]
     fn a_numeric_address_needs_no_lookup() {
-        assert!(matches!(plan("10.0.0.9"), Way::Address(address) if address.port() == 23));
+        assert!(matches!(plan("10.0.0.9"), Way::Address(address) if address.port() == Some(23)));
         assert!(matches!(plan("[::1]"), Way::Address(address) if address.is_ipv6()));
     }
 
@@ -123,10 +151,20 @@ mod tests {
     }
 
     #[test]
+    fn a_unix_path_is_taken_as_it_is_and_checked_for_what_no_path_can_be() {
+        assert!(
+            matches!(plan("unix:/run/x y"), Way::Address(Address::Unix(path)) if &*path == "/run/x y")
+        );
+        for host in ["unix:", "unix:/a\0b", &format!("unix:/{}", "a".repeat(107))] {
+            assert!(matches!(plan(host), Way::Nowhere(e) if e.code() == Code::BadHost), "{host:?}");
+        }
+    }
+
+    #[test]
     fn a_detour_is_invisible() {
         let detour = Some(Detour::To("127.0.0.1".to_owned(), 1999));
         let plan = ConnectPlan::new("device".to_owned(), 23, detour);
         assert_eq!(plan.whom(), "device:23");
-        assert!(matches!(plan.way, Way::Address(address) if address.port() == 1999));
+        assert!(matches!(plan.way, Way::Address(address) if address.port() == Some(1999)));
     }
 }

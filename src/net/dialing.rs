@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use socket2::Socket;
 
+use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::net::connect_plan::{Way, loopback};
 use crate::net::hub::Hub;
@@ -21,7 +22,7 @@ use crate::sys::socket;
 /// What only an attempt needs.
 #[derive(Debug, Default)]
 pub(super) struct Dialing {
-    pub(super) dials: Vec<(Socket, SocketAddr)>,
+    pub(super) dials: Vec<(Socket, Address)>,
     pub(super) lookup: Option<Lookup>,
 }
 
@@ -36,17 +37,19 @@ impl Inner {
         let plan = self.plan.as_ref()?;
         self.inbound.restart();
         self.outbound.restart();
-        Some(Input::Begin(match &plan.way {
-            Way::Address(address) => Some(vec![*address]),
-            _ => None,
-        }))
+        Some(match &plan.way {
+            Way::Address(Address::Ip(address)) => Input::Begin(Some(vec![*address])),
+            Way::Address(Address::Unix(_)) => Input::BeginDirect,
+            _ => Input::Begin(None),
+        })
     }
 
     /// The answer, when it is known without asking anybody.
     pub(super) fn look_up(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
         let plan = self.plan.as_ref()?;
         match &plan.way {
-            Way::Address(address) => Some(Input::Resolved(Ok(vec![*address]))),
+            // Numeric: `set_out` has named it.
+            Way::Address(_) => None,
             Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
             Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
             Way::Name(name, port) => {
@@ -72,14 +75,15 @@ impl Inner {
         }
     }
 
-    pub(super) fn dial(
-        &mut self,
-        hub: &Arc<Hub>,
-        token: Token,
-        address: SocketAddr,
-    ) -> Option<Input> {
+    pub(super) fn dial_direct(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
+        let Way::Address(address) = &self.plan.as_ref()?.way else { return None };
+        let address = address.clone();
+        self.dial(hub, token, address)
+    }
+
+    pub(super) fn dial(&mut self, hub: &Arc<Hub>, token: Token, address: Address) -> Option<Input> {
         let failed = |error| Some(Input::DialFailed(Error::os("connect", &error)));
-        let dial = match socket::begin_connect(address) {
+        let dial = match socket::begin_connect(&address, self.options.bind) {
             Ok(dial) => dial,
             Err(error) => return failed(error),
         };
@@ -112,7 +116,8 @@ impl Inner {
         if let Some((socket, address)) = winner {
             self.socket = Some(socket);
             self.interest = Interest::WRITE;
-            let planned = self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address));
+            let planned =
+                self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address.clone()));
             self.peer = (!planned).then(|| Box::new(address));
             self.apply_options();
             self.feed(hub, token, Input::Dialed);
@@ -130,10 +135,10 @@ impl Inner {
         }
     }
 
-    pub(super) fn peer(&self) -> Option<SocketAddr> {
+    pub(super) fn peer(&self) -> Option<Address> {
         match (&self.peer, self.plan.as_ref().map(|plan| &plan.way)) {
-            (Some(peer), _) => Some(**peer),
-            (None, Some(Way::Address(address))) => Some(*address),
+            (Some(peer), _) => Some((**peer).clone()),
+            (None, Some(Way::Address(address))) => Some(address.clone()),
             _ => None,
         }
     }

@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use socket2::Socket;
 
+use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::hub::{Hub, Source};
@@ -83,7 +83,7 @@ pub struct Accepted {
     /// The descriptor.
     pub socket: Socket,
     /// The other end.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Address>,
     /// Its place among the server's connections.
     pub gate: Arc<Gate>,
 }
@@ -92,7 +92,9 @@ pub struct Accepted {
 #[derive(Debug)]
 pub struct Listener {
     token: Token,
-    address: SocketAddr,
+    address: Address,
+    /// The file that a Unix socket was bound to, to be removed with it.
+    file: Option<(u64, u64)>,
     door: Arc<Door>,
     inner: Mutex<Inner>,
 }
@@ -117,7 +119,7 @@ impl Listener {
     /// What the system says.
     pub fn open(
         hub: &Hub,
-        address: SocketAddr,
+        address: &Address,
         backlog: i32,
         reuse_port: bool,
         nodelay: bool,
@@ -125,12 +127,16 @@ impl Listener {
     ) -> Result<Arc<Self>> {
         let failed = |error: io::Error| Error::os(&format!("listen {address}"), &error);
         let socket = socket::listen(address, backlog, reuse_port).map_err(failed)?;
-        socket.set_tcp_nodelay(nodelay).map_err(failed)?;
-        let local = socket.local_addr().map_err(failed)?.as_socket().unwrap_or(address);
+        let file = match address {
+            // Inherited by what is accepted.
+            Address::Ip(_) => socket.set_tcp_nodelay(nodelay).map(|()| None).map_err(failed)?,
+            Address::Unix(path) => socket::identity(path),
+        };
+        let local = socket::local_address(&socket).unwrap_or_else(|| address.clone());
         let door = Arc::clone(door);
         let inner = Inner { socket: Some(socket), ..Inner::default() };
         let listener = hub.insert(|token| {
-            let listener = Self { token, address: local, door, inner: Mutex::new(inner) };
+            let listener = Self { token, address: local, file, door, inner: Mutex::new(inner) };
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
@@ -146,8 +152,8 @@ impl Listener {
 
     /// Where it listens.
     #[must_use]
-    pub fn address(&self) -> SocketAddr {
-        self.address
+    pub fn address(&self) -> &Address {
+        &self.address
     }
 
     /// A report of the poller.
@@ -221,6 +227,7 @@ impl Listener {
             inner.mail.plug();
             hub.arm(self.token, inner.retry_at.take(), None);
             if let Some(socket) = inner.socket.take() {
+                self.remove_file();
                 let _ = hub.poller.change(&socket, 0, inner.interest, Interest::NONE);
                 inner.interest = Interest::NONE;
             }
@@ -228,6 +235,17 @@ impl Listener {
         };
         drop(left);
         hub.remove(self.token);
+    }
+
+    /// Removes the socket file, unless another server has put its own there meanwhile.
+    fn remove_file(&self) {
+        if let Address::Unix(path) = &self.address
+            && self.file.is_some()
+            && socket::identity(path) == self.file
+        {
+            // Whoever has removed it already has done it for us.
+            let _ = std::fs::remove_file(&**path);
+        }
     }
 
     fn wants(&self, inner: &Inner) -> bool {

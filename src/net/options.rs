@@ -3,6 +3,7 @@
 //! Not here: the texts and tables they come from (`lua`). Options are shared between sockets and
 //! copied when one of them changes its own.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::limits;
@@ -35,6 +36,8 @@ pub struct Options {
     pub drain_at: usize,
     /// Whether writing goes on after the peer's end of stream.
     pub half_open: bool,
+    /// Our own end of an outgoing connection; port 0 is the system's choice.
+    pub bind: Option<SocketAddr>,
 }
 
 impl Default for Options {
@@ -52,6 +55,7 @@ impl Default for Options {
             write_limit: limits::WRITE_LIMIT,
             drain_at: 0,
             half_open: false,
+            bind: None,
         }
     }
 }

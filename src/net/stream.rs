@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use socket2::Socket;
 
+use crate::address::Address;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::connect_plan::ConnectPlan;
@@ -51,9 +52,9 @@ pub struct Info {
     /// Bytes handed to the system.
     pub bytes_out: u64,
     /// The other end.
-    pub peer: Option<SocketAddr>,
+    pub peer: Option<Address>,
     /// Our end.
-    pub local: Option<SocketAddr>,
+    pub local: Option<Address>,
 }
 
 #[derive(Debug)]
@@ -67,7 +68,7 @@ pub(super) struct Inner {
     pub(super) options: Arc<Options>,
     armed: Option<Instant>,
     /// The other end, unless the plan names it already.
-    pub(super) peer: Option<Box<SocketAddr>>,
+    pub(super) peer: Option<Box<Address>>,
     /// Where to; `None` for an accepted connection.
     pub(super) plan: Option<Arc<ConnectPlan>>,
     pub(super) dialing: Option<Box<Dialing>>,
@@ -90,7 +91,7 @@ impl Stream {
     pub fn adopt(
         hub: &Arc<Hub>,
         socket: Socket,
-        peer: Option<SocketAddr>,
+        peer: Option<Address>,
         options: Arc<Options>,
         gate: Arc<Gate>,
     ) -> Arc<Self> {
@@ -346,7 +347,7 @@ impl Stream {
             bytes_in: inner.inbound.total,
             bytes_out: inner.outbound.total,
             peer: inner.peer(),
-            local: socket.and_then(|s| s.local_addr().ok()).and_then(|a| a.as_socket()),
+            local: socket.and_then(socket::local_address),
         }
     }
 
@@ -386,7 +387,10 @@ impl Inner {
             self.life.on(input, Instant::now(), &self.terms(), &mut actions);
             for action in actions.drain(..) {
                 match action {
-                    Action::Dial(address) => inputs.extend(self.dial(hub, token, address)),
+                    Action::Dial(address) => {
+                        inputs.extend(self.dial(hub, token, Address::Ip(address)));
+                    }
+                    Action::DialDirect => inputs.extend(self.dial_direct(hub, token)),
                     Action::Hangup => self.hang_up(hub),
                     Action::Post(event) => self.post(hub, token, event),
                     Action::Finish => self.finish(hub),

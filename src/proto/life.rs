@@ -35,6 +35,8 @@ pub enum Phase {
 pub enum Input {
     /// Start: with the addresses, or without when the name must be looked up.
     Begin(Option<Vec<SocketAddr>>),
+    /// Start: there is one way, which is no IP address (a Unix socket).
+    BeginDirect,
     /// An accepted connection: open from the start.
     Adopt,
     /// The lookup answered.
@@ -70,6 +72,8 @@ pub enum Action {
     Lookup,
     /// Start connecting there; answer with `Dialed` or `DialFailed`.
     Dial(SocketAddr),
+    /// The same for the one way there is.
+    DialDirect,
     /// Drop the dials that are still under way, and the lookup.
     Hangup,
     /// Tell the script.
@@ -198,6 +202,11 @@ impl Life {
             (Phase::Closed | Phase::Waiting, Input::Begin(addresses)) => {
                 self.begin(addresses, now, out);
             }
+            (Phase::Closed | Phase::Waiting, Input::BeginDirect) => {
+                self.restart(now, out);
+                self.phase = Phase::Connecting;
+                out.push(Action::DialDirect);
+            }
             (Phase::Closed, Input::Adopt) => self.open(now),
             (Phase::Closed, Input::Wait(pause)) => {
                 self.phase = Phase::Waiting;
@@ -250,15 +259,19 @@ impl Life {
     }
 
     fn begin(&mut self, addresses: Option<Vec<SocketAddr>>, now: Instant, out: &mut Vec<Action>) {
-        let again = self.phase == Phase::Waiting;
-        *self = Self { attempt: self.attempt + u32::from(again), ..Self::new(now) };
-        if again {
-            out.push(Action::Post(Event::Reconnecting(self.attempt)));
-        }
+        self.restart(now, out);
         self.phase = Phase::Resolving;
         match addresses {
             Some(addresses) => self.race(addresses, now, out),
             None => out.push(Action::Lookup),
+        }
+    }
+
+    fn restart(&mut self, now: Instant, out: &mut Vec<Action>) {
+        let again = self.phase == Phase::Waiting;
+        *self = Self { attempt: self.attempt + u32::from(again), ..Self::new(now) };
+        if again {
+            out.push(Action::Post(Event::Reconnecting(self.attempt)));
         }
     }
 

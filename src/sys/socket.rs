@@ -7,27 +7,68 @@ use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use crate::address::Address;
+
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
-fn new(address: &SocketAddr) -> io::Result<Socket> {
-    let socket = Socket::new(Domain::for_address(*address), Type::STREAM, Some(Protocol::TCP))?;
+fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
+    let (domain, protocol, to) = match address {
+        Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
+        Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(&**path)?),
+    };
+    let socket = Socket::new(domain, Type::STREAM, protocol)?;
     socket.set_nonblocking(true)?;
     #[cfg(target_vendor = "apple")]
     socket.set_nosigpipe(true)?;
-    Ok(socket)
+    Ok((socket, to))
 }
 
 /// Starts connecting; [`finish_connect`] tells how it went.
 ///
 /// # Errors
 /// What the system says at once.
-pub fn begin_connect(address: SocketAddr) -> io::Result<Socket> {
-    let socket = new(&address)?;
-    match socket.connect(&SockAddr::from(address)) {
+pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<Socket> {
+    let (socket, to) = new(address)?;
+    if let Some(from) = bind {
+        bind_to(&socket, from, address)?;
+    }
+    match socket.connect(&to) {
         Ok(()) => Ok(socket),
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
         Err(error) => Err(error),
     }
+}
+
+/// Fixes our own end. `0.0.0.0` and `::` stand for "any" in the family of the other end.
+fn bind_to(socket: &Socket, from: SocketAddr, to: &Address) -> io::Result<()> {
+    let from = match (from, to) {
+        (from, Address::Ip(to)) if from.is_ipv6() == to.is_ipv6() => from,
+        (from, Address::Ip(SocketAddr::V4(_))) if from.ip().is_unspecified() => any_v4(from.port()),
+        (from, Address::Ip(SocketAddr::V6(_))) if from.ip().is_unspecified() => any_v6(from.port()),
+        (_, Address::Ip(_)) => return Err(other("'bind' is of the other address family")),
+        (_, Address::Unix(_)) => return Err(other("'bind' has no meaning for a Unix socket")),
+    };
+    // A fixed port must serve again while an earlier connection lingers in TIME_WAIT.
+    #[cfg(unix)]
+    socket.set_reuse_address(from.port() != 0)?;
+    socket.bind(&SockAddr::from(from))
+}
+
+fn other(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, text)
+}
+
+/// Our own end; an unnamed Unix socket has none.
+pub fn local_address(socket: &Socket) -> Option<Address> {
+    socket.local_addr().ok().and_then(|address| named(&address))
+}
+
+fn named(address: &SockAddr) -> Option<Address> {
+    if let Some(ip) = address.as_socket() {
+        return Some(Address::Ip(ip));
+    }
+    let path = address.as_pathname()?;
+    Some(Address::Unix(path.to_string_lossy().into()))
 }
 
 /// Whether a started connection stands: `Ok(false)` means not yet.
@@ -45,12 +86,18 @@ pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
     }
 }
 
-/// Listens on `address`. `TCP_NODELAY` set here is inherited by what is accepted.
+/// Listens on `address`.
 ///
 /// # Errors
 /// What the system says.
-pub fn listen(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result<Socket> {
-    let socket = new(&address)?;
+pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<Socket> {
+    let (socket, to) = new(address)?;
+    if let Address::Unix(path) = address {
+        clear_the_way(path, &to)?;
+        socket.bind(&to)?;
+        socket.listen(backlog)?;
+        return Ok(socket);
+    }
     if address.is_ipv6() {
         // Two sockets serve "*": with a dual-stack one every IPv4 peer would look like ::ffff:….
         socket.set_only_v6(true)?;
@@ -62,9 +109,34 @@ pub fn listen(address: SocketAddr, backlog: i32, reuse_port: bool) -> io::Result
     if reuse_port {
         socket.set_reuse_port(true)?;
     }
-    socket.bind(&SockAddr::from(address))?;
+    socket.bind(&to)?;
     socket.listen(backlog)?;
     Ok(socket)
+}
+
+/// A socket file that nobody listens on any more was left by a server that was killed; one that
+/// answers, and any other file, is kept, and binding will say so.
+fn clear_the_way(path: &str, address: &SockAddr) -> io::Result<()> {
+    if identity(path).is_none() {
+        return Ok(());
+    }
+    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
+    probe.set_nonblocking(true)?;
+    if let Err(error) = probe.connect(address)
+        && error.kind() == io::ErrorKind::ConnectionRefused
+    {
+        return std::fs::remove_file(path);
+    }
+    Ok(())
+}
+
+/// What tells the socket file at a path from another that takes its place; `None` when there is
+/// no socket.
+pub fn identity(path: &str) -> Option<(u64, u64)> {
+    use std::os::unix::fs::{FileTypeExt, MetadataExt};
+
+    let file = std::fs::symlink_metadata(path).ok()?;
+    file.file_type().is_socket().then(|| (file.dev(), file.ino()))
 }
 
 /// Every IPv4 interface.
@@ -83,7 +155,7 @@ pub fn any_v6(port: u16) -> SocketAddr {
 ///
 /// # Errors
 /// `WouldBlock` when none waits, else what the system says.
-pub fn accept(listener: &Socket) -> io::Result<(Socket, Option<SocketAddr>)> {
+pub fn accept(listener: &Socket) -> io::Result<(Socket, Option<Address>)> {
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     let (socket, address) = accept4(listener)?;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -92,7 +164,7 @@ pub fn accept(listener: &Socket) -> io::Result<(Socket, Option<SocketAddr>)> {
         socket.set_nonblocking(true)?;
         (socket, address)
     };
-    Ok((socket, address.as_socket()))
+    Ok((socket, named(&address)))
 }
 
 /// One system call where `accept` and `fcntl` take three.
