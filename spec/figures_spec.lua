@@ -85,7 +85,7 @@ local function show(text)
     io.stderr:write("   figure: ", (text:gsub("%s+$", "")), "\n")
 end
 
-describe("figures", function()
+describe("#figures", function()
     after_each(helper.finish)
 
     it("ping-pong in pump pays no thread switch: at most 1.1 switches a round trip", function()

@@ -5,6 +5,8 @@ local evsock = require "evsock"
 
 local helper = {
     evsock = evsock,
+    -- By how much the bounds of time are wider: under valgrind everything takes longer.
+    slow = tonumber(os.getenv("EVSOCK_SLOW")) or 1,
     is_luajit = type(rawget(_G, "jit")) == "table",
     version = _VERSION,
 }
@@ -257,8 +259,9 @@ local function capture(command)
     return output
 end
 
---- Path of the running interpreter.
-helper.lua = capture("readlink /proc/$PPID/exe"):match("^(%S+)") or _G.arg[-1]
+--- Path of the running interpreter; under valgrind the system names that instead.
+helper.lua = os.getenv("EVSOCK_LUA") or capture("readlink /proc/$PPID/exe"):match("^(%S+)")
+    or _G.arg[-1]
 
 --- Runs a script in a child interpreter, for at most 20 s. `setup` is shell text that comes before
 --- it ("ulimit -n 40"). Returns the output (both streams) and the exit status (124: too late,
