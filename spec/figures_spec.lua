@@ -217,6 +217,53 @@ describe("#figures", function()
         assert.is_true(tonumber(said:match("more, (%S+)")) <= 512, said)
     end)
 
+    it("10,000 tasks each do 10 exchanges with one server and leave no memory behind", function()
+        local said = figure([[
+            local function round(n)
+                local good = 0
+                for i = 1, n do
+                    evsock.spawn(function()
+                        local sock = evsock.connect("127.0.0.1", port)
+                        for k = 1, 10 do
+                            local text = "task " .. i .. " exchange " .. k
+                            assert(sock:send(text .. "\n"))
+                            assert(sock:receive("*l") == text)
+                            good = good + 1
+                        end
+                        sock:close()
+                    end)
+                end
+                evsock.run()
+                return good
+            end
+            round(10000)
+            local files, memory, began = descriptors(), resident(), evsock.now()
+            local good = round(10000)
+            local took = evsock.now() - began
+            local growth, rounds = resident() - memory, 1
+            collectgarbage() collectgarbage()
+            local counted, more = collectgarbage("count"), math.huge
+            -- The allocator needs a while to settle; what leaks goes on growing in every round.
+            while rounds < 5 and (growth > 1e6 or more > 512) do
+                memory, rounds = resident(), rounds + 1
+                round(10000)
+                growth = resident() - memory
+                more = collectgarbage("count") - counted
+                counted = counted + more
+            end
+            local last = evsock.now() + 3
+            while descriptors() > files and evsock.now() < last do evsock.pump(0.1) end
+            print(("%d exchanges in %.2f s; in round %d: %.0f KiB more, of Lua's %.0f KiB more, "
+                .. "%d descriptors more"):format(
+                    good, took, rounds, growth / 1024, more, descriptors() - files))
+        ]], true)
+        show(said)
+        assert.equal("100000", said:match("^(%d+) exchanges"), said)
+        local growth, lua = said:match("round %d: (%S+) KiB more, of Lua's (%S+) KiB")
+        assert.is_true(tonumber(growth) <= 1000 and tonumber(lua) <= 512, said)
+        assert.equal("0", said:match("(%S+) descriptors more"), said)
+    end)
+
     local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }
     local package_name = helper.is_luajit and "luajit" or headers[helper.version]
     if package_name then
