@@ -70,6 +70,8 @@ function core.class(definition)
     local metatable = {
         __name = name,
         __type = name,
+        -- What the indexers hide; spec/meta_spec.lua compares it with what editors are told.
+        __definition = definition,
         __index = native.indexer(methods, get),
         __newindex = native.indexer(
             methods, get, definition.set or {}, set_of(definition.handlers or {}), name),
