@@ -1,0 +1,489 @@
+---@meta evsock
+error("this file is for editors only; the module is evsock.so")
+
+--- Event-driven sockets. Misuse raises at the caller's line; what goes wrong in the world returns
+--- `nil, message, code` or arrives in `on_close`. Handlers run only inside `pump`, `run` and
+--- waiting calls outside of tasks. Times are seconds, strings are bytes.
+---@class evsock
+---@field _VERSION string "evsock X.Y.Z"
+---@field spin number how long a waiting `pump` may poll before it sleeps; default 50e-6, 0: never
+--- Gets the errors of handlers, with a traceback; without it `pump` raises them.
+---@field on_error? fun(message: any, object: evsock.Object)
+local evsock = {}
+
+---@alias evsock.Object evsock.Socket|evsock.Server|evsock.Timer|evsock.Task
+
+--- For programs; the message beside it is for people.
+---@alias evsock.ErrorCode
+---| "EACCES" # the system forbids it: a privileged port, a firewall, file permissions
+---| "EADDRINUSE" # another program listens there
+---| "EADDRNOTAVAIL" # the address is none of this machine's
+---| "EAGAIN" # a bound was reached; the same call may succeed later
+---| "EBADHOST" # the host is no possible name
+---| "EBUSY" # something else is under way on this socket
+---| "ECANCELED" # it was called off by the script
+---| "ECLOSED" # the socket is idle or closed
+---| "ECONNREFUSED" # nothing listens there, or it sent a reset
+---| "ECONNRESET" # the peer broke the connection off
+---| "EFORK" # the process forked; sockets belong to the parent
+---| "EHOSTNOTFOUND" # the name is not known, or nobody answered for it
+---| "EHOSTUNREACH" # no way to that host
+---| "EINTERNAL" # a fault of this library; please report it
+---| "EINVAL" # the system refuses the argument
+---| "EIO" # any other answer of the system; the message has its text
+---| "EMFILE" # the process or the system has no descriptor left
+---| "EMSGSIZE" # a line or block is longer than `max_frame`
+---| "ENETUNREACH" # no way to that network
+---| "ENOENT" # there is no such file (Unix sockets)
+---| "ENOMEM" # the system is out of memory or buffers
+---| "ETIMEDOUT" # a timeout of this socket ran out
+
+--- As of the last dispatched event.
+---@alias evsock.State
+---| "idle" # nothing was asked for yet
+---| "resolving" # the name is being looked up
+---| "connecting"
+---| "open"
+---| "closing" # flushing what was written
+---| "closed"
+---| "waiting" # pausing before it connects again
+
+--- What ends a line.
+---@alias evsock.LineEnd
+---| "crlf" # LF with an optional CR before it; the default
+---| "any" # a run of CR and LF
+---| "strict" # CR LF and nothing else
+---| "lf"
+---| "null" # a zero byte
+
+--- What `wait` waits for.
+---@alias evsock.WaitEvent
+---| "connect" # the connection stands
+---| "data" # there is something to read
+---| "drain" # `pending` is not above `drain_at`
+---| "close" # the connection is over
+
+--- What `receive` waits for: that many bytes; a line; everything to the end of the stream; whatever
+--- comes first; everything up to a delimiter.
+---@alias evsock.Wanted integer|"*l"|"*a"|"*r"|evsock.Until
+
+--- Text up to a delimiter, for `receive`.
+---@class evsock.Until
+---@field until_ string the delimiter
+---@field keep? boolean leave it at the end of the text
+
+-- Options -----------------------------------------------------------------------------------------
+
+--- Pauses before connecting again: from `min` on, `factor` times longer after each failed attempt,
+--- up to `max`, varied by the share `jitter`.
+---@class evsock.Reconnect
+---@field min? number default 1
+---@field max? number default 30
+---@field factor? number default 2
+---@field jitter? number default 0.1
+
+---@class evsock.SocketHandlers
+---@field on_resolve? fun(sock: evsock.Socket, addresses: string[]) the name was looked up
+---@field on_connect? fun(sock: evsock.Socket) the connection stands
+---@field on_data? fun(sock: evsock.Socket, n: integer) `n` new bytes can be read
+---@field on_drain? fun(sock: evsock.Socket) `pending` fell to `drain_at`
+---@field on_end? fun(sock: evsock.Socket) the peer sent its end of stream; with `half_open` only
+--- The connection is over or the attempt failed. No arguments after an orderly end.
+---@field on_close? fun(sock: evsock.Socket, message?: string, code?: evsock.ErrorCode)
+---@field on_reconnect? fun(sock: evsock.Socket, attempt: integer) a new attempt begins by itself
+---@field on_secure? fun(sock: evsock.Socket) an open connection was secured
+
+--- An options table is only read and may be shared; unknown names raise.
+---@class evsock.SocketOptions: evsock.SocketHandlers
+---@field connect_timeout? number lookup and connecting together; default 30, 0: none
+---@field read_timeout? number nothing received for that long while open closes; default 0: none
+---@field write_timeout? number queued bytes not handed over within that time close; default 0: none
+---@field reconnect? false|number|evsock.Reconnect connect again after that pause; default false
+---@field nodelay? boolean TCP_NODELAY; default true
+---@field keepalive? boolean|number true or idle seconds; default false
+---@field read_limit? integer reading stops while that many bytes are unread; default 1 MiB
+---@field max_frame? integer the longest line or block that may be asked for; default 16 MiB
+---@field write_limit? integer a write that would pass it is refused; default 64 MiB
+---@field drain_at? integer low-water mark for `on_drain`; default 0
+---@field half_open? boolean keep writing after the peer's end of stream; default false
+---@field bind? table address and port of our own end, `{ "10.0.0.5", 0 }`
+
+--- `on_accept` and `on_error` are the server's; everything of a socket goes to the accepted ones.
+---@class evsock.ListenOptions: evsock.SocketOptions
+---@field backlog? integer connections that wait to be accepted; default 1024
+---@field reuse_port? boolean several processes share the port; default false
+---@field max_connections? integer open at once, more wait in the queue; default 0: no bound
+---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
+--- Accepting failed; it goes on by itself.
+---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
+
+-- The module --------------------------------------------------------------------------------------
+
+--- A new socket that is already connecting; `on_connect` or `on_close` says how that went. The host
+--- is a name or a numeric address, or `unix:/path` with no port behind it. Nothing but `EFORK` and
+--- the want of descriptors or memory makes it return nil.
+---
+--- `local sock = evsock.connect("10.0.0.9", 23, { read_timeout = 5 })`
+---@param host string
+---@param port integer|string
+---@param options? evsock.SocketOptions
+---@return evsock.Socket sock
+---@return string? message
+---@return evsock.ErrorCode? code
+---@overload fun(path: string, options?: evsock.SocketOptions): evsock.Socket
+function evsock.connect(host, port, options) end
+
+--- A new idle socket.
+---
+--- `local sock = evsock.socket({ reconnect = 5 })`
+---@param options? evsock.SocketOptions
+---@return evsock.Socket sock
+function evsock.socket(options) end
+
+--- A server that listens. `"*"` means all interfaces, port 0 picks a port, `unix:/path` needs none.
+---
+--- `local server = assert(evsock.listen("*", 8080, { on_accept = print }))`
+---@param host string
+---@param port integer|string
+---@param options? evsock.ListenOptions
+---@return evsock.Server? server
+---@return string? message
+---@return evsock.ErrorCode? code
+---@overload fun(path: string, options?: evsock.ListenOptions): evsock.Server?, string?
+function evsock.listen(host, port, options) end
+
+--- Dispatches the events that wait now, and only those; when none wait, waits for the first.
+---
+--- `local called = evsock.pump(0.01)`
+---@param timeout? number how long to wait; default 0: not at all
+---@return integer called how many handlers it called
+function evsock.pump(timeout) end
+
+--- Pumps until nothing is active or `evsock.stop()` is called.
+---
+--- `evsock.run()`
+function evsock.run() end
+
+--- Ends the innermost `run` after the current handler.
+---
+--- `evsock.after(60, evsock.stop)`
+function evsock.stop() end
+
+--- How many sockets, servers, timers and tasks keep `run` going.
+---
+--- `while evsock.active() > 0 do evsock.pump(1) end`
+---@return integer count
+function evsock.active() end
+
+--- A descriptor that is readable while events wait, for other loops, which then call `pump()`.
+---
+--- `local poll = require("luv").new_poll(evsock.pollfd())`
+---@return integer? descriptor
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.pollfd() end
+
+--- What another loop should wait for on `pollfd`; cqueues asks for it.
+---
+--- `assert(evsock.events() == "r")`
+---@return "r" events
+function evsock.events() end
+
+--- How long another loop may wait at most; nil: for ever.
+---
+--- `local seconds = evsock.timeout()`
+---@return number? seconds
+function evsock.timeout() end
+
+--- Calls `fn` once, with the arguments behind it. Zero seconds: in the next `pump`.
+---
+--- `local timer = evsock.after(1.5, print, "late")`
+---@param seconds number
+---@param fn function
+---@param ... any
+---@return evsock.Timer timer
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.after(seconds, fn, ...) end
+
+--- Calls `fn` again and again, with the arguments behind it.
+---
+--- `local timer = evsock.every(0.1, print, "tick")`
+---@param seconds number
+---@param fn function
+---@param ... any
+---@return evsock.Timer timer
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.every(seconds, fn, ...) end
+
+--- Runs `fn` as a task: a coroutine that alone is suspended by `receive`, `send`, `wait`, `join`
+--- and `sleep`. It begins with the next `pump`.
+---
+--- `local task = evsock.spawn(function(sock) print(sock:receive("*l")) end, sock)`
+---@param fn function
+---@param ... any
+---@return evsock.Task task
+function evsock.spawn(fn, ...) end
+
+--- Waits: suspends the task it is called in, pumps elsewhere.
+---
+--- `evsock.sleep(0.5)`
+---@param seconds number
+---@return true? waited
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.sleep(seconds) end
+
+--- Seconds of a clock that never goes back.
+---
+--- `local begun = evsock.now()`
+---@return number seconds
+function evsock.now() end
+
+-- Sockets -----------------------------------------------------------------------------------------
+
+--- Other fields are free for the script to store.
+---@class evsock.Socket: evsock.SocketHandlers
+---@field state evsock.State
+---@field buffered integer bytes that can be read now
+---@field pending integer bytes accepted and not yet handed to the system
+---@field host? string as given to `connect`
+---@field port? integer as given to `connect`
+---@field peer_address? string numeric
+---@field peer_port? integer
+---@field local_address? string numeric
+---@field local_port? integer
+---@field connect_timeout number
+---@field read_timeout number
+---@field write_timeout number
+---@field reconnect false|number|evsock.Reconnect
+---@field nodelay boolean
+---@field keepalive boolean|number
+---@field read_limit integer
+---@field max_frame integer
+---@field write_limit integer
+---@field drain_at integer
+---@field half_open boolean
+local Socket = {}
+
+--- Starts; an open or pending connection is dropped first.
+---
+--- `sock:connect("10.0.0.9", 23)`
+---@param host string
+---@param port integer|string
+---@param options? evsock.SocketOptions
+---@return true? begun
+---@return string? message
+---@return evsock.ErrorCode? code
+---@overload fun(self: evsock.Socket, path: string, options?: evsock.SocketOptions): true?
+function Socket:connect(host, port, options) end
+
+--- Queues all of it, in order; never blocks. Allowed while connecting. On an idle or closed socket
+--- the code is `ECLOSED`, at `write_limit` it is `EAGAIN`.
+---
+--- `sock:write("login ", name, "\r\n")`
+---@param data string|number
+---@param ... string|number
+---@return true? accepted
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:write(data, ...) end
+
+--- Up to `n` bytes, all when it is missing; nil when nothing is buffered.
+---
+--- `local data = sock:read()`
+---@param n? integer
+---@return string? data
+function Socket:read(n) end
+
+--- Exactly `n` bytes or nil.
+---
+--- `local header = sock:read_exact(4)`
+---@param n integer
+---@return string? data
+function Socket:read_exact(n) end
+
+--- Text before the end of line, which is removed; nil when no whole line is buffered.
+---
+--- `local line = sock:read_line()`
+---@param kind? evsock.LineEnd
+---@return string? line
+function Socket:read_line(kind) end
+
+--- Text before the delimiter, which is removed; nil when it has not come yet.
+---
+--- `local head = sock:read_until("\r\n\r\n")`
+---@param delimiter string
+---@param keep? boolean leave the delimiter at the end of the text
+---@return string? text
+function Socket:read_until(delimiter, keep) end
+
+--- Iterates over the whole lines in the buffer, at most those of this moment.
+---
+--- `for line in sock:lines() do print(line) end`
+---@param kind? evsock.LineEnd
+---@return fun(): string? next
+function Socket:lines(kind) end
+
+--- Where plain text stands in the buffer, from 1; removes nothing.
+---
+--- `local place = sock:search("OK")`
+---@param text string
+---@param start? integer
+---@return integer? index
+function Socket:search(text, start) end
+
+--- As `read`, removes nothing.
+---
+--- `local first = sock:peek(1)`
+---@param n? integer
+---@return string? data
+function Socket:peek(n) end
+
+--- Waits for data: suspends the task it is called in, pumps elsewhere. When it fails, the partial
+--- data is returned last and stays in the buffer as well.
+---
+--- `local line, message, code, partial = sock:receive("*l", 5)`
+---@param what evsock.Wanted
+---@param timeout? number
+---@return string? data
+---@return string? message
+---@return evsock.ErrorCode? code
+---@return string? partial
+function Socket:receive(what, timeout) end
+
+--- Writes and waits until all of it is handed to the system.
+---
+--- `assert(sock:send("hello\r\n", 5))`
+---@param data string|number
+---@param timeout? number
+---@return true? sent
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:send(data, timeout) end
+
+--- Waits for an event: suspends the task it is called in, pumps elsewhere.
+---
+--- `assert(sock:wait("connect", 5))`
+---@param event evsock.WaitEvent
+---@param timeout? number
+---@return true? happened
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:wait(event, timeout) end
+
+--- No more writes: flushes, then sends the end of stream.
+---
+--- `sock:shutdown()`
+function Socket:shutdown() end
+
+--- Flushes what was written, then closes. Ends reconnecting. Only `on_close` still comes.
+---
+--- `sock:close()`
+function Socket:close() end
+
+--- Closes now and drops everything.
+---
+--- `sock:abort()`
+function Socket:abort() end
+
+--- All properties and counters at once.
+---
+--- `print(sock:info().bytes_in)`
+---@return evsock.SocketInfo info
+function Socket:info() end
+
+--- What `sock:info()` returns. What there is none of, is nil.
+---@class evsock.SocketInfo
+---@field state evsock.State
+---@field buffered integer
+---@field pending? integer
+---@field host? string
+---@field port? integer
+---@field peer_address? string
+---@field peer_port? integer
+---@field local_address? string
+---@field local_port? integer
+---@field opened? number when the connection stood, on the clock of `evsock.now()`
+---@field bytes_in? integer
+---@field bytes_out? integer
+---@field attempt? integer how many attempts to connect this one took
+---@field live? evsock.LiveInfo
+---@field connect_timeout number
+---@field read_timeout number
+---@field write_timeout number
+---@field reconnect false|number|evsock.Reconnect
+---@field nodelay boolean
+---@field keepalive boolean|number
+---@field read_limit integer
+---@field max_frame integer
+---@field write_limit integer
+---@field drain_at integer
+---@field half_open boolean
+
+--- How things stand now, events that wait to be dispatched included.
+---@class evsock.LiveInfo
+---@field connected boolean
+---@field ended boolean the peer sent its end of stream
+---@field read_ahead integer bytes that came and that no `on_data` has announced
+
+-- Servers -----------------------------------------------------------------------------------------
+
+--- Other fields are free for the script to store.
+---@class evsock.Server
+---@field address? string
+---@field port? integer
+---@field connections integer open sockets that it accepted
+---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
+--- Accepting failed; it goes on by itself.
+---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
+local Server = {}
+
+--- Accepts nobody until `resume`.
+---
+--- `server:pause()`
+function Server:pause() end
+
+--- Accepts again.
+---
+--- `server:resume()`
+function Server:resume() end
+
+--- Stops listening; accepted sockets stay open.
+---
+--- `server:close()`
+function Server:close() end
+
+-- Timers and tasks --------------------------------------------------------------------------------
+
+--- Other fields are free for the script to store.
+---@class evsock.Timer
+---@field active boolean
+---@field private on_timer? function
+local Timer = {}
+
+--- It will not fire (again).
+---
+--- `timer:cancel()`
+function Timer:cancel() end
+
+---@class evsock.Task
+---@field done boolean it has returned, raised or been cancelled
+local Task = {}
+
+--- Ends it where it waits; it leaves nothing behind. Tells whether there was something to end.
+---
+--- `task:cancel()`
+---@return boolean ended
+function Task:cancel() end
+
+--- Waits until it is done: true and what it returned, or why it did not return.
+---
+--- `local ok, result = task:join(5)`
+---@param timeout? number
+---@return true? ok
+---@return any ... what it returned, or message and code
+function Task:join(timeout) end
+
+return evsock
