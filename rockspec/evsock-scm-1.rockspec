@@ -2,7 +2,9 @@ rockspec_format = "3.0"
 package = "evsock"
 version = "scm-1"
 
--- `luarocks make` from a clone reads no source; this names the archive for `luarocks pack`.
+-- The project has no public address yet, so nobody can fetch this. `luarocks make` from a clone does
+-- not read it; for `luarocks pack` it must be the absolute path of an archive (.ci/rock makes one and
+-- puts it in). A release names the address of its archive.
 source = {
     url = "file://evsock-scm-1.tar.gz",
     dir = "evsock",
@@ -13,7 +15,7 @@ description = {
     detailed = [[
 Sockets, servers and timers with handlers that run inside pump(), which your own loop calls. A
 thread reads ahead, connects and accepts while the script computes. Scripts written for Q-SYS's
-TcpSocket run unchanged. Building needs Rust (cargo) and a C linker.]],
+TcpSocket run unchanged. Building needs Rust (cargo) and a C compiler.]],
     license = "MIT",
     labels = { "network", "sockets", "async" },
 }
@@ -27,5 +29,5 @@ build = {
     type = "command",
     build_command = [["$(LUA)" rockspec/build.lua "$(LUA_INCDIR)"]],
     install_command = [["$(LUA)" rockspec/install.lua "$(LUA_INCDIR)" "$(LIBDIR)"]],
-    copy_directories = { "examples" },
+    copy_directories = { "src/meta", "examples" },
 }

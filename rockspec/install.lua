@@ -13,7 +13,7 @@ end
 local path = check(target.find_library(), "nothing was built in " .. target.directory)
 local directory = check(arg[2], "no directory to install to")
 -- luarocks makes LIBDIR only for its own kinds of build.
-os.execute("mkdir -p '" .. directory:gsub("'", "'\\''") .. "'")
+os.execute("mkdir -p " .. target.quote(directory))
 
 local source = check(io.open(path, "rb"))
 local bytes = check(source:read("*a"))

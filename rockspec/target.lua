@@ -17,9 +17,15 @@ local function feature(include_directory)
     return "lua" .. major .. minor
 end
 
+-- cargo's own variable counts, so that a second build need not begin with nothing.
+local function parent()
+    local given = os.getenv("CARGO_TARGET_DIR")
+    return given and given ~= "" and given or "target"
+end
+
 return function(include_directory)
     local name = feature(include_directory or "")
-    local directory = "target/" .. name
+    local directory = parent() .. "/" .. name
     local library = directory .. "/release/libevsock"
     return {
         feature = name,
@@ -30,6 +36,10 @@ return function(include_directory)
                     return library .. suffix
                 end
             end
+        end,
+        -- A word for the shell.
+        quote = function(text)
+            return "'" .. text:gsub("'", "'\\''") .. "'"
         end,
     }
 end
