@@ -36,6 +36,7 @@ local evsock = {}
 ---| "ENETUNREACH" # no way to that network
 ---| "ENOENT" # there is no such file (Unix sockets)
 ---| "ENOMEM" # the system is out of memory or buffers
+---| "ETASK" # a task ended with an error, which is the message
 ---| "ETIMEDOUT" # a timeout of this socket ran out
 
 --- As of the last dispatched event.
@@ -82,6 +83,9 @@ local evsock = {}
 ---@field factor? number default 2
 ---@field jitter? number default 0.1
 
+--- Numeric address and port of our own end; the port may be missing.
+---@alias evsock.Bind { [1]: string, [2]: integer? }
+
 ---@class evsock.SocketHandlers
 ---@field on_resolve? fun(sock: evsock.Socket, addresses: string[]) the name was looked up
 ---@field on_connect? fun(sock: evsock.Socket) the connection stands
@@ -106,7 +110,7 @@ local evsock = {}
 ---@field write_limit? integer a write that would pass it is refused; default 64 MiB
 ---@field drain_at? integer low-water mark for `on_drain`; default 0
 ---@field half_open? boolean keep writing after the peer's end of stream; default false
----@field bind? table address and port of our own end, `{ "10.0.0.5", 0 }`
+---@field bind? false|evsock.Bind where it connects from, `{ "10.0.0.5", 0 }`; default false
 
 --- `on_accept` and `on_error` are the server's; everything of a socket goes to the accepted ones.
 ---@class evsock.ListenOptions: evsock.SocketOptions
@@ -152,11 +156,14 @@ function evsock.socket(options) end
 ---@overload fun(path: string, options?: evsock.ListenOptions): evsock.Server?, string?
 function evsock.listen(host, port, options) end
 
---- Dispatches the events that wait now, and only those; when none wait, waits for the first.
+--- Dispatches the events that wait now, and only those; when none wait, waits for the first. Only
+--- a process that has forked gets nil (`EFORK`).
 ---
 --- `local called = evsock.pump(0.01)`
 ---@param timeout? number how long to wait; default 0: not at all
 ---@return integer called how many handlers it called
+---@return string? message
+---@return evsock.ErrorCode? code
 function evsock.pump(timeout) end
 
 --- Pumps until nothing is active or `evsock.stop()` is called.
@@ -249,7 +256,7 @@ function evsock.now() end
 ---@field buffered integer bytes that can be read now
 ---@field pending integer bytes accepted and not yet handed to the system
 ---@field host? string as given to `connect`
----@field port? integer as given to `connect`
+---@field port? integer as given to `connect`; none with a Unix socket
 ---@field peer_address? string numeric
 ---@field peer_port? integer
 ---@field local_address? string numeric
@@ -265,6 +272,7 @@ function evsock.now() end
 ---@field write_limit integer
 ---@field drain_at integer
 ---@field half_open boolean
+---@field bind false|evsock.Bind
 local Socket = {}
 
 --- Starts; an open or pending connection is dropped first.
@@ -421,6 +429,7 @@ function Socket:info() end
 ---@field write_limit integer
 ---@field drain_at integer
 ---@field half_open boolean
+---@field bind false|evsock.Bind
 
 --- How things stand now, events that wait to be dispatched included.
 ---@class evsock.LiveInfo
