@@ -1,5 +1,6 @@
 ---@meta evsock
-error("this file is for editors only; the module is evsock.so")
+-- Not `error`: editors would take what is behind it for dead code.
+assert(false, "src/meta/evsock.lua is for editors only; the module is evsock.so")
 
 --- Event-driven sockets. Misuse raises at the caller's line; what goes wrong in the world returns
 --- `nil, message, code` or arrives in `on_close`. Handlers run only inside `pump`, `run` and
@@ -441,8 +442,8 @@ function Socket:info() end
 
 --- Other fields are free for the script to store.
 ---@class evsock.Server
----@field address? string
----@field port? integer
+---@field address string numeric, or `unix:/path`; nil once it is closed
+---@field port integer nil once it is closed and on a Unix socket
 ---@field connections integer open sockets that it accepted
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
 --- Accepting failed; it goes on by itself.

@@ -1,5 +1,6 @@
 ---@meta evsock.qsys
-error("this file is for editors only; the module is in evsock.so")
+-- Not `error`: editors would take what is behind it for dead code.
+assert(false, "src/meta/evsock/qsys.lua is for editors only; the module is in evsock.so")
 
 --- TcpSocket, TcpSocketServer and Timer as scripts know them from a Q-SYS Core. Misuse raises; what
 --- goes wrong in the world comes as an event.
