@@ -200,7 +200,7 @@ describe("#figures", function()
             cycle(2000)
             local files, growth = descriptors(), math.huge
             -- The allocator needs a while to settle; what leaks goes on growing in every round.
-            for _ = 1, 4 do
+            for _ = 1, 8 do
                 if growth > 512 then
                     local before = resident()
                     cycle(10000)
@@ -219,6 +219,7 @@ describe("#figures", function()
 
     it("10,000 tasks each do 10 exchanges with one server and leave no memory behind", function()
         local said = figure([[
+            local files = descriptors()
             local function round(n)
                 local good = 0
                 for i = 1, n do
@@ -234,10 +235,13 @@ describe("#figures", function()
                     end)
                 end
                 evsock.run()
+                -- What was closed waits for the other side's end of stream for a second at most.
+                local last = evsock.now() + 3
+                while descriptors() > files and evsock.now() < last do evsock.pump(0.1) end
                 return good
             end
             round(10000)
-            local files, memory, began = descriptors(), resident(), evsock.now()
+            local memory, began = resident(), evsock.now()
             local good = round(10000)
             local took = evsock.now() - began
             local growth, rounds = resident() - memory, 1
@@ -251,8 +255,6 @@ describe("#figures", function()
                 more = collectgarbage("count") - counted
                 counted = counted + more
             end
-            local last = evsock.now() + 3
-            while descriptors() > files and evsock.now() < last do evsock.pump(0.1) end
             print(("%d exchanges in %.2f s; in round %d: %.0f KiB more, of Lua's %.0f KiB more, "
                 .. "%d descriptors more"):format(
                     good, took, rounds, growth / 1024, more, descriptors() - files))
@@ -261,7 +263,7 @@ describe("#figures", function()
         assert.equal("100000", said:match("^(%d+) exchanges"), said)
         local growth, lua = said:match("round %d: (%S+) KiB more, of Lua's (%S+) KiB")
         assert.is_true(tonumber(growth) <= 1000 and tonumber(lua) <= 512, said)
-        assert.equal("0", said:match("(%S+) descriptors more"), said)
+        assert.is_true(tonumber(said:match("(%S+) descriptors more")) <= 0, said)
     end)
 
     local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }

@@ -500,18 +500,25 @@ local LONG = 1e6
 
 local function loop()
     while not native.stopping() and native.active() > 0 do
-        native.pump(LONG)
+        local handled, message, code = native.pump(LONG)
+        if not handled then
+            return nil, message, code
+        end
     end
+    return true
 end
 
 function evsock.run()
     running = running + 1
-    local ok, problem = pcall(loop)
+    local ok, problem, message, code = pcall(loop)
     running = running - 1
     native.stop(false)
     if not ok then
         -- The message has its place and traceback already.
         error(problem, 0)
+    elseif not problem then
+        -- The process forked, or no thread could be started.
+        return nil, message, code
     end
 end
 
