@@ -41,8 +41,16 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const WATCH: Duration = Duration::from_millis(5);
 /// How long ending waits for the thread.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Threads that look up names, process-wide.
-pub const RESOLVER_THREADS: usize = 8;
+/// Lookups at work at a time, process-wide; stuck ones don't count.
+pub const LOOKUPS_AT_WORK: usize = 8;
+/// After this a lookup counts as stuck: the hosts file and a cache on this machine answer sooner,
+/// and 200 names that never answer have all begun after 50 ms.
+pub const LOOKUP_GRACE: Duration = Duration::from_millis(2);
+/// Threads that look up names, stuck ones and all, process-wide. At 256 KiB each: 64 MiB of
+/// addresses, not of memory.
+pub const LOOKUP_THREADS: usize = 256;
+/// How long a thread stays that has no name to look up.
+pub const LOOKUP_IDLE: Duration = Duration::from_secs(3);
 /// Names that wait to be looked up; more fail at once.
 pub const LOOKUPS_WAITING: usize = 10_000;
 /// Depth of `pump` inside handlers: more would overflow the C stack of the interpreter.

@@ -3,7 +3,7 @@
 //! Not here: which address is next and when (`proto::life`, `proto::race`). Invariant: what is
 //! under way is in `Dialing`; dropping it calls the lookup off and closes the dials.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use socket2::Socket;
 
@@ -55,9 +55,10 @@ impl Inner {
             Way::Name(name, port) => {
                 // A lookup that takes long must not keep a closed reactor's descriptors.
                 let (port, hub) = (*port, Arc::downgrade(hub));
-                let answer = move |found: Result<Vec<IpAddr>>| {
-                    let with_port = |ip| SocketAddr::new(ip, port);
-                    let found = found.map(|list| list.into_iter().map(with_port).collect());
+                let answer = move |mut found: Result<Vec<SocketAddr>>| {
+                    for address in found.iter_mut().flatten() {
+                        address.set_port(port);
+                    }
                     if let Some(hub) = hub.upgrade() {
                         // The queue is unbounded and never closed: this cannot fail.
                         let _ = hub.answers.push((token, found));

@@ -1,23 +1,25 @@
 //! Looking names up without blocking anybody: a pool of threads for the whole process.
 //!
-//! `getaddrinfo` blocks and cannot be cancelled, so it runs on up to eight detached threads that
-//! end when idle. Names under way are shared; a request nobody waits for any more is not begun.
+//! The threads are detached, and end when nothing happens; what each does next is decided by
+//! `proto::lookups`. Names under way are shared; what nobody waits for any more is not begun.
 //! Not here: numeric addresses and `localhost` (`connect_plan`), which never come here.
+//! Invariants: no lock is held while the system looks up or an answer is given; calling off takes
+//! no lock, so that it can be done in the child of a fork.
 
-use std::collections::HashMap;
-use std::net::{IpAddr, ToSocketAddrs};
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
-use once_cell::sync::Lazy;
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
+use crate::proto::lookups::{Lookups, Staffing, Turn, Wanted};
 use crate::sync::Arc;
-use crate::sys::process;
+use crate::sys::{names, process};
 
-type Callback = Box<dyn FnOnce(Result<Vec<IpAddr>>) + Send>;
+/// Told the addresses of a name; their port is 0.
+type Callback = Box<dyn FnOnce(Result<Vec<SocketAddr>>) + Send>;
 
 /// A request under way; dropping it calls the request off.
 #[derive(Debug)]
@@ -37,119 +39,108 @@ struct Waiter {
     answer: Callback,
 }
 
-#[derive(Default)]
-struct Work {
-    names: std::collections::VecDeque<String>,
-    waiters: HashMap<String, Vec<Waiter>>,
-    threads: usize,
-    idle: usize,
+impl Wanted for Waiter {
+    fn is_wanted(&self) -> bool {
+        !self.canceled.load(Ordering::Relaxed)
+    }
 }
 
+/// The child of a fork has none of its parent's threads, and perhaps a lock that nobody will
+/// open: it makes a pool of its own.
 #[derive(Default)]
 struct Pool {
-    work: Mutex<Work>,
+    forks: u32,
+    lookups: Mutex<Lookups<Waiter>>,
     more: Condvar,
+    next: OnceLock<Box<Pool>>,
 }
 
-static POOL: Lazy<Pool> = Lazy::new(Pool::default);
-
-/// How long a thread without work stays.
-const IDLE: Duration = Duration::from_secs(10);
+static FIRST: OnceLock<Pool> = OnceLock::new();
 
 /// Looks `name` up; `answer` is called on a thread of the pool.
 ///
 /// # Errors
-/// `Again` when too many names wait already, or the system has no room for a thread.
+/// `EAGAIN` when too many names wait already; or the system has no room for a thread.
 pub fn look_up(name: &str, answer: Callback) -> Result<Lookup> {
     let canceled = Arc::new(AtomicBool::new(false));
-    let mut work = held();
-    if work.names.len() >= limits::LOOKUPS_WAITING {
+    let pool = Pool::of(process::fork_generation());
+    let mut lookups = pool.held();
+    if !lookups.ask(name, Waiter { canceled: Arc::clone(&canceled), answer }) {
         return Err(Error::new(Code::Again, "connect: too many names are being looked up"));
     }
-    let waiter = Waiter { canceled: Arc::clone(&canceled), answer };
-    if let Some(waiters) = work.waiters.get_mut(name) {
-        waiters.push(waiter);
-        return Ok(Lookup { canceled });
-    }
-    if work.idle <= work.names.len() && work.threads < limits::RESOLVER_THREADS {
-        let started = process::spawn("evsock-lookup", serve);
-        match started {
-            Ok(_detached) => work.threads += 1,
-            Err(error) if work.threads == 0 => return Err(Error::os("connect", &error)),
-            Err(_) => {}
-        }
-    }
-    work.waiters.insert(name.to_owned(), vec![waiter]);
-    work.names.push_back(name.to_owned());
-    POOL.more.notify_one();
+    pool.staff(&mut lookups)?;
     Ok(Lookup { canceled })
 }
 
-fn held() -> MutexGuard<'static, Work> {
-    POOL.work.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn serve() {
-    while let Some(name) = next_name() {
-        let wanted = |waiter: &Waiter| !waiter.canceled.load(Ordering::Relaxed);
-        let anybody = held().waiters.get(&name).is_some_and(|list| list.iter().any(wanted));
-        let answer = if anybody { resolve(&name) } else { Err(canceled()) };
-        // Those who joined since a cancelled name was skipped are served by a second turn.
-        let waiters = {
-            let mut work = held();
-            let waiters = work.waiters.remove(&name).unwrap_or_default();
-            if !anybody && waiters.iter().any(wanted) {
-                work.waiters.insert(name.clone(), waiters);
-                work.names.push_back(name);
-                continue;
-            }
-            waiters
-        };
-        for waiter in waiters.into_iter().filter(wanted) {
-            (waiter.answer)(answer.clone());
+impl Pool {
+    fn of(forks: u32) -> &'static Self {
+        let new = || Self { forks, ..Self::default() };
+        let mut pool = FIRST.get_or_init(new);
+        while pool.forks != forks {
+            pool = pool.next.get_or_init(|| Box::new(new()));
         }
+        pool
     }
-}
 
-fn next_name() -> Option<String> {
-    let mut work = held();
-    loop {
-        if let Some(name) = work.names.pop_front() {
-            return Some(name);
-        }
-        work.idle += 1;
-        let (guard, waited) =
-            POOL.more.wait_timeout(work, IDLE).unwrap_or_else(PoisonError::into_inner);
-        work = guard;
-        work.idle -= 1;
-        if waited.timed_out() && work.names.is_empty() {
-            work.threads -= 1;
-            return None;
-        }
+    fn held(&self) -> MutexGuard<'_, Lookups<Waiter>> {
+        self.lookups.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-fn canceled() -> Error {
-    Error::new(Code::Canceled, "connect: canceled")
-}
-
-fn resolve(name: &str) -> Result<Vec<IpAddr>> {
-    let failed = |text: &str| Error::new(Code::HostNotFound, format!("connect: {text}"));
-    match (name, 0).to_socket_addrs() {
-        Ok(found) => {
-            let mut hosts: Vec<IpAddr> = Vec::new();
-            for address in found {
-                // getaddrinfo repeats an address for every socket type.
-                if !hosts.contains(&address.ip()) {
-                    hosts.push(address.ip());
+    /// Sees to it that somebody goes on with the names that wait. Fails if there is nobody.
+    fn staff(&'static self, lookups: &mut Lookups<Waiter>) -> Result<()> {
+        match lookups.staffing() {
+            Staffing::Enough => {}
+            Staffing::Wake => self.more.notify_one(),
+            Staffing::Hire => {
+                let hired = process::spawn("evsock-lookup", move || self.serve());
+                if let Err(error) = hired
+                    && !lookups.unhire()
+                {
+                    return Err(Error::os("connect", &error));
                 }
             }
-            if hosts.is_empty() { Err(failed("the name has no address")) } else { Ok(hosts) }
         }
-        Err(error) => {
-            let text = crate::error::reason(&error);
-            Err(failed(&text.rsplit(": ").next().unwrap_or("name not found").to_lowercase()))
+        Ok(())
+    }
+
+    fn serve(&'static self) {
+        let mut lookups = self.held();
+        lookups.rise(false);
+        let mut tired = false;
+        loop {
+            match lookups.turn(Instant::now(), tired) {
+                Turn::LookUp(ticket) => {
+                    // Whether a successor can be had matters less than this name.
+                    let _ = self.staff(&mut lookups);
+                    drop(lookups);
+                    let found = names::look_up(&ticket.name);
+                    let waiters = self.held().finish(&ticket);
+                    for waiter in waiters {
+                        let answer = AssertUnwindSafe(|| (waiter.answer)(found.clone()));
+                        // A fault there is not to cost the pool a thread, nor the others theirs.
+                        let _ = catch_unwind(answer);
+                    }
+                    lookups = self.held();
+                    tired = false;
+                }
+                Turn::Watch(until) => {
+                    let time = until.saturating_duration_since(Instant::now());
+                    (lookups, _) = self.wait(lookups, time);
+                    lookups.rise(true);
+                }
+                Turn::Rest => {
+                    (lookups, tired) = self.wait(lookups, limits::LOOKUP_IDLE);
+                    lookups.rise(false);
+                }
+                Turn::End => return,
+            }
         }
+    }
+
+    /// Waits to be woken; whether that did not happen in time.
+    fn wait<'a, T>(&self, guard: MutexGuard<'a, T>, time: Duration) -> (MutexGuard<'a, T>, bool) {
+        let waited = self.more.wait_timeout(guard, time).unwrap_or_else(PoisonError::into_inner);
+        (waited.0, waited.1.timed_out())
     }
 }
 
@@ -170,7 +161,25 @@ mod tests {
             .collect();
         for _ in &lookups {
             let found = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
-            assert!(found.unwrap().iter().all(IpAddr::is_loopback));
+            assert!(found.unwrap().iter().all(|address| address.ip().is_loopback()));
         }
+    }
+
+    #[test]
+    fn a_fault_in_an_answer_costs_nobody_theirs() {
+        let (sender, receiver) = mpsc::channel();
+        let faulty = look_up("127.0.0.1", Box::new(|_| std::panic::resume_unwind(Box::new(()))));
+        let answer = Box::new(move |found: Result<_>| sender.send(found.is_ok()).unwrap_or(()));
+        let sound = look_up("127.0.0.1", answer);
+        assert!(faulty.is_ok() && sound.is_ok());
+        assert!(receiver.recv_timeout(Duration::from_secs(20)).unwrap());
+    }
+
+    #[test]
+    fn the_child_of_a_fork_has_a_pool_of_its_own() {
+        let parent: *const Pool = Pool::of(0);
+        let child: *const Pool = Pool::of(1);
+        assert!(parent != child);
+        assert!(std::ptr::eq(Pool::of(0), parent) && std::ptr::eq(Pool::of(1), child));
     }
 }

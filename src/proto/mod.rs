@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod event;
 pub mod framing;
 pub mod life;
+pub mod lookups;
 pub mod mailbox;
 pub mod race;
 pub mod timers;

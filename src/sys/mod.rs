@@ -1,6 +1,7 @@
 //! Floor 0: the operating system, and nothing of ours above it.
 
 pub mod io;
+pub mod names;
 pub mod poller;
 pub mod process;
 pub mod socket;

@@ -1,0 +1,117 @@
+//! The system's lookup of names, which blocks for as long as it likes.
+//!
+//! Not here: threads to block in (`net::resolver`). Called directly because `std` does not tell
+//! the reasons apart and a scoped address (`fe80::1%eth0`) is to keep its scope.
+#![allow(unsafe_code)]
+
+use std::ffi::{CStr, CString};
+use std::io;
+use std::mem::MaybeUninit;
+use std::net::SocketAddr;
+use std::ptr;
+
+use socket2::{SockAddr, SockAddrStorage};
+
+use crate::error::{Code, Error, Result};
+
+/// The addresses of a name in the system's order of preference, each once; their port is 0.
+///
+/// # Errors
+/// `EHOSTNOTFOUND`; or that the machine, not the name, is to blame.
+pub fn look_up(name: &str) -> Result<Vec<SocketAddr>> {
+    let Ok(name) = CString::new(name) else {
+        return Err(Error::new(Code::BadHost, "connect: this is no host name"));
+    };
+    // SAFETY: all zeroes is a valid `addrinfo`: no preference.
+    let mut hints: libc::addrinfo = unsafe { MaybeUninit::zeroed().assume_init() };
+    // Without it each address comes once for every type of socket.
+    hints.ai_socktype = libc::SOCK_STREAM;
+    let mut list = ptr::null_mut();
+    // SAFETY: a C string, valid hints and a place for the list.
+    let status =
+        unsafe { libc::getaddrinfo(name.as_ptr(), ptr::null(), &raw const hints, &raw mut list) };
+    if status != 0 {
+        return Err(failure(status, &io::Error::last_os_error()));
+    }
+    let mut addresses = Vec::new();
+    let mut next = list;
+    // SAFETY: null, or a node of the list, which lives until it is freed below.
+    while let Some(node) = unsafe { next.as_ref() } {
+        if let Some(address) = address_of(node).filter(|found| !addresses.contains(found)) {
+            addresses.push(address);
+        }
+        next = node.ai_next;
+    }
+    // SAFETY: what `getaddrinfo` gave; nothing refers to it any more.
+    unsafe { libc::freeaddrinfo(list) };
+    if addresses.is_empty() {
+        return Err(Error::new(Code::HostNotFound, "connect: the name has no address"));
+    }
+    Ok(addresses)
+}
+
+fn address_of(node: &libc::addrinfo) -> Option<SocketAddr> {
+    let mut storage = SockAddrStorage::zeroed();
+    let length = node.ai_addrlen as usize;
+    if node.ai_addr.is_null() || length > size_of::<SockAddrStorage>() {
+        return None;
+    }
+    let room = (&raw mut storage).cast::<u8>();
+    // SAFETY: the node says how long its address is, and there is room for it.
+    unsafe { ptr::copy_nonoverlapping(node.ai_addr.cast(), room, length) };
+    // SAFETY: filled in above, with its length.
+    unsafe { SockAddr::new(storage, node.ai_addrlen) }.as_socket()
+}
+
+/// Only a lack of something on this machine is told from a name that nobody knows.
+fn failure(status: libc::c_int, system: &io::Error) -> Error {
+    if status == libc::EAI_MEMORY {
+        return Error::os("connect", &io::Error::from_raw_os_error(libc::ENOMEM));
+    }
+    if status == libc::EAI_SYSTEM {
+        let error = Error::os("connect", system);
+        return match error.code() {
+            Code::OutOfMemory | Code::TooManyFiles => error,
+            _ => Error::new(Code::HostNotFound, error.message()),
+        };
+    }
+    // SAFETY: returns a constant text for any number.
+    let text = unsafe { libc::gai_strerror(status) };
+    if text.is_null() {
+        return Error::new(Code::HostNotFound, "connect: name not found");
+    }
+    // SAFETY: not null, so a C string that lives on.
+    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().to_lowercase();
+    Error::new(Code::HostNotFound, format!("connect: {text}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_found_once() {
+        assert_eq!(look_up("127.0.0.1").unwrap(), ["127.0.0.1:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn a_scoped_address_keeps_its_scope() {
+        let found = look_up("fe80::1%1").unwrap();
+        assert!(matches!(found[..], [SocketAddr::V6(address)] if address.scope_id() == 1));
+    }
+
+    #[test]
+    fn a_lack_of_this_machine_is_told_from_an_unknown_name() {
+        let no_files = io::Error::from_raw_os_error(libc::EMFILE);
+        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let code = |status, system| failure(status, system).code();
+        assert_eq!(code(libc::EAI_SYSTEM, &no_files), Code::TooManyFiles);
+        assert_eq!(code(libc::EAI_SYSTEM, &refused), Code::HostNotFound);
+        assert_eq!(code(libc::EAI_MEMORY, &refused), Code::OutOfMemory);
+        for status in [libc::EAI_NONAME, libc::EAI_AGAIN, libc::EAI_FAIL] {
+            assert_eq!(code(status, &no_files), Code::HostNotFound);
+        }
+        let unknown = failure(libc::EAI_NONAME, &no_files);
+        assert_eq!(unknown.message(), "connect: name or service not known");
+    }
+}
