@@ -65,12 +65,33 @@ local function count_of(word)
     return tonumber(count)
 end
 local function threads() return count_of("Threads") end
+-- Not by a shell: popen has one more descriptor for a moment.
 local function descriptors()
-    local pipe = io.popen("ls /proc/$PPID/fd")
     local count = 0
-    for _ in pipe:lines() do count = count + 1 end
-    pipe:close()
+    for i = 0, 999 do
+        local file = io.open("/proc/self/fdinfo/" .. i)
+        if file then
+            file:close()
+            count = count + 1
+        end
+    end
     return count
+end
+-- Listens on that address and answers nobody: the queue of connections is full. Returns a socket
+-- that shows it by going on connecting.
+local silent = {}
+local function silence(address)
+    local dead, message = evsock.listen(address, port, { backlog = 1 })
+    assert(dead, "this machine must have " .. address .. ": " .. tostring(message))
+    dead:pause()
+    silent[#silent + 1] = dead
+    for _ = 1, 5 do
+        silent[#silent + 1] = evsock.connect(address, port, { connect_timeout = 0 })
+    end
+    pump_for(0.05)
+    local probe = silent[#silent]
+    assert(probe.state == "connecting", address .. " answers")
+    return probe
 end
 -- A socket and what happened to it, in order.
 local function connect(name, options)
@@ -122,18 +143,6 @@ local function child(script)
 end
 
 describe("200 names that never answer", function()
-    -- What the best of three children prints; others may keep the machine busy meanwhile.
-    local function best(script, is_good)
-        local output
-        for _ = 1, 3 do
-            output = child(script)
-            if is_good(output) then
-                break
-            end
-        end
-        return output
-    end
-
     local asked = {
         ["after them"] = [[
             for i = 1, 200 do connect("never-" .. i) end
@@ -145,11 +154,6 @@ describe("200 names that never answer", function()
                 connect("never-" .. i)
                 if i == 100 then good = connect("answers-201") end
             end
-        ]],
-        ["before them"] = [[
-            for i = 1, 20 do connect("never-" .. i) end
-            local good = connect("answers-201")
-            for i = 21, 200 do connect("never-" .. i) end
         ]],
         ["a second later"] = [[
             for i = 1, 200 do connect("never-" .. i) end
@@ -173,13 +177,17 @@ describe("200 names that never answer", function()
     ]]
     for when, script in pairs(asked) do
         it("do not delay one that does and is asked for " .. when .. ", nor the timers", function()
-            local output = best(timed:format(script), function(output)
-                local connected, late = output:match("^([%d.]+) ([%d.]+)")
-                return tonumber(connected) < 100 and tonumber(late) < 50
-            end)
-            local connected, late = output:match("^([%d.]+) ([%d.]+)")
-            assert.is_true(tonumber(connected) < 100, connected .. " ms to the connection")
-            assert.is_true(tonumber(late) < 50, "a timer was late by ms: " .. late)
+            -- The best of three: others may keep the machine busy meanwhile.
+            local connected, late = math.huge, math.huge
+            for _ = 1, 3 do
+                if connected >= 100 or late >= 50 then
+                    local one, other = child(timed:format(script)):match("^(%S+) (%S+)\n$")
+                    connected = math.min(connected, tonumber(one))
+                    late = math.min(late, tonumber(other))
+                end
+            end
+            assert.is_true(connected < 100, connected .. " ms to the connection")
+            assert.is_true(late < 50, late .. " ms late was a timer")
         end)
     end
 
@@ -418,49 +426,22 @@ end)
 describe("the race between addresses", function()
     after_each(helper.finish)
 
-    -- Listens on `address` and `port` and answers nobody: the queue of connections is full.
-    local function silence(address, port)
-        local server, message = evsock.listen(address, port, { backlog = 1 })
-        assert(server, ("this machine must have %s: %s"):format(address, tostring(message)))
-        helper.track(server)
-        server:pause()
-        for _ = 1, 4 do
-            helper.track(evsock.connect(address, port, { connect_timeout = 0 }))
-        end
-        local probe = helper.track(evsock.connect(address, port, { connect_timeout = 0 }))
-        helper.pump_for(0.05)
-        assert.equal("connecting", probe.state, address .. " answers")
-        return probe
-    end
-
-    local function descriptors()
-        local pipe = assert(io.popen("ls /proc/$PPID/fd"))
-        local count = 0
-        for _ in pipe:lines() do
-            count = count + 1
-        end
-        pipe:close()
-        return count
-    end
-
     it("is won by IPv4 a quarter of a second later when IPv6 answers nobody", function()
-        local record = helper.server()
-        local probe = silence("::1", record.port)
-        local before = descriptors()
-        local begin = evsock.now()
-        local took
-        local client = helper.track(evsock.connect("localhost", record.port, {
-            on_connect = expect(function() took = evsock.now() - begin end, 1),
-            on_close = expect(1),
-        }))
-        pump_until(function() return client.state == "open" and record.sockets[1] end)
-        assert.equal("connecting", probe.state)
-        assert.equal("127.0.0.1", client.peer_address)
-        assert.is_true(took >= 0.25, ("after %g s"):format(took))
-        assert.is_true(took < 0.4, ("after %g s"):format(took))
-        assert.equal(before + 2, descriptors(), "the loser's descriptor is closed")
-        client:abort()
-        pump_until(function() return client.state == "closed" end)
+        local output = child([[
+            local probe = silence("::1")
+            local open = descriptors()
+            local record = connect("localhost")
+            pump_until_over(record)
+            pump_until(function() return #accepted == 1 end, 1, "accepted")
+            assert(probe.state == "connecting", "::1 has answered")
+            pump_for(0.3)
+            print(table.concat(record, " "), record.sock.peer_address, descriptors() - open)
+            print(record.connect)
+        ]])
+        -- One descriptor for either end: the loser's is closed.
+        local events, took = output:match("^(.-)\n(%S+)\n$")
+        assert.equal("resolve connect\t127.0.0.1\t2", events, output)
+        assert.is_true(tonumber(took) >= 0.25 and tonumber(took) < 0.4, output)
     end)
 
     it("goes on to IPv4 at once when IPv6 refuses", function()
@@ -503,33 +484,24 @@ describe("the race between addresses", function()
     end)
 
     it("is called off by close, and leaves no descriptor", function()
-        local record = helper.server({ on_accept = never("on_accept") })
-        silence("::1", record.port)
-        local before = descriptors()
-        local client = helper.track(evsock.connect("localhost", record.port, {
-            on_connect = never("on_connect"),
-            on_close = expect(function(_, message) assert.is_nil(message) end, 1),
-        }))
-        helper.pump_for(0.05)
-        assert.equal("connecting", client.state)
-        client:close()
-        pump_until(function() return client.state == "closed" end, 0.1)
-        helper.pump_for(0.3)
-        assert.equal(before, descriptors())
+        assert.equal("resolve close\tnil\t0\t0\n", child([[
+            silence("::1")
+            local open = descriptors()
+            local record = connect("localhost")
+            pump_for(0.05)
+            assert(record.sock.state == "connecting")
+            record.sock:close()
+            pump_until_over(record)
+            assert(record.close < 0.1, "late")
+            pump_for(0.3)
+            print(table.concat(record, " "), record.code, descriptors() - open, #accepted)
+        ]]))
     end)
 
     it("among five addresses is won by the first that answers, dead ones first", function()
         local output = child([[
-            local silent = {}
-            for _, address in ipairs { "::1", "127.0.0.2" } do
-                local dead = assert(evsock.listen(address, port, { backlog = 1 }))
-                dead:pause()
-                silent[#silent + 1] = dead
-                for _ = 1, 4 do
-                    silent[#silent + 1] = evsock.connect(address, port, { connect_timeout = 0 })
-                end
-            end
-            pump_until(function() return silent[#silent].state == "connecting" end, 1, "silence")
+            silence("::1")
+            silence("127.0.0.2")
             local open = descriptors()
             local record = connect("list-::1_127.0.0.2_127.0.0.3_127.0.0.1_127.0.0.4")
             pump_until_over(record)

@@ -41,11 +41,13 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const WATCH: Duration = Duration::from_millis(5);
 /// How long ending waits for the thread.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
-/// Lookups at work at a time, process-wide; stuck ones don't count.
+/// Lookups at work at a time, process-wide; stuck ones don't count. Where many are stuck it is half
+/// as many: waiting for eight at a time would take the next name too long.
 pub const LOOKUPS_AT_WORK: usize = 8;
-/// After this a lookup counts as stuck: the hosts file and a cache on this machine answer sooner,
-/// and 200 names that never answer have all begun after 50 ms.
-pub const LOOKUP_GRACE: Duration = Duration::from_millis(2);
+/// After this a lookup counts as stuck: the hosts file and a cache nearby answer sooner, and 200
+/// names that never answer have all begun after 45 ms. Less would ask many more names at the same
+/// time of a server that is merely far away.
+pub const LOOKUP_GRACE: Duration = Duration::from_millis(5);
 /// Threads that look up names, stuck ones and all, process-wide. At 256 KiB each: 64 MiB of
 /// addresses, not of memory.
 pub const LOOKUP_THREADS: usize = 256;

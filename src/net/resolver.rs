@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
-use crate::proto::lookups::{Lookups, Staffing, Turn, Wanted};
+use crate::proto::lookups::{Lookups, Turn, Wanted};
 use crate::sync::Arc;
 use crate::sys::{names, process};
 
@@ -88,17 +88,16 @@ impl Pool {
 
     /// Sees to it that somebody goes on with the names that wait. Fails if there is nobody.
     fn staff(&'static self, lookups: &mut Lookups<Waiter>) -> Result<()> {
-        match lookups.staffing() {
-            Staffing::Enough => {}
-            Staffing::Wake => self.more.notify_one(),
-            Staffing::Hire => {
-                let hired = process::spawn("evsock-lookup", move || self.serve());
-                if let Err(error) = hired
-                    && !lookups.unhire()
-                {
-                    return Err(Error::os("connect", &error));
-                }
+        if lookups.hire() {
+            let hired = process::spawn("evsock-lookup", move || self.serve());
+            if let Err(error) = hired
+                && !lookups.unhire()
+            {
+                return Err(Error::os("connect", &error));
             }
+        }
+        if lookups.are_waiting() {
+            self.more.notify_one();
         }
         Ok(())
     }
@@ -110,7 +109,10 @@ impl Pool {
         loop {
             match lookups.turn(Instant::now(), tired) {
                 Turn::LookUp(ticket) => {
-                    // Whether a successor can be had matters less than this name.
+                    // Each sees to two, so that many have begun soon even where a new thread
+                    // waits for its turn on a busy machine. That none can be had matters less
+                    // than this name.
+                    let _ = self.staff(&mut lookups);
                     let _ = self.staff(&mut lookups);
                     drop(lookups);
                     let found = names::look_up(&ticket.name);

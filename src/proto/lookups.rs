@@ -4,9 +4,10 @@
 //! A lookup blocks for as long as it likes and nothing ends it. So one that is not back within a
 //! grace counts as stuck, and no longer against those at work: a name that never answers costs a
 //! thread, but delays nobody. The newest name goes first: old ones have mostly been given up.
-//! Invariants: a name is in the list at most once; at most [`limits::LOOKUPS_AT_WORK`] lookups
-//! begin within one grace; while names wait, a thread is free to take the next, unless there are
-//! [`limits::LOOKUP_THREADS`]; no thread wakes up but for a name or to end.
+//! Invariants: a name is in the list at most once; at most [`limits::LOOKUPS_AT_WORK`] lookups, or
+//! half as many as are stuck, begin within one grace; while names wait, a thread is free to take
+//! the next, unless there are [`limits::LOOKUP_THREADS`]; no thread wakes up but for a name or to
+//! end.
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -38,17 +39,6 @@ pub enum Turn {
     Rest,
     /// The thread is not needed any more.
     End,
-}
-
-/// Who has to go on with the names that wait.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Staffing {
-    /// Nobody: there are none, or there is nobody.
-    Enough,
-    /// A free thread.
-    Wake,
-    /// A new thread, which counts as free until its [`Lookups::rise`].
-    Hire,
 }
 
 /// The names and the threads.
@@ -83,7 +73,7 @@ impl<W> Default for Lookups<W> {
 }
 
 impl<W: Wanted> Lookups<W> {
-    /// Enters a request; false if too many names wait. Ask [`Lookups::staffing`] then.
+    /// Enters a request; false if too many names wait. Wake or [`Lookups::hire`] a thread then.
     pub fn ask(&mut self, name: &str, waiter: W) -> bool {
         if let Some(waiters) = self.waiters.get_mut(name) {
             if waiters.len() == waiters.capacity() {
@@ -105,19 +95,23 @@ impl<W: Wanted> Lookups<W> {
         true
     }
 
-    /// Who has to go on with the names that wait.
-    pub fn staffing(&mut self) -> Staffing {
-        if self.waiting.is_empty() {
-            Staffing::Enough
-        } else if self.free > 0 {
-            Staffing::Wake
-        } else if self.threads < limits::LOOKUP_THREADS {
+    /// Whether names wait, so that a free thread is to be woken.
+    pub fn are_waiting(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Whether another thread is needed, because fewer are free than lookups may begin. It counts
+    /// as free from now until its [`Lookups::rise`].
+    pub fn hire(&mut self) -> bool {
+        let room = self.most_at_work().saturating_sub(self.at_work.len());
+        // One where there is no room: it watches.
+        let useful = self.waiting.len().min(room.max(1));
+        let needed = self.free < useful && self.threads < limits::LOOKUP_THREADS;
+        if needed {
             self.threads += 1;
             self.free += 1;
-            Staffing::Hire
-        } else {
-            Staffing::Enough
         }
+        needed
     }
 
     /// The thread could not be had; whether others will come back to the names that wait. If not,
@@ -147,7 +141,7 @@ impl<W: Wanted> Lookups<W> {
             let name = self.waiting.pop().unwrap_or_default();
             self.waiters.remove(&name);
         }
-        let room = self.at_work.len() < limits::LOOKUPS_AT_WORK;
+        let room = self.at_work.len() < self.most_at_work();
         if let Some(name) = self.waiting.pop_if(|_| room) {
             let number = self.begun;
             self.begun += 1;
@@ -174,6 +168,11 @@ impl<W: Wanted> Lookups<W> {
         let mut waiters = self.waiters.remove(&ticket.name).unwrap_or_default();
         waiters.retain(W::is_wanted);
         waiters
+    }
+
+    fn most_at_work(&self) -> usize {
+        let stuck = self.threads.saturating_sub(self.free + self.at_work.len());
+        limits::LOOKUPS_AT_WORK.max(stuck / 2)
     }
 
     fn is_wanted(&self, name: &str) -> bool {
@@ -245,20 +244,18 @@ mod tests {
         }
 
         fn staff(&mut self) {
-            match self.lookups.staffing() {
-                Staffing::Enough => {}
-                Staffing::Hire => self.hired += 1,
-                // A hired thread that has not begun yet is as good as a woken one.
-                Staffing::Wake if self.hired > 0 => {}
-                Staffing::Wake => {
-                    if self.resting.pop().is_some() {
-                        self.lookups.rise(false);
-                    } else {
-                        self.watching.take().unwrap();
-                        self.lookups.rise(true);
-                    }
-                    self.take_turn(false);
-                }
+            if self.lookups.hire() {
+                self.hired += 1;
+            }
+            if !self.lookups.are_waiting() {
+                return;
+            }
+            if self.resting.pop().is_some() {
+                self.lookups.rise(false);
+                self.take_turn(false);
+            } else if self.watching.take().is_some() {
+                self.lookups.rise(true);
+                self.take_turn(false);
             }
         }
 
@@ -267,6 +264,7 @@ mod tests {
                 Turn::LookUp(ticket) => {
                     self.begun.push((ticket.name.clone(), self.now - self.start));
                     self.under_way.push(ticket);
+                    self.staff();
                     self.staff();
                 }
                 Turn::Watch(until) => assert!(self.watching.replace(until).is_none()),
@@ -344,7 +342,7 @@ mod tests {
             for i in 0..=200 {
                 requests.push(pool.ask(&if i == place { "answers".into() } else { i.to_string() }));
             }
-            pool.pass(Duration::from_millis(60));
+            pool.pass(Duration::from_millis(45));
             assert!(pool.began("answers").is_some(), "place {place}");
             assert_eq!(pool.lookups.threads, 201 + pool.resting.len());
         }
@@ -459,15 +457,15 @@ mod tests {
         let mut lookups: Lookups<Request> = Lookups::default();
         let request: Request = Rc::new(Cell::new(true));
         assert!(lookups.ask("a", Rc::clone(&request)));
-        assert_eq!(lookups.staffing(), Staffing::Hire);
+        assert!(lookups.hire());
         assert!(!lookups.unhire());
         assert!(lookups.waiters.is_empty() && lookups.waiting.is_empty());
         assert!(lookups.ask("a", Rc::clone(&request)));
-        assert_eq!(lookups.staffing(), Staffing::Hire);
+        assert!(lookups.hire());
         lookups.rise(false);
         assert!(matches!(lookups.turn(Instant::now(), false), Turn::LookUp(_)));
         assert!(lookups.ask("b", request));
-        assert_eq!(lookups.staffing(), Staffing::Hire);
+        assert!(lookups.hire());
         assert!(lookups.unhire());
         assert_eq!(lookups.waiting, ["b"]);
     }
