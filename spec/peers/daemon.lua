@@ -103,7 +103,7 @@ local function start(name, signal, prepare, is_ready)
             ready = is_ready(server)
             local kept = (read_file(directory .. "/kept") or ""):match("^(%d+)\n")
             return ready or kept and not is_running(kept)
-        end, START)
+        end, START * helper.slow)
         if ready then
             return server
         end

@@ -15,14 +15,14 @@ end
 
 -- The status and the length of the body that follows.
 local function receive_head(sock)
-    local head = assert(sock:receive({ until_ = "\r\n\r\n" }, 5))
+    local head = assert(sock:receive({ until_ = "\r\n\r\n" }, 5 * helper.slow))
     return tonumber(head:match("^HTTP/1%.1 (%d+)")), tonumber(head:match("Content%-Length: (%d+)"))
 end
 
 local function receive_answer(sock)
     local status, length = receive_head(sock)
     assert.equal(200, status)
-    return assert(sock:receive(length, 5))
+    return assert(sock:receive(length, 5 * helper.slow))
 end
 
 local function digest(path)
@@ -109,7 +109,7 @@ describe("nginx", function()
                 take()
                 helper.pump_until(function()
                     return count >= SIZE
-                end, 20)
+                end, 20 * helper.slow)
                 summer:close()
                 local result = assert(io.open(sink))
                 local found = result:read("*l")

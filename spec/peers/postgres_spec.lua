@@ -136,19 +136,23 @@ describe("PostgreSQL", function()
                 assert.is_true(column(frames[2]) == ("evsock/\n"):rep(4 * MIB / 8))
             end)
 
-            it("sends 20,000 rows, a frame each, in order", function()
+            it("sends 5,000 rows, a frame each, in order", function()
                 local sock, frames = ready(way)
-                sock:write(query("SELECT generate_series(1, 20000)"))
+                sock:write(query("SELECT generate_series(1, 5000)"))
                 helper.pump_until(function()
                     return frames[1] and frames[#frames][1] == "Z"
-                end)
-                assert.equal(20000 + 3, #frames)
-                for i = 1, 20000 do
-                    if column(frames[i + 1]) ~= tostring(i) then
-                        assert.equal(tostring(i), column(frames[i + 1]))
+                end, 5 * helper.slow)
+                assert.equal(5000 + 3, #frames)
+                local wrong = 0
+                for i = 1, 5000 do
+                    local text = tostring(i)
+                    local content = "\0\1" .. pack(#text) .. text
+                    if frames[i + 1][1] ~= "D" or frames[i + 1][2] ~= content then
+                        wrong = wrong + 1
                     end
                 end
-                assert.equal("SELECT 20000\0", frames[#frames - 1][2])
+                assert.equal(0, wrong)
+                assert.equal("SELECT 5000\0", frames[#frames - 1][2])
             end)
 
             it("refuses an unknown user by a frame, then by its end of stream", function()

@@ -58,7 +58,7 @@ describe("redis", function()
                 assert.is_true(sock:write(table.concat(commands)))
                 helper.pump_until(function()
                     return #words >= 1000
-                end)
+                end, 5 * helper.slow)
                 for i = 1, 1000 do
                     assert.equal(i, tonumber(words[i]))
                 end
@@ -69,21 +69,21 @@ describe("redis", function()
             it("a value of 10 MB comes back byte for byte", function()
                 local value = big_value(10 * MIB)
                 local sock = redis:connect(way)
-                assert.is_true(sock:send(command("SET", "big", value), 10))
-                assert.equal("+OK", sock:receive("*l", 10))
+                assert.is_true(sock:send(command("SET", "big", value), 10 * helper.slow))
+                assert.equal("+OK", sock:receive("*l", 10 * helper.slow))
                 sock:write(command("GET", "big"), command("DEL", "big"))
-                assert.equal("$" .. #value, sock:receive("*l", 10))
+                assert.equal("$" .. #value, sock:receive("*l", 10 * helper.slow))
                 -- Not assert.equal: a difference would print both.
-                assert.is_true(value == sock:receive(#value, 10))
-                assert.equal("", sock:receive("*l", 10))
-                assert.equal(":1", sock:receive("*l", 10))
+                assert.is_true(value == sock:receive(#value, 10 * helper.slow))
+                assert.equal("", sock:receive("*l", 10 * helper.slow))
+                assert.equal(":1", sock:receive("*l", 10 * helper.slow))
             end)
 
             it("a subscriber hears 1,000 messages of another client in order", function()
                 local subscriber = redis:connect(way)
                 subscriber:write(command("SUBSCRIBE", "news"))
                 local begun = command("subscribe", "news"):gsub("^%*2", "*3") .. ":1\r\n"
-                assert.equal(begun, subscriber:receive(#begun, 5))
+                assert.equal(begun, subscriber:receive(#begun, 5 * helper.slow))
                 local heard, wanted = {}, {}
                 subscriber.on_data = helper.expect(function(sock)
                     heard[#heard + 1] = sock:read()
@@ -95,12 +95,12 @@ describe("redis", function()
                     publisher:write(command("PUBLISH", "news", text))
                 end
                 for _ = 1, 1000 do
-                    assert.equal(":1", publisher:receive("*l", 5))
+                    assert.equal(":1", publisher:receive("*l", 5 * helper.slow))
                 end
                 wanted = table.concat(wanted)
                 helper.pump_until(function()
                     return #table.concat(heard) >= #wanted
-                end)
+                end, 5 * helper.slow)
                 assert.is_true(wanted == table.concat(heard))
             end)
 
