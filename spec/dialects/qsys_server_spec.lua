@@ -3,7 +3,8 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local TcpSocketServer = require("evsock.qsys").TcpSocketServer
+local qsys = require "evsock.qsys"
+local TcpSocketServer = qsys.TcpSocketServer
 
 local function new_server(handler)
     local server = helper.track(TcpSocketServer.New())
@@ -131,6 +132,20 @@ describe("Q-SYS TcpSocketServer: Listen", function()
         assert.is_truthy(result:find("Could not bind to port", 1, true))
         local native = helper.server()
         assert.is_truthy(second:Listen(native.port):find("Could not bind to port", 1, true))
+    end)
+
+    it("3 Listen: with listen_raises a failed one raises at the caller's line", function()
+        local _, port = listening()
+        local second = new_server(helper.never("the second server"))
+        qsys.configure { listen_raises = true }
+        local ok, message = pcall(assert_raises, "Could not bind to port", function()
+            second:Listen(port)
+        end)
+        local free = second:Listen(helper.free_port())
+        qsys.configure { listen_raises = false }
+        assert.is_true(ok, message)
+        assert.is_nil(free)
+        assert.is_string(second:Listen(port))
     end)
 
     it("3 Listen: a wrong type or a port out of range raises at the caller's line", function()
