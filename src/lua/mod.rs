@@ -4,6 +4,8 @@
 //! waiting calls of `tasks.lua`. Below it are
 //! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
 
+#[cfg(feature = "fault")]
+mod fault;
 mod native;
 mod raw;
 mod state;
@@ -45,6 +47,8 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
         })?;
         preload.raw_set(*name, load)?;
     }
+    #[cfg(feature = "fault")]
+    fault::add(lua, &preload)?;
     Ok(module)
 }
 

@@ -129,7 +129,7 @@ impl Listener {
         let socket = socket::listen(address, backlog, reuse_port).map_err(failed)?;
         let file = match address {
             // Inherited by what is accepted.
-            Address::Ip(_) => socket.set_tcp_nodelay(nodelay).map(|()| None).map_err(failed)?,
+            Address::Ip(_) => socket::set_nodelay(&socket, nodelay).map(|()| None).map_err(failed)?,
             Address::Unix(path) => socket::identity(path),
         };
         let local = socket::local_address(&socket).unwrap_or_else(|| address.clone());

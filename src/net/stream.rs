@@ -413,7 +413,7 @@ impl Inner {
         // A refusal harms nobody: the connection may be a Unix one, or over already. Accepted
         // sockets inherit the flag from their listener, which saves the call.
         if self.gate.is_none() {
-            let _ = socket.set_tcp_nodelay(self.options.nodelay);
+            let _ = socket::set_nodelay(socket, self.options.nodelay);
         }
         if self.options.keepalive {
             let _ = socket::set_keepalive(socket, true, self.options.keepalive_idle);
@@ -431,7 +431,7 @@ impl Inner {
     /// Our end of stream, then discarding; a peer that has ended already needs no discarding.
     fn finish(&mut self, hub: &Arc<Hub>) {
         let Some(socket) = &self.socket else { return };
-        if self.life.has_ended() || socket.shutdown(std::net::Shutdown::Write).is_err() {
+        if self.life.has_ended() || socket::end_writing(socket).is_err() {
             self.drop_socket(hub);
         } else {
             self.linger_by = Some(Instant::now() + limits::LINGER);

@@ -17,6 +17,7 @@ use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
 use crate::sync::Arc;
 use crate::sys::io::{self, Progress};
+use crate::sys::socket::end_writing;
 
 /// What came and is not with the script yet.
 #[derive(Debug, Default)]
@@ -232,7 +233,7 @@ impl Inner {
         if let Some(socket) = self.socket.as_ref().filter(|_| due) {
             self.outbound.fin_sent = true;
             // A refusal means that the connection is over, which reading will tell.
-            let _ = socket.shutdown(std::net::Shutdown::Write);
+            let _ = end_writing(socket);
             self.part_when_both_ended(hub, token);
         }
     }

@@ -18,6 +18,8 @@ use crate::net::hub::Source;
 use crate::reactor::lead::Lead;
 use crate::reactor::polling::Desk;
 use crate::sync::Arc;
+#[cfg(feature = "fault")]
+pub use crate::sys::fault;
 use crate::sys::poller::Waited;
 use crate::sys::process;
 pub use crate::sys::process::fork_generation;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crate::limits;
 use crate::net::hub::{Hub, Source, WAKE_KEY};
 use crate::sync::Arc;
+use crate::sys::fault::{self, Place};
 use crate::sys::poller::{Readiness, Reports, Waited};
 use crate::sys::process;
 
@@ -82,6 +83,7 @@ impl Desk {
 
     fn gather(&mut self, hub: &Hub, timeout: Option<Duration>) -> Waited {
         self.ready.clear();
+        fault::point(Place::Leader);
         let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout);
         waited.unwrap_or_else(|_| {
             // Only a fault of ours gets here; without a pause it would become a busy loop.
@@ -91,6 +93,7 @@ impl Desk {
     }
 
     fn serve(&mut self, hub: &Arc<Hub>) {
+        fault::point(Place::Leader);
         if self.ready.iter().any(|ready| ready.key == WAKE_KEY) {
             self.ready.retain(|ready| ready.key != WAKE_KEY);
             hub.wake.clear();
@@ -150,7 +153,11 @@ pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
 }
 
 fn fenced(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
-    let fault = catch_unwind(AssertUnwindSafe(body)).is_err();
+    let served = catch_unwind(AssertUnwindSafe(|| {
+        fault::point(Place::Source);
+        body();
+    }));
+    let fault = served.is_err();
     if let (true, Source::Stream(stream)) = (fault, source) {
         // A second fault while reporting the first leaves nothing better to do.
         let _ = catch_unwind(AssertUnwindSafe(|| stream.on_fault(hub)));

@@ -7,6 +7,8 @@ use std::io::{self, IoSlice};
 
 use socket2::Socket;
 
+use super::fault::{self, Call};
+
 /// What a call achieved.
 #[derive(Debug)]
 pub enum Progress {
@@ -29,7 +31,8 @@ const SEND_FLAGS: libc::c_int = 0;
 /// Appends what has arrived to `buffer`, using its spare capacity, which must not be empty.
 pub fn recv(socket: &Socket, buffer: &mut Vec<u8>) -> Progress {
     loop {
-        match socket.recv(buffer.spare_capacity_mut()) {
+        let room = fault::shorten_room(buffer.spare_capacity_mut());
+        match fault::before(Call::Recv).and_then(|()| socket.recv(room)) {
             Ok(0) => return Progress::Eof,
             Ok(count) => {
                 let length = buffer.len() + count;
@@ -45,8 +48,10 @@ pub fn recv(socket: &Socket, buffer: &mut Vec<u8>) -> Progress {
 
 /// Sends some of `data`.
 pub fn send(socket: &Socket, data: &[u8]) -> Progress {
+    let data = fault::shorten(data);
     loop {
-        match socket.send_with_flags(data, SEND_FLAGS) {
+        let sent = fault::before(Call::Send);
+        match sent.and_then(|()| socket.send_with_flags(data, SEND_FLAGS)) {
             Ok(count) => return Progress::Done(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return failed(error),
@@ -56,8 +61,12 @@ pub fn send(socket: &Socket, data: &[u8]) -> Progress {
 
 /// Sends some of the gathered `slices`.
 pub fn send_gathered(socket: &Socket, slices: &[IoSlice<'_>]) -> Progress {
+    if let Some(data) = fault::only(slices) {
+        return send(socket, data);
+    }
     loop {
-        match socket.send_vectored_with_flags(slices, SEND_FLAGS) {
+        let sent = fault::before(Call::SendGathered);
+        match sent.and_then(|()| socket.send_vectored_with_flags(slices, SEND_FLAGS)) {
             Ok(count) => return Progress::Done(count),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return failed(error),

@@ -14,6 +14,8 @@ use std::time::Duration;
 use polling::{Event, PollMode};
 use socket2::Socket;
 
+use super::fault::{self, Call};
+
 /// What a source waits for. Without any it is not registered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub struct Interest {
@@ -64,6 +66,7 @@ impl Poller {
     /// # Errors
     /// Out of descriptors.
     pub fn new() -> io::Result<Self> {
+        fault::before(Call::EpollCreate)?;
         Ok(Self { inner: polling::Poller::new()? })
     }
 
@@ -82,11 +85,18 @@ impl Poller {
         match (from == Interest::NONE, to == Interest::NONE) {
             _ if from == to => Ok(()),
             (true, _) => {
+                fault::before(Call::EpollAdd)?;
                 // SAFETY: every owner calls `change(…, NONE)` before it drops its socket.
                 unsafe { self.inner.add_with_mode(socket, event, PollMode::Level) }
             }
-            (false, true) => self.inner.delete(socket),
-            (false, false) => self.inner.modify_with_mode(socket, event, PollMode::Level),
+            (false, true) => {
+                fault::before(Call::EpollDelete)?;
+                self.inner.delete(socket)
+            }
+            (false, false) => {
+                fault::before(Call::EpollModify)?;
+                self.inner.modify_with_mode(socket, event, PollMode::Level)
+            }
         }
     }
 
@@ -95,6 +105,7 @@ impl Poller {
     /// # Errors
     /// What the system says.
     pub fn watch(&self, wake: &super::wake::Wake, key: usize) -> io::Result<()> {
+        fault::before(Call::EpollAdd)?;
         let event = Event::readable(key);
         // SAFETY: the wake descriptor lives as long as the poller: both are fields of one owner.
         unsafe { self.inner.add_with_mode(wake.fd(), event, PollMode::Level) }
@@ -106,7 +117,7 @@ mod wait {
     use std::os::fd::{AsFd, AsRawFd, RawFd};
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::{Duration, Poller, Readiness, Waited, io};
+    use super::{Call, Duration, Poller, Readiness, Waited, fault, io};
     use crate::limits;
 
     /// The buffer of a wait.
@@ -136,7 +147,8 @@ mod wait {
             timeout: Option<Duration>,
         ) -> io::Result<Waited> {
             let fd = self.inner.as_fd().as_raw_fd();
-            let count = match fine(fd, &mut reports.raw, timeout) {
+            let waited = fault::before(Call::EpollWait);
+            let count = match waited.and_then(|()| fine(fd, &mut reports.raw, timeout)) {
                 Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
                     COARSE.store(true, Ordering::Relaxed);
                     coarse(fd, &mut reports.raw, timeout)
@@ -215,7 +227,7 @@ mod wait {
 
 #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
 mod wait {
-    use super::{Duration, Poller, Readiness, Waited, io};
+    use super::{Call, Duration, Poller, Readiness, Waited, fault, io};
 
     /// The buffer of a wait.
     #[derive(Default)]
@@ -236,6 +248,7 @@ mod wait {
             timeout: Option<Duration>,
         ) -> io::Result<Waited> {
             reports.events.clear();
+            fault::before(Call::EpollWait)?;
             self.inner.wait(&mut reports.events, timeout)?;
             ready.extend(reports.events.iter().map(|event| Readiness {
                 key: event.key,

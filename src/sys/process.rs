@@ -9,6 +9,8 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use super::fault::{self, Call};
+
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
 /// Counts up in the child of every fork; what was made under another number belongs to a parent.
@@ -59,6 +61,7 @@ pub fn spawn(
     name: &str,
     body: impl FnOnce() + Send + 'static,
 ) -> io::Result<thread::JoinHandle<()>> {
+    fault::before(Call::Spawn)?;
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: writes the set.

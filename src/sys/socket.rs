@@ -11,12 +11,16 @@ use crate::address::Address;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
+use super::fault::{self, Call};
+
 fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
     let (domain, protocol, to) = match address {
         Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
         Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(&**path)?),
     };
+    fault::before(Call::Socket)?;
     let socket = Socket::new(domain, Type::STREAM, protocol)?;
+    fault::before(Call::NonBlocking)?;
     socket.set_nonblocking(true)?;
     #[cfg(target_vendor = "apple")]
     socket.set_nosigpipe(true)?;
@@ -32,7 +36,7 @@ pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<
     if let Some(from) = bind {
         bind_to(&socket, from, address)?;
     }
-    match socket.connect(&to) {
+    match fault::before(Call::Connect).and_then(|()| socket.connect(&to)) {
         Ok(()) => Ok(socket),
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
         Err(error) => Err(error),
@@ -49,8 +53,10 @@ fn bind_to(socket: &Socket, from: SocketAddr, to: &Address) -> io::Result<()> {
         (_, Address::Unix(_)) => return Err(other("'bind' has no meaning for a Unix socket")),
     };
     // A fixed port must serve again while an earlier connection lingers in TIME_WAIT.
+    fault::before(Call::SetOption)?;
     #[cfg(unix)]
     socket.set_reuse_address(from.port() != 0)?;
+    fault::before(Call::Bind)?;
     socket.bind(&SockAddr::from(from))
 }
 
@@ -60,7 +66,8 @@ fn other(text: &str) -> io::Error {
 
 /// Our own end; an unnamed Unix socket has none.
 pub fn local_address(socket: &Socket) -> Option<Address> {
-    socket.local_addr().ok().and_then(|address| named(&address))
+    let address = fault::before(Call::GetLocal).and_then(|()| socket.local_addr());
+    address.ok().and_then(|address| named(&address))
 }
 
 fn named(address: &SockAddr) -> Option<Address> {
@@ -76,10 +83,11 @@ fn named(address: &SockAddr) -> Option<Address> {
 /// # Errors
 /// Why it failed.
 pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
+    fault::before(Call::GetError)?;
     if let Some(error) = socket.take_error()? {
         return Err(error);
     }
-    match socket.peer_addr() {
+    match fault::before(Call::GetPeer).and_then(|()| socket.peer_addr()) {
         Ok(_) => Ok(true),
         Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(false),
         Err(error) => Err(error),
@@ -94,22 +102,28 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
     let (socket, to) = new(address)?;
     if let Address::Unix(path) = address {
         clear_the_way(path, &to)?;
+        fault::before(Call::Bind)?;
         socket.bind(&to)?;
+        fault::before(Call::Listen)?;
         socket.listen(backlog)?;
         return Ok(socket);
     }
     if address.is_ipv6() {
         // Two sockets serve "*": with a dual-stack one every IPv4 peer would look like ::ffff:….
+        fault::before(Call::SetOption)?;
         socket.set_only_v6(true)?;
     }
     // Connections of an earlier server that linger in TIME_WAIT do not keep the port.
+    fault::before(Call::SetOption)?;
     #[cfg(unix)]
     socket.set_reuse_address(true)?;
     #[cfg(unix)]
     if reuse_port {
         socket.set_reuse_port(true)?;
     }
+    fault::before(Call::Bind)?;
     socket.bind(&to)?;
+    fault::before(Call::Listen)?;
     socket.listen(backlog)?;
     Ok(socket)
 }
@@ -120,9 +134,10 @@ fn clear_the_way(path: &str, address: &SockAddr) -> io::Result<()> {
     if identity(path).is_none() {
         return Ok(());
     }
+    fault::before(Call::Socket)?;
     let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
     probe.set_nonblocking(true)?;
-    if let Err(error) = probe.connect(address)
+    if let Err(error) = fault::before(Call::Connect).and_then(|()| probe.connect(address))
         && error.kind() == io::ErrorKind::ConnectionRefused
     {
         return std::fs::remove_file(path);
@@ -156,6 +171,7 @@ pub fn any_v6(port: u16) -> SocketAddr {
 /// # Errors
 /// `WouldBlock` when none waits, else what the system says.
 pub fn accept(listener: &Socket) -> io::Result<(Socket, Option<Address>)> {
+    fault::before(Call::Accept)?;
     #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
     let (socket, address) = accept4(listener)?;
     #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
@@ -190,14 +206,33 @@ fn accept4(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
 /// # Errors
 /// What the system says.
 pub fn set_keepalive(socket: &Socket, on: bool, idle: Option<Duration>) -> io::Result<()> {
+    fault::before(Call::SetOption)?;
     match idle {
         Some(idle) if on => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
         _ => socket.set_keepalive(on),
     }
 }
 
+/// Sends what is written at once, without waiting for more (`TCP_NODELAY`).
+///
+/// # Errors
+/// What the system says.
+pub fn set_nodelay(socket: &Socket, on: bool) -> io::Result<()> {
+    fault::before(Call::SetOption)?;
+    socket.set_tcp_nodelay(on)
+}
+
+/// Sends the end of stream.
+///
+/// # Errors
+/// The connection is over.
+pub fn end_writing(socket: &Socket) -> io::Result<()> {
+    fault::before(Call::Shutdown)?;
+    socket.shutdown(std::net::Shutdown::Write)
+}
+
 /// Makes the coming close a reset.
 pub fn reset_on_close(socket: &Socket) {
     // A refusal leaves an ordinary close, which is still a close.
-    let _ = socket.set_linger(Some(Duration::ZERO));
+    let _ = fault::before(Call::SetOption).and_then(|()| socket.set_linger(Some(Duration::ZERO)));
 }

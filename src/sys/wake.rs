@@ -7,6 +7,8 @@
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 
+use super::fault::{self, Call};
+
 /// The descriptor (an eventfd on Linux, elsewhere the two ends of a pipe).
 #[derive(Debug)]
 pub struct Wake {
@@ -21,6 +23,7 @@ impl Wake {
     /// Out of descriptors.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub fn new() -> io::Result<Self> {
+        fault::before(Call::WakeCreate)?;
         // SAFETY: takes no pointers.
         let fd = unsafe { libc::eventfd(0, libc::EFD_CLOEXEC | libc::EFD_NONBLOCK) };
         if fd < 0 {
@@ -38,6 +41,7 @@ impl Wake {
     pub fn new() -> io::Result<Self> {
         use std::os::unix::net::UnixStream;
 
+        fault::before(Call::WakeCreate)?;
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
@@ -54,14 +58,32 @@ impl Wake {
     pub fn wake(&self) {
         let one = 1_u64.to_ne_bytes();
         let fd = self.write.as_ref().unwrap_or(&self.read).as_raw_fd();
-        // SAFETY: the buffer is eight bytes long. A full descriptor refuses: it is readable then.
-        unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) };
+        retried(Call::WakeWrite, || {
+            // SAFETY: the buffer is eight bytes long.
+            unsafe { libc::write(fd, one.as_ptr().cast(), one.len()) }
+        });
     }
 
     /// Makes it unreadable again.
     pub fn clear(&self) {
         let mut sink = [0_u8; 64];
-        // SAFETY: the buffer is as long as said. An empty descriptor refuses: that is the aim.
-        unsafe { libc::read(self.fd(), sink.as_mut_ptr().cast(), sink.len()) };
+        retried(Call::WakeRead, || {
+            // SAFETY: the buffer is as long as said.
+            unsafe { libc::read(self.fd(), sink.as_mut_ptr().cast(), sink.len()) }
+        });
+    }
+}
+
+/// Until it is done, or refused: a full descriptor is readable and an empty one is not, which is
+/// what was wanted.
+fn retried(call: Call, mut body: impl FnMut() -> isize) {
+    loop {
+        let done = fault::before(call).and_then(|()| match body() {
+            ..0 => Err(io::Error::last_os_error()),
+            _ => Ok(()),
+        });
+        if !done.is_err_and(|error| error.kind() == io::ErrorKind::Interrupted) {
+            return;
+        }
     }
 }
