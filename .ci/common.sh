@@ -14,9 +14,11 @@ done
 
 LUAS="5.1 5.2 5.3 5.4 luajit"
 
-# The feature of Cargo.toml for a Lua: 5.4 -> lua54.
+# The features of Cargo.toml for a Lua: 5.4 -> lua54. fault-5.4 is the build whose system calls
+# can be made to fail; it is for tests alone and in none of the lists.
 feature_of() {
     case $1 in
+        fault-*) echo "$(feature_of "${1#fault-}"),fault" ;;
         5.[1-5]) echo "lua${1/./}" ;;
         luajit) echo luajit ;;
         *)
@@ -27,8 +29,8 @@ feature_of() {
 }
 
 interpreter_of() {
-    case $1 in
+    case ${1#fault-} in
         luajit) command -v luajit ;;
-        *) command -v "lua$1" ;;
+        *) command -v "lua${1#fault-}" ;;
     esac
 }
