@@ -157,7 +157,9 @@ impl Stream {
             if ready.writable && inner.interest.write {
                 inner.flush(hub, self.token);
             }
-            if ready.readable && inner.interest.read {
+            // With a failed write, reading is to find out how it ended.
+            let reads = ready.readable || inner.outbound.broken.is_some();
+            if reads && inner.interest.read {
                 inner.receive(hub, self.token, scratch);
             }
         });
@@ -208,7 +210,11 @@ impl Stream {
 
     /// Flushes and closes.
     pub fn close(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| inner.feed(hub, self.token, Input::Close));
+        self.step(hub, |inner| {
+            // What was written before cannot be flushed any more.
+            let input = inner.outbound.broken.take().map_or(Input::Close, |e| Input::Broken(*e));
+            inner.feed(hub, self.token, input);
+        });
     }
 
     /// Closes now, with a reset.
@@ -457,7 +463,9 @@ impl Inner {
         match self.life.phase() {
             Phase::Open => {
                 let full = self.inbound.paused || self.mail.len() >= limits::EVENTS_WAITING;
-                Interest { read: !(ended || full || self.inbound.held), write }
+                let read = !(ended || full || self.inbound.held);
+                // Room to write comes at once: the leader is to read what is left.
+                Interest { read, write: write || read && self.outbound.broken.is_some() }
             }
             Phase::Closing => Interest { read: !ended, write },
             _ => Interest { read: self.is_lingering(), write: false },

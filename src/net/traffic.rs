@@ -59,6 +59,7 @@ pub(super) struct Outbound {
     fin_sent: bool,
     /// More than `drain_at` bytes have waited.
     high: bool,
+    /// Writing has failed, and reading is to tell how the connection ended.
     pub(super) broken: Option<Box<Error>>,
     pub(super) total: u64,
     /// Somebody waits for the queue to move: one `Sent` tells that it has.
@@ -91,7 +92,7 @@ impl Inner {
                         return;
                     }
                 }
-                Progress::Again => return,
+                Progress::Again => return self.nothing_left(hub, token),
                 Progress::Eof => return self.ended(hub, token),
                 Progress::Failed(error) => {
                     let error = Error::os("read", &error);
@@ -126,6 +127,13 @@ impl Inner {
         } else {
             self.feed(hub, token, Input::Ended);
             self.part_when_both_ended(hub, token);
+        }
+    }
+
+    /// What the peer had sent before writing failed is read, and reading knows of no end.
+    fn nothing_left(&mut self, hub: &Arc<Hub>, token: Token) {
+        if let Some(error) = self.outbound.broken.take() {
+            self.broke(hub, token, *error);
         }
     }
 
@@ -247,9 +255,10 @@ impl Inner {
 
     fn cannot_send(&mut self, hub: &Arc<Hub>, token: Token, error: &std::io::Error) {
         let error = Error::os("write", error);
-        self.outbound.queue.clear();
         let reads = self.interest.read && self.life.phase() == Phase::Open;
         if reads {
+            self.outbound.queue.clear();
+            self.outbound.high = false;
             self.outbound.broken = Some(Box::new(error));
         } else {
             self.feed(hub, token, Input::Broken(error));
