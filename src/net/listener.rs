@@ -140,7 +140,11 @@ impl Listener {
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
-        listener.settle(hub, &mut lock(&listener.inner));
+        let wanted = listener.watch(hub, &mut lock(&listener.inner));
+        if let Err(error) = wanted {
+            listener.close(hub);
+            return Err(failed(error));
+        }
         Ok(listener)
     }
 
@@ -171,19 +175,24 @@ impl Listener {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    let now = Instant::now();
-                    inner.retry_at = Some(now + limits::ACCEPT_PAUSE);
-                    hub.arm(self.token, None, inner.retry_at);
-                    if !inner.told {
-                        inner.told = true;
-                        let error = Error::os(&format!("accept {}", self.address), &error);
-                        hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
-                    }
+                    self.pause(hub, &mut inner, &error);
                     break;
                 }
             }
         }
         self.settle(hub, &mut inner);
+    }
+
+    /// Leaves it for a moment, and tells the script once.
+    fn pause(&self, hub: &Hub, inner: &mut Inner, error: &io::Error) {
+        let before = inner.retry_at;
+        inner.retry_at = Some(Instant::now() + limits::ACCEPT_PAUSE);
+        hub.arm(self.token, before, inner.retry_at);
+        if !inner.told {
+            inner.told = true;
+            let error = Error::os(&format!("accept {}", self.address), error);
+            hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
+        }
     }
 
     /// The pause is over.
@@ -265,15 +274,22 @@ impl Listener {
     }
 
     fn settle(&self, hub: &Hub, inner: &mut Inner) {
+        if let Err(error) = self.watch(hub, inner)
+            && inner.interest == Interest::NONE
+        {
+            self.pause(hub, inner, &error);
+        }
+    }
+
+    /// Registration follows the state. Refused only when the system is out of memory.
+    fn watch(&self, hub: &Hub, inner: &mut Inner) -> io::Result<()> {
         let wanted = if self.wants(inner) { Interest::READ } else { Interest::NONE };
         let Some(socket) = inner.socket.as_ref().filter(|_| wanted != inner.interest) else {
-            return;
+            return Ok(());
         };
-        let key = self.token.slot as usize;
-        // Refused only when the system is out of memory: then the next look tries again.
-        if hub.poller.change(socket, key, inner.interest, wanted).is_ok() {
-            inner.interest = wanted;
-        }
+        hub.poller.change(socket, self.token.slot as usize, inner.interest, wanted)?;
+        inner.interest = wanted;
+        Ok(())
     }
 }
 
