@@ -37,6 +37,8 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 pub const LINGER: Duration = Duration::from_secs(1);
 /// Pause of a server that ran out of descriptors.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Pause after a fault of ours, or a refusal of the system, that may come again at once.
+pub const FAULT_PAUSE: Duration = Duration::from_millis(10);
 /// How long the thread leaves the lead to a script that pumps again and again.
 pub const WATCH: Duration = Duration::from_millis(5);
 /// How long ending waits for the thread.

@@ -69,6 +69,15 @@ impl Alarm {
         }
     }
 
+    /// A fault of ours when the time had come: it has come all the same.
+    pub fn on_fault(&self, hub: &Hub) {
+        let mut inner = lock(&self.inner);
+        if inner.at.is_some_and(|at| at <= Instant::now()) {
+            inner.at = None;
+            hub.post(&mut inner.mail, self.token, Event::Fired);
+        }
+    }
+
     /// Hands out its events.
     pub fn collect(&self, take: impl FnMut(Event)) {
         lock(&self.inner).mail.collect(take);

@@ -37,6 +37,7 @@ impl Inner {
         let plan = self.plan.as_ref()?;
         self.inbound.restart();
         self.outbound.restart();
+        self.owed = true;
         Some(match &plan.way {
             Way::Address(Address::Ip(address)) => Input::Begin(Some(vec![*address])),
             Way::Address(Address::Unix(_)) => Input::BeginDirect,

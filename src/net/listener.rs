@@ -14,6 +14,7 @@ use socket2::Socket;
 use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
@@ -140,12 +141,14 @@ impl Listener {
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
-        let wanted = listener.watch(hub, &mut lock(&listener.inner));
-        if let Err(error) = wanted {
-            listener.close(hub);
-            return Err(failed(error));
-        }
-        Ok(listener)
+        let watched = fenced(|| listener.watch(hub, &mut lock(&listener.inner)));
+        let error = match watched {
+            Some(Ok(())) => return Ok(listener),
+            Some(Err(error)) => failed(error),
+            None => fault("listen"),
+        };
+        listener.close(hub);
+        Err(error)
     }
 
     /// Its name.
@@ -162,9 +165,12 @@ impl Listener {
 
     /// A report of the poller.
     pub fn on_ready(&self, hub: &Arc<Hub>) {
-        let mut inner = lock(&self.inner);
+        self.step(hub, |inner| self.accept(hub, inner));
+    }
+
+    fn accept(&self, hub: &Arc<Hub>, inner: &mut Inner) {
         for _ in 0..limits::ACCEPTS_IN_A_ROW {
-            let Some(socket) = inner.socket.as_ref().filter(|_| self.wants(&inner)) else { break };
+            let Some(socket) = inner.socket.as_ref().filter(|_| self.wants(inner)) else { break };
             match socket::accept(socket) {
                 Ok((socket, peer)) => {
                     inner.told = false;
@@ -175,38 +181,57 @@ impl Listener {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    self.pause(hub, &mut inner, &error);
+                    self.pause(hub, inner, self.failed(&error));
                     break;
                 }
             }
         }
-        self.settle(hub, &mut inner);
+    }
+
+    /// Runs one step under the lock and brings the registration up to date afterwards. After a
+    /// fault of ours the listener rests for a moment and goes on.
+    fn step<R>(&self, hub: &Hub, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+        let mut inner = lock(&self.inner);
+        let result = fenced(|| body(&mut inner));
+        let settled = fenced(|| self.settle(hub, &mut inner));
+        if result.is_none() || settled.is_none() {
+            self.pause(hub, &mut inner, fault("accept"));
+        }
+        result
+    }
+
+    /// A fault of ours while it was served.
+    pub fn on_fault(&self, hub: &Hub) {
+        self.pause(hub, &mut lock(&self.inner), fault("accept"));
+    }
+
+    fn failed(&self, error: &io::Error) -> Error {
+        Error::os(&format!("accept {}", self.address), error)
     }
 
     /// Leaves it for a moment, and tells the script once.
-    fn pause(&self, hub: &Hub, inner: &mut Inner, error: &io::Error) {
+    fn pause(&self, hub: &Hub, inner: &mut Inner, error: Error) {
         let before = inner.retry_at;
         inner.retry_at = Some(Instant::now() + limits::ACCEPT_PAUSE);
         hub.arm(self.token, before, inner.retry_at);
         if !inner.told {
             inner.told = true;
-            let error = Error::os(&format!("accept {}", self.address), error);
             hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
         }
     }
 
     /// The pause is over.
     pub fn on_alarm(&self, hub: &Hub, at: Instant) {
-        let mut inner = lock(&self.inner);
-        if inner.retry_at == Some(at) {
-            inner.retry_at = None;
-        }
-        self.settle(hub, &mut inner);
+        self.step(hub, |inner| {
+            if inner.retry_at == Some(at) {
+                inner.retry_at = None;
+            }
+        });
     }
 
     /// Looks again whether there is room (after a connection of a full server ended).
     pub fn look_again(&self, hub: &Hub) {
-        self.settle(hub, &mut lock(&self.inner));
+        self.step(hub, |_| {});
     }
 
     /// Hands out its events.
@@ -216,17 +241,12 @@ impl Listener {
 
     /// Takes the connection that waits longest.
     pub fn take(&self, hub: &Hub) -> Option<Accepted> {
-        let mut inner = lock(&self.inner);
-        let accepted = inner.accepted.pop_front();
-        self.settle(hub, &mut inner);
-        accepted
+        self.step(hub, |inner| inner.accepted.pop_front()).flatten()
     }
 
     /// Stops or resumes accepting.
     pub fn set_paused(&self, hub: &Hub, paused: bool) {
-        let mut inner = lock(&self.inner);
-        inner.paused = paused;
-        self.settle(hub, &mut inner);
+        self.step(hub, |inner| inner.paused = paused);
     }
 
     /// Stops listening; connections that were not taken are closed.
@@ -235,10 +255,10 @@ impl Listener {
             let mut inner = lock(&self.inner);
             inner.mail.plug();
             hub.arm(self.token, inner.retry_at.take(), None);
+            let interest = std::mem::take(&mut inner.interest);
             if let Some(socket) = inner.socket.take() {
                 self.remove_file();
-                let _ = hub.poller.change(&socket, 0, inner.interest, Interest::NONE);
-                inner.interest = Interest::NONE;
+                let _ = fenced(|| hub.poller.change(&socket, 0, interest, Interest::NONE));
             }
             std::mem::take(&mut inner.accepted)
         };
@@ -277,7 +297,7 @@ impl Listener {
         if let Err(error) = self.watch(hub, inner)
             && inner.interest == Interest::NONE
         {
-            self.pause(hub, inner, &error);
+            self.pause(hub, inner, self.failed(&error));
         }
     }
 

@@ -3,6 +3,7 @@
 pub mod alarm;
 pub mod connect_plan;
 mod dialing;
+pub mod fence;
 pub mod hub;
 pub mod listener;
 pub mod options;

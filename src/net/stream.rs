@@ -16,6 +16,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::dialing::Dialing;
+use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
@@ -67,6 +68,8 @@ pub(super) struct Inner {
     pub(super) mail: Mailbox,
     pub(super) options: Arc<Options>,
     armed: Option<Instant>,
+    /// An attempt has begun whose end was not told.
+    pub(super) owed: bool,
     /// The other end, unless the plan names it already.
     pub(super) peer: Option<Box<Address>>,
     /// Where to; `None` for an accepted connection.
@@ -99,6 +102,7 @@ impl Stream {
         let mut inner = lock(&stream.inner);
         inner.peer = peer.map(Box::new);
         inner.inbound.held = true;
+        inner.owed = true;
         inner.feed(hub, stream.token, Input::Adopt);
         drop(inner);
         stream
@@ -120,6 +124,7 @@ impl Stream {
             mail: Mailbox::default(),
             options,
             armed: None,
+            owed: false,
             peer: None,
             plan,
             dialing: None,
@@ -140,10 +145,11 @@ impl Stream {
     }
 
     /// Runs one step under the lock and brings registration and alarm up to date afterwards.
-    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> R {
+    /// `None` if a fault of ours has ended the connection instead.
+    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = lock(&self.inner);
-        let result = body(&mut inner);
-        inner.settle(hub, self.token);
+        let result = inner.fenced(hub, self.token, body);
+        inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         result
     }
 
@@ -158,8 +164,8 @@ impl Stream {
                 inner.flush(hub, self.token);
             }
             // With a failed write, reading is to find out how it ended.
-            let reads = ready.readable || inner.outbound.broken.is_some();
-            if reads && inner.interest.read {
+            let worth_it = ready.readable || inner.outbound.broken.is_some();
+            if worth_it && inner.interest.read {
                 inner.receive(hub, self.token, scratch);
             }
         });
@@ -186,10 +192,7 @@ impl Stream {
 
     /// A fault of ours: the stream ends with `EINTERNAL`, the others go on.
     pub fn on_fault(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| {
-            let error = Error::new(Code::Internal, "connection: internal fault, please report it");
-            inner.feed(hub, self.token, Input::Broken(error));
-        });
+        self.step(hub, |inner| inner.fail(hub, self.token));
     }
 
     /// Queues the parts in order; `Ok` once they are accepted.
@@ -197,7 +200,8 @@ impl Stream {
     /// # Errors
     /// `ECLOSED` when nothing can be written any more, `EAGAIN` at the limit; nothing was taken.
     pub fn write(&self, hub: &Arc<Hub>, parts: &[&[u8]]) -> Result<()> {
-        self.step(hub, |inner| inner.write(hub, self.token, parts))
+        let written = self.step(hub, |inner| inner.write(hub, self.token, parts));
+        written.unwrap_or_else(|| Err(fault("write")))
     }
 
     /// Sends the end of stream once everything before it is out.
@@ -231,8 +235,8 @@ impl Stream {
     pub fn detach(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
             inner.mail.plug();
-            inner.feed(hub, self.token, Input::Close);
             inner.detached = true;
+            inner.feed(hub, self.token, Input::Close);
         });
     }
 
@@ -240,15 +244,15 @@ impl Stream {
     pub fn end(&self, hub: &Arc<Hub>) {
         let mut inner = lock(&self.inner);
         inner.mail.plug();
-        inner.hang_up(hub);
-        inner.drop_socket(hub);
+        let _ = fenced(|| inner.hang_up(hub));
+        let _ = fenced(|| inner.drop_socket(hub));
     }
 
     /// Begins the pause before the next attempt.
     pub fn wait(&self, hub: &Arc<Hub>, pause: Duration) {
         self.step(hub, |inner| {
-            inner.drop_socket(hub);
             inner.feed(hub, self.token, Input::Wait(pause));
+            inner.drop_socket(hub);
         });
     }
 
@@ -286,7 +290,7 @@ impl Stream {
         inner.inbound.front = unread;
         inner.inbound.paused &= unread > inner.options.read_limit / 2;
         if inner.socket.is_some() && !inner.interest.read {
-            inner.settle(hub, self.token);
+            inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         }
         inner.inbound.paused
     }
@@ -316,6 +320,7 @@ impl Stream {
             inner.inbound.paused &= wanted <= unread && unread > limit / 2;
             inner.inbound.paused
         })
+        .unwrap_or_default()
     }
 
     /// The options as they are.
@@ -426,7 +431,8 @@ impl Inner {
         }
     }
 
-    fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
+    pub(super) fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
+        self.owed &= !matches!(event, Event::Closed(_));
         let event = match event {
             Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
             event => event,
@@ -446,11 +452,11 @@ impl Inner {
 
     pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
         self.linger_by = None;
-        if let Some(socket) = self.socket.take() {
-            let _ = hub.poller.change(&socket, 0, self.interest, Interest::NONE);
-            self.interest = Interest::NONE;
-        }
         self.outbound.queue.clear();
+        let interest = std::mem::take(&mut self.interest);
+        if let Some(socket) = self.socket.take() {
+            let _ = hub.poller.change(&socket, 0, interest, Interest::NONE);
+        }
     }
 
     pub(super) fn is_lingering(&self) -> bool {
@@ -472,8 +478,13 @@ impl Inner {
         }
     }
 
+    /// Takes the alarm off.
+    pub(super) fn disarm(&mut self, hub: &Arc<Hub>, token: Token) {
+        hub.arm(token, self.armed.take(), None);
+    }
+
     /// Registration and alarm follow the state.
-    fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
+    pub(super) fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
         if self.socket.is_some() {
             let wanted = self.wanted();
             if let Some(socket) = self.socket.as_ref().filter(|_| wanted != self.interest) {

@@ -53,6 +53,8 @@ pub enum Input {
     EndSeen,
     /// The connection broke.
     Broken(Error),
+    /// A fault of ours, whatever was under way.
+    Fault(Error),
     /// The script wants to close; what is queued goes out first.
     Close,
     /// The write queue is empty.
@@ -232,7 +234,11 @@ impl Life {
             (Phase::Closing, Input::Ended) => self.ended = true,
             (Phase::Open, Input::EndSeen | Input::Close) => self.close(now, terms, out),
             (Phase::Resolving, Input::Resolved(Err(error)))
-            | (Phase::Open, Input::Broken(error)) => self.fail(error, out),
+            | (Phase::Open, Input::Broken(error))
+            | (
+                Phase::Resolving | Phase::Connecting | Phase::Open | Phase::Closing,
+                Input::Fault(error),
+            ) => self.fail(error, out),
             (Phase::Closing, Input::Broken(error)) => {
                 // A peer that resets while nothing of ours waits has not harmed us.
                 let error = terms.pending.then(|| Box::new(error));

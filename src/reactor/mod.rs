@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::net::fence::{fault, fenced};
 use crate::net::hub::Hub;
 use crate::net::hub::Source;
 use crate::reactor::lead::Lead;
@@ -46,6 +47,10 @@ impl Reactor {
     /// # Errors
     /// The system has no descriptor or thread left.
     pub fn start() -> Result<Self> {
+        fenced(Self::begin).unwrap_or_else(|| Err(fault("start")))
+    }
+
+    fn begin() -> Result<Self> {
         process::settle_in();
         let hub = Arc::new(Hub::new()?);
         let lead = Lead::new(Desk::default(), limits::WATCH);
@@ -76,15 +81,28 @@ impl Reactor {
         let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
         desk.begin_wait(spin);
         // Whatever the thread pushed before it gave the lead away is in the queue now.
-        let mut interrupted = false;
-        while shared.hub.waiting() == 0 && !interrupted {
-            interrupted = desk.poll(&shared.hub, Some(deadline)) == Waited::Interrupted;
-            if Instant::now() >= deadline {
-                break;
+        let waited = fenced(|| {
+            let mut interrupted = false;
+            while shared.hub.waiting() == 0 && !interrupted {
+                interrupted = desk.poll(&shared.hub, Some(deadline)) == Waited::Interrupted;
+                if Instant::now() >= deadline {
+                    break;
+                }
             }
-        }
+            interrupted
+        });
         shared.lead.leave(desk);
-        interrupted
+        self.survive(waited).unwrap_or_default()
+    }
+
+    /// After a fault outside of any source what the leader had been woken for is looked at again;
+    /// the pause keeps a fault that stays from spinning.
+    fn survive<T>(&self, result: Option<T>) -> Option<T> {
+        if result.is_none() {
+            self.shared.hub.wake.wake();
+            std::thread::sleep(limits::FAULT_PAUSE);
+        }
+        result
     }
 
     /// The descriptor for foreign loops; from now on the thread leads while the script does not.
@@ -103,7 +121,9 @@ impl Reactor {
             return; // the lead taken for a moment would put the thread to sleep
         }
         if let Some(mut desk) = self.shared.lead.try_enter() {
-            desk.look(&self.shared.hub);
+            let looked = fenced(|| desk.look(&self.shared.hub));
+            drop(desk);
+            self.survive(looked);
         }
     }
 

@@ -3,10 +3,10 @@
 //! Not here: whose turn it is (`lead`). A panic while one source is served ends that source and
 //! nothing else.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
 use crate::limits;
+use crate::net::fence::fenced;
 use crate::net::hub::{Hub, Source, WAKE_KEY};
 use crate::sync::Arc;
 use crate::sys::fault::{self, Place};
@@ -83,11 +83,13 @@ impl Desk {
 
     fn gather(&mut self, hub: &Hub, timeout: Option<Duration>) -> Waited {
         self.ready.clear();
+        // A turn that a fault cut short may have left some.
+        self.sources.clear();
         fault::point(Place::Leader);
         let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout);
         waited.unwrap_or_else(|_| {
             // Only a fault of ours gets here; without a pause it would become a busy loop.
-            std::thread::sleep(Duration::from_millis(10));
+            std::thread::sleep(limits::FAULT_PAUSE);
             Waited::Done
         })
     }
@@ -112,7 +114,7 @@ impl Desk {
         });
         for (source, ready) in self.sources.drain(..).zip(self.ready.drain(..)) {
             let scratch = &mut self.scratch;
-            fenced(hub, &source, || match &source {
+            serve_source(hub, &source, || match &source {
                 Source::Alarm(_) => {}
                 Source::Listener(listener) => listener.on_ready(hub),
                 Source::Stream(stream) => stream.on_ready(hub, ready, scratch),
@@ -126,12 +128,13 @@ fn serve_messages(hub: &Arc<Hub>) {
     while let Ok((token, answer)) = hub.answers.pop() {
         if let Some(Source::Stream(stream)) = hub.source(token) {
             let source = Source::Stream(Arc::clone(&stream));
-            fenced(hub, &source, || stream.on_answer(hub, answer));
+            serve_source(hub, &source, || stream.on_answer(hub, answer));
         }
     }
     while let Ok(token) = hub.vacancies.pop() {
         if let Some(Source::Listener(listener)) = hub.source(token) {
-            listener.look_again(hub);
+            let source = Source::Listener(Arc::clone(&listener));
+            serve_source(hub, &source, || listener.look_again(hub));
         }
     }
 }
@@ -144,7 +147,7 @@ pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
         let mut found = None;
         hub.sources_at(std::iter::once(slot), |source| found = Some(source));
         let Some(source) = found else { continue };
-        fenced(hub, &source, || match &source {
+        serve_source(hub, &source, || match &source {
             Source::Alarm(alarm) => alarm.on_alarm(hub, at),
             Source::Listener(listener) => listener.on_alarm(hub, at),
             Source::Stream(stream) => stream.on_alarm(hub, at),
@@ -152,14 +155,18 @@ pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
     }
 }
 
-fn fenced(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
-    let served = catch_unwind(AssertUnwindSafe(|| {
+fn serve_source(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
+    let served = fenced(|| {
         fault::point(Place::Source);
         body();
-    }));
-    let fault = served.is_err();
-    if let (true, Source::Stream(stream)) = (fault, source) {
-        // A second fault while reporting the first leaves nothing better to do.
-        let _ = catch_unwind(AssertUnwindSafe(|| stream.on_fault(hub)));
+    });
+    if served.is_some() {
+        return;
     }
+    // A second fault while reporting the first leaves nothing better to do.
+    let _ = fenced(|| match source {
+        Source::Alarm(alarm) => alarm.on_fault(hub),
+        Source::Listener(listener) => listener.on_fault(hub),
+        Source::Stream(stream) => stream.on_fault(hub),
+    });
 }

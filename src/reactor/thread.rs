@@ -1,13 +1,17 @@
 //! The thread: leads while the script does not.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::PoisonError;
 
 use super::Shared;
+use crate::limits;
+use crate::net::fence::fenced;
 
 pub(super) fn run(shared: &Shared) {
-    while catch_unwind(AssertUnwindSafe(|| lead(shared))).is_err() {
-        // A fault outside of any source; the locks are free again, so the thread goes on.
+    while fenced(|| lead(shared)).is_none() {
+        // A fault outside of any source; the locks are free again, so the thread goes on. What it
+        // had been woken for is looked at again; the pause keeps a fault that stays from spinning.
+        shared.hub.wake.wake();
+        std::thread::sleep(limits::FAULT_PAUSE);
     }
     *shared.done.lock().unwrap_or_else(PoisonError::into_inner) = true;
     shared.gone.notify_all();
