@@ -38,7 +38,7 @@ local function say(...)
 end
 
 local function step(ledger)
-    local done, result, _, code = pcall(evsock.pump, thread and 0 or 0.02)
+    local done, result, _, code = pcall(evsock.pump, thread and 0 or 0.002)
     if not done then
         ledger:report("raised")
         if not tostring(result):find("internal fault", 1, true) then
