@@ -26,7 +26,9 @@ const DIALECTS: &[(&str, &str, &str)] =
 fn open(lua: &Lua) -> mlua::Result<Table> {
     let state = State::new();
     let functions = raw::entry::functions(lua, &state)?;
-    native::add(lua, &functions, &state)?;
+    let cold = lua.create_table()?;
+    native::add(lua, &cold, &state)?;
+    raw::entry::shield(lua, cold, functions.clone())?;
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
     let chunk = lua.load(CORE).set_name("@evsock/core.lua");
     let checks = lua.load(OPTIONS).set_name("@evsock/options.lua");

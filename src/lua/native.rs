@@ -93,6 +93,23 @@ fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
     }
 }
 
+/// Adds a function that only looks at what this side has: it works in the child of a fork, too.
+fn look<R: IntoLuaMulti>(
+    lua: &Lua,
+    table: &Table,
+    state: &Rc<State>,
+    name: &str,
+    body: impl Fn(&Object) -> R + 'static,
+) -> mlua::Result<()> {
+    let state = Rc::clone(state);
+    let function =
+        lua.create_function(move |lua, handle: AnyUserData| match Object::of(&handle, &state) {
+            Some(object) => body(object).into_lua_multi(lua),
+            None => answer(lua, Err(Error::new(Code::Closed, "the object is gone"))),
+        })?;
+    table.set(name, function)
+}
+
 /// Adds a function over an object and the arguments behind it.
 fn method<A, R>(
     lua: &Lua,
@@ -112,6 +129,10 @@ where
                 let dead = Error::new(Code::Closed, "the object is gone");
                 return answer(lua, Err(dead));
             };
+            if object.state.is_forked() {
+                // Also what only looks: the parent's thread may hold a lock for ever here.
+                return answer(lua, Err(State::forked()));
+            }
             let rest = A::from_lua_multi(rest.into_iter().collect(), lua)?;
             body(lua, object, rest)?.into_lua_multi(lua)
         })?;
@@ -144,10 +165,10 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     method(lua, table, state, "info", |lua, object, (): ()| {
         object.socket().map(|part| info(lua, object, part)).transpose()
     })?;
-    method(lua, table, state, "target", |_, object, (): ()| {
+    look(lua, table, state, "target", |object| {
         let target = object.socket().and_then(|part| part.target.borrow().clone());
         let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
-        Ok(target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan))))
+        target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan)))
     })
 }
 
@@ -292,12 +313,12 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         }
         Ok(())
     })?;
-    method(lua, table, state, "server_info", |_, object, (): ()| {
-        let Part::Server(part) = &object.part else { return Ok((None, None, 0)) };
+    look(lua, table, state, "server_info", |object| {
+        let Part::Server(part) = &object.part else { return (None, None, 0) };
         let first = part.listeners.borrow().first().map(|listener| listener.address().clone());
         let open = part.door.borrow().as_ref().map_or(0, |door| door.open());
         let host = first.as_ref().map(Address::host);
-        Ok((host, first.and_then(|address| address.port()), open))
+        (host, first.and_then(|address| address.port()), open)
     })
 }
 
@@ -361,7 +382,7 @@ fn add_timers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
         object.let_go();
         Ok(())
     })?;
-    method(lua, table, state, "timer_active", |_, object, (): ()| Ok(object.token.get().is_some()))
+    look(lua, table, state, "timer_active", |object| object.token.get().is_some())
 }
 
 fn start(object: &Object, part: &TimerPart, after: f64, repeats: bool) -> Outcome {

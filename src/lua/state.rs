@@ -9,6 +9,8 @@ use std::collections::{HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
+use mlua::ffi::lua_State;
+
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::lua::raw::object::Object;
@@ -71,6 +73,11 @@ pub(super) struct State {
     /// `stop` was called: dispatching ends with the running handler.
     pub(super) stopping: Cell<bool>,
     pub(super) references: Cell<References>,
+    /// The main thread of Lua, and the hook that was last seen there: signals set one.
+    pub(super) main_thread: Cell<*mut lua_State>,
+    pub(super) hook: Cell<usize>,
+    /// The Lua state is being closed.
+    over: Cell<bool>,
     /// The error being pushed: kept here so that no destructor is due while Lua may raise.
     pub(super) error: RefCell<Option<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
@@ -94,6 +101,9 @@ impl State {
             spin: Cell::new(limits::SPIN.as_secs_f64()),
             stopping: Cell::new(false),
             references: Cell::default(),
+            main_thread: Cell::new(std::ptr::null_mut()),
+            hook: Cell::new(0),
+            over: Cell::new(false),
             error: RefCell::default(),
             slots: RefCell::default(),
             live: RefCell::default(),
@@ -107,8 +117,11 @@ impl State {
 
     /// The hub; starts the reactor at the first use.
     pub(super) fn open(&self) -> Result<&Arc<Hub>> {
-        if let Some(hub) = self.hub.get() {
+        if let Some(hub) = self.hub.get().filter(|_| !self.over.get()) {
             return Ok(hub);
+        }
+        if self.over.get() {
+            return Err(Self::gone());
         }
         let reactor = Reactor::start()?;
         let hub = Arc::clone(reactor.hub());
@@ -123,6 +136,7 @@ impl State {
 
     /// Stops the thread and closes everything: the end of the Lua state.
     pub(super) fn shut(&self) {
+        self.over.set(true);
         drop(self.reactor.take());
     }
 

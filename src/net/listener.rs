@@ -130,7 +130,9 @@ impl Listener {
         let socket = socket::listen(address, backlog, reuse_port).map_err(failed)?;
         let file = match address {
             // Inherited by what is accepted.
-            Address::Ip(_) => socket::set_nodelay(&socket, nodelay).map(|()| None).map_err(failed)?,
+            Address::Ip(_) => {
+                socket::set_nodelay(&socket, nodelay).map(|()| None).map_err(failed)?
+            }
             Address::Unix(path) => socket::identity(path),
         };
         let local = socket::local_address(&socket).unwrap_or_else(|| address.clone());
@@ -247,6 +249,14 @@ impl Listener {
     /// Stops or resumes accepting.
     pub fn set_paused(&self, hub: &Hub, paused: bool) {
         self.step(hub, |inner| inner.paused = paused);
+    }
+
+    /// In the child of a fork: closes this process's descriptors and nothing else.
+    pub fn abandon(&self) {
+        if let Ok(mut inner) = self.inner.try_lock() {
+            inner.socket = None;
+            inner.accepted.clear();
+        }
     }
 
     /// Stops listening; connections that were not taken are closed.

@@ -6,6 +6,7 @@ mod dialing;
 pub mod fence;
 pub mod hub;
 pub mod listener;
+mod looks;
 pub mod options;
 pub mod resolver;
 pub mod stream;

@@ -34,28 +34,7 @@ use crate::sys::socket;
 #[derive(Debug)]
 pub struct Stream {
     token: Token,
-    inner: Mutex<Inner>,
-}
-
-/// Where a stream stands, for those who ask.
-#[derive(Clone, Debug)]
-pub struct Info {
-    /// As the reactor knows it, which may be ahead of the script.
-    pub phase: Phase,
-    /// The peer's end of stream has been received.
-    pub ended: bool,
-    /// Bytes received and not yet handed to the script's side.
-    pub read_ahead: usize,
-    /// Bytes accepted and not yet handed to the system.
-    pub pending: usize,
-    /// Bytes received since the connection stands.
-    pub bytes_in: u64,
-    /// Bytes handed to the system.
-    pub bytes_out: u64,
-    /// The other end.
-    pub peer: Option<Address>,
-    /// Our end.
-    pub local: Option<Address>,
+    pub(super) inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
@@ -240,6 +219,15 @@ impl Stream {
         });
     }
 
+    /// In the child of a fork: closes this process's descriptors. No lock is waited for (the
+    /// parent's thread may have held it), and what the parent polls stays as it is.
+    pub fn abandon(&self) {
+        if let Ok(mut inner) = self.inner.try_lock() {
+            inner.socket = None;
+            inner.dialing = None;
+        }
+    }
+
     /// The reactor ends: the descriptors are closed at once.
     pub fn end(&self, hub: &Arc<Hub>) {
         let mut inner = lock(&self.inner);
@@ -254,12 +242,6 @@ impl Stream {
             inner.feed(hub, self.token, Input::Wait(pause));
             inner.drop_socket(hub);
         });
-    }
-
-    /// Attempts made automatically so far.
-    #[must_use]
-    pub fn attempt(&self) -> u32 {
-        lock(&self.inner).life.attempt()
     }
 
     /// Lets data of an accepted connection come.
@@ -323,12 +305,6 @@ impl Stream {
         .unwrap_or_default()
     }
 
-    /// The options as they are.
-    #[must_use]
-    pub fn options(&self) -> Arc<Options> {
-        Arc::clone(&lock(&self.inner).options)
-    }
-
     /// Replaces the options; waits that are under way follow the new values.
     pub fn set_options(&self, hub: &Arc<Hub>, options: Arc<Options>) {
         self.step(hub, |inner| {
@@ -343,37 +319,6 @@ impl Stream {
             inner.inbound.paused &= inner.inbound.front >= inner.options.read_limit / 2;
             inner.apply_options();
         });
-    }
-
-    /// Where it stands.
-    #[must_use]
-    pub fn info(&self) -> Info {
-        let inner = lock(&self.inner);
-        let socket = inner.socket.as_ref();
-        Info {
-            phase: inner.life.phase(),
-            ended: inner.life.has_ended(),
-            read_ahead: inner.inbound.bytes.len(),
-            pending: inner.outbound.queue.len(),
-            bytes_in: inner.inbound.total,
-            bytes_out: inner.outbound.total,
-            peer: inner.peer(),
-            local: socket.and_then(socket::local_address),
-        }
-    }
-
-    /// Bytes accepted and not yet handed to the system.
-    #[must_use]
-    pub fn pending(&self) -> usize {
-        lock(&self.inner).outbound.queue.len()
-    }
-
-    /// Bytes handed to the system since the connection began, and those that wait. The next
-    /// progress is told by an event.
-    pub fn watch_sending(&self) -> (u64, usize) {
-        let mut inner = lock(&self.inner);
-        inner.outbound.watched = !inner.outbound.queue.is_empty();
-        (inner.outbound.total, inner.outbound.queue.len())
     }
 }
 

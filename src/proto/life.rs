@@ -215,9 +215,7 @@ impl Life {
                 self.since = now + pause;
             }
             (Phase::Resolving, Input::Resolved(Ok(addresses))) => {
-                let hosts = addresses.iter().map(SocketAddr::ip).collect();
-                out.push(Action::Post(Event::Resolved(Box::new(hosts))));
-                self.race(addresses, now, out);
+                self.resolved(addresses, now, out);
             }
             (Phase::Connecting, Input::Dialed) => self.dialed(now, terms, out),
             (Phase::Connecting, Input::DialFailed(error)) => {
@@ -246,12 +244,7 @@ impl Life {
             }
             (Phase::Closing, Input::Flushed) => self.over(None, Action::Finish, out),
             (Phase::Resolving | Phase::Connecting, Input::Close) => {
-                self.closing = true;
-                if terms.pending {
-                    self.close_by = Some(now + close_timeout(terms));
-                } else {
-                    self.over(None, Action::Release, out);
-                }
+                self.close_early(now, terms, out);
             }
             (Phase::Waiting, Input::Close | Input::Abort) => {
                 // The attempt before was already reported as closed.
@@ -278,6 +271,22 @@ impl Life {
         *self = Self { attempt: self.attempt + u32::from(again), ..Self::new(now) };
         if again {
             out.push(Action::Post(Event::Reconnecting(self.attempt)));
+        }
+    }
+
+    fn resolved(&mut self, addresses: Vec<SocketAddr>, now: Instant, out: &mut Vec<Action>) {
+        let hosts = addresses.iter().map(SocketAddr::ip).collect();
+        out.push(Action::Post(Event::Resolved(Box::new(hosts))));
+        self.race(addresses, now, out);
+    }
+
+    /// Closed while connecting: what was written is still to go out.
+    fn close_early(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        self.closing = true;
+        if terms.pending {
+            self.close_by = Some(now + close_timeout(terms));
+        } else {
+            self.over(None, Action::Release, out);
         }
     }
 

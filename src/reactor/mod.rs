@@ -75,21 +75,23 @@ impl Reactor {
     }
 
     /// Leads until there is an event, the time is up or a signal came; whether it was a signal.
-    pub fn wait(&self, timeout: Duration, spin: Duration) -> bool {
+    /// `interrupted` tells of signals that came while it was awake.
+    pub fn wait(&self, timeout: Duration, spin: Duration, interrupted: &dyn Fn() -> bool) -> bool {
         let shared = &*self.shared;
         let deadline = Instant::now() + timeout.min(limits::LONGEST_WAIT);
         let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
         desk.begin_wait(spin);
         // Whatever the thread pushed before it gave the lead away is in the queue now.
         let waited = fenced(|| {
-            let mut interrupted = false;
-            while shared.hub.waiting() == 0 && !interrupted {
-                interrupted = desk.poll(&shared.hub, Some(deadline)) == Waited::Interrupted;
+            let mut ended = false;
+            while shared.hub.waiting() == 0 && !ended {
+                let waited = desk.poll(&shared.hub, Some(deadline), Some(interrupted));
+                ended = waited == Waited::Interrupted;
                 if Instant::now() >= deadline {
                     break;
                 }
             }
-            interrupted
+            ended
         });
         shared.lead.leave(desk);
         self.survive(waited).unwrap_or_default()

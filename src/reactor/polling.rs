@@ -10,7 +10,7 @@ use crate::net::fence::fenced;
 use crate::net::hub::{Hub, Source, WAKE_KEY};
 use crate::sync::Arc;
 use crate::sys::fault::{self, Place};
-use crate::sys::poller::{Readiness, Reports, Waited};
+use crate::sys::poller::{HeldSignals, Poller, Readiness, Reports, Waited};
 use crate::sys::process;
 
 /// How many spins in a row may find nothing before spinning is given up for a while.
@@ -36,14 +36,25 @@ impl Desk {
         self.spin_until = tries.then(|| Instant::now() + spin);
     }
 
-    /// Waits for reports until the deadline and serves them.
-    pub(super) fn poll(&mut self, hub: &Arc<Hub>, deadline: Option<Instant>) -> Waited {
+    /// Waits for reports until the deadline and serves them. The script's thread says how it
+    /// learns that a signal came: one that comes while it is awake does not end the sleep after.
+    pub(super) fn poll(
+        &mut self,
+        hub: &Arc<Hub>,
+        deadline: Option<Instant>,
+        interrupted: Option<&dyn Fn() -> bool>,
+    ) -> Waited {
         let now = Instant::now();
-        if self.spin(hub, now, deadline) {
-            return Waited::Done;
+        if let Some(waited) = self.spin(hub, now, deadline, interrupted) {
+            return waited;
+        }
+        let held = interrupted.and_then(|_| Poller::hold_signals());
+        if interrupted.is_some_and(|interrupted| interrupted()) {
+            return Waited::Interrupted;
         }
         let timeout = hub.fall_asleep(deadline, now);
-        let waited = self.gather(hub, timeout);
+        let waited = self.gather(hub, timeout, held.as_ref());
+        drop(held);
         hub.wake_up();
         if !self.ready.is_empty() && self.luck < 0 && now.elapsed() < limits::SPIN {
             // It would have been found by spinning.
@@ -56,37 +67,51 @@ impl Desk {
 
     /// Serves what is ready now. Never waits.
     pub(super) fn look(&mut self, hub: &Arc<Hub>) {
-        self.gather(hub, Some(Duration::ZERO));
+        self.gather(hub, Some(Duration::ZERO), None);
         self.serve(hub);
     }
 
-    /// Polls without sleeping; whether that found anything. It ends for good with the first event
+    /// Polls without sleeping; `None` if that found nothing. It ends for good with the first event
     /// of this wait, and is given up while it finds nothing: an idle process uses no CPU.
-    fn spin(&mut self, hub: &Arc<Hub>, now: Instant, deadline: Option<Instant>) -> bool {
-        let Some(until) = self.spin_until.take() else { return false };
+    fn spin(
+        &mut self,
+        hub: &Arc<Hub>,
+        now: Instant,
+        deadline: Option<Instant>,
+        interrupted: Option<&dyn Fn() -> bool>,
+    ) -> Option<Waited> {
+        let until = self.spin_until.take()?;
         let until = deadline.map_or(until, |deadline| until.min(deadline));
         let mut moment = now;
         while moment < until {
-            self.gather(hub, Some(Duration::ZERO));
+            self.gather(hub, Some(Duration::ZERO), None);
             if !self.ready.is_empty() {
                 self.luck = SPIN_PATIENCE;
                 self.serve(hub);
-                return true;
+                return Some(Waited::Done);
+            }
+            if interrupted.is_some_and(|interrupted| interrupted()) {
+                return Some(Waited::Interrupted);
             }
             // Another thread of this core may be the one that answers.
             process::yield_core();
             moment = Instant::now();
         }
         self.luck -= 1;
-        false
+        None
     }
 
-    fn gather(&mut self, hub: &Hub, timeout: Option<Duration>) -> Waited {
+    fn gather(
+        &mut self,
+        hub: &Hub,
+        timeout: Option<Duration>,
+        held: Option<&HeldSignals>,
+    ) -> Waited {
         self.ready.clear();
         // A turn that a fault cut short may have left some.
         self.sources.clear();
         fault::point(Place::Leader);
-        let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout);
+        let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout, held);
         waited.unwrap_or_else(|_| {
             // Only a fault of ours gets here; without a pause it would become a busy loop.
             std::thread::sleep(limits::FAULT_PAUSE);

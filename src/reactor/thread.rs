@@ -20,7 +20,7 @@ pub(super) fn run(shared: &Shared) {
 fn lead(shared: &Shared) {
     while let Some(mut desk) = shared.lead.next_turn() {
         while !shared.lead.must_yield() {
-            desk.poll(&shared.hub, None);
+            desk.poll(&shared.hub, None, None);
         }
     }
 }

@@ -15,6 +15,7 @@ use polling::{Event, PollMode};
 use socket2::Socket;
 
 use super::fault::{self, Call};
+pub use super::process::HeldSignals;
 
 /// What a source waits for. Without any it is not registered.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -115,10 +116,12 @@ impl Poller {
 #[cfg(all(target_os = "linux", not(polling_test_poll_backend)))]
 mod wait {
     use std::os::fd::{AsFd, AsRawFd, RawFd};
+    use std::ptr;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use super::{Call, Duration, Poller, Readiness, Waited, fault, io};
+    use super::{Call, Duration, HeldSignals, Poller, Readiness, Waited, fault, io};
     use crate::limits;
+    use crate::sys::process;
 
     /// The buffer of a wait.
     pub struct Reports {
@@ -135,6 +138,13 @@ mod wait {
     static COARSE: AtomicBool = AtomicBool::new(false);
 
     impl Poller {
+        /// Holds signals back until a wait that is handed the result; `None` where a wait cannot
+        /// let them in.
+        #[must_use]
+        pub fn hold_signals() -> Option<HeldSignals> {
+            Some(process::hold_signals())
+        }
+
         /// Waits until a source is ready or the time is up (`None`: for ever) and appends the
         /// reports to `ready`.
         ///
@@ -145,13 +155,15 @@ mod wait {
             reports: &mut Reports,
             ready: &mut Vec<Readiness>,
             timeout: Option<Duration>,
+            held: Option<&HeldSignals>,
         ) -> io::Result<Waited> {
+            let mask = held.map_or(ptr::null(), |held| ptr::from_ref(held.outside()));
             let fd = self.inner.as_fd().as_raw_fd();
             let waited = fault::before(Call::EpollWait);
-            let count = match waited.and_then(|()| fine(fd, &mut reports.raw, timeout)) {
+            let count = match waited.and_then(|()| fine(fd, &mut reports.raw, timeout, mask)) {
                 Err(error) if error.raw_os_error() == Some(libc::ENOSYS) => {
                     COARSE.store(true, Ordering::Relaxed);
-                    coarse(fd, &mut reports.raw, timeout)
+                    coarse(fd, &mut reports.raw, timeout, mask)
                 }
                 count => count,
             };
@@ -181,29 +193,21 @@ mod wait {
         fd: RawFd,
         events: &mut [libc::epoll_event],
         timeout: Option<Duration>,
+        mask: *const libc::sigset_t,
     ) -> io::Result<usize> {
         if COARSE.load(Ordering::Relaxed) || timeout == Some(Duration::ZERO) {
-            return coarse(fd, events, timeout);
+            return coarse(fd, events, timeout, mask);
         }
         let limit = timeout.map(|timeout| libc::timespec {
             tv_sec: libc::time_t::try_from(timeout.as_secs()).unwrap_or(libc::time_t::MAX),
             tv_nsec: libc::c_long::from(timeout.subsec_nanos().cast_signed()),
         });
-        let limit = limit.as_ref().map_or(std::ptr::null(), std::ptr::from_ref);
+        let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let length = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
-        let sigmask = std::ptr::null::<libc::sigset_t>();
-        // SAFETY: the buffer has `length` places, `limit` is null or valid for the call, and a null
-        // mask leaves the signal mask alone.
+        // SAFETY: the buffer has `length` places, `limit` and `mask` are null or valid for the
+        // call, and a null mask leaves the signal mask alone. The kernel's sets have 8 bytes.
         let count = unsafe {
-            libc::syscall(
-                libc::SYS_epoll_pwait2,
-                fd,
-                events.as_mut_ptr(),
-                length,
-                limit,
-                sigmask,
-                0,
-            )
+            libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), length, limit, mask, 8)
         };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
@@ -212,6 +216,7 @@ mod wait {
         fd: RawFd,
         events: &mut [libc::epoll_event],
         timeout: Option<Duration>,
+        mask: *const libc::sigset_t,
     ) -> io::Result<usize> {
         // Rounded up: a timer must never fire early.
         let millis = timeout.map_or(-1, |timeout| {
@@ -219,15 +224,15 @@ mod wait {
             libc::c_int::try_from(millis).unwrap_or(libc::c_int::MAX)
         });
         let length = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
-        // SAFETY: the buffer has `length` places.
-        let count = unsafe { libc::epoll_wait(fd, events.as_mut_ptr(), length, millis) };
+        // SAFETY: the buffer has `length` places; the mask is null or valid for the call.
+        let count = unsafe { libc::epoll_pwait(fd, events.as_mut_ptr(), length, millis, mask) };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
 }
 
 #[cfg(not(all(target_os = "linux", not(polling_test_poll_backend))))]
 mod wait {
-    use super::{Call, Duration, Poller, Readiness, Waited, fault, io};
+    use super::{Call, Duration, HeldSignals, Poller, Readiness, Waited, fault, io};
 
     /// The buffer of a wait.
     #[derive(Default)]
@@ -236,6 +241,12 @@ mod wait {
     }
 
     impl Poller {
+        /// Nothing: this wait goes on after a signal.
+        #[must_use]
+        pub fn hold_signals() -> Option<HeldSignals> {
+            None
+        }
+
         /// Waits until a source is ready or the time is up (`None`: for ever) and appends the
         /// reports to `ready`.
         ///
@@ -246,6 +257,7 @@ mod wait {
             reports: &mut Reports,
             ready: &mut Vec<Readiness>,
             timeout: Option<Duration>,
+            _held: Option<&HeldSignals>,
         ) -> io::Result<Waited> {
             reports.events.clear();
             fault::before(Call::EpollWait)?;

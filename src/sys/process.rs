@@ -75,6 +75,39 @@ pub fn spawn(
     thread
 }
 
+/// While this lives no signal reaches this thread, but inside of a wait that is handed it: so none
+/// can come unnoticed between a look and the sleep that follows.
+pub struct HeldSignals(libc::sigset_t);
+
+/// Holds the signals back.
+#[must_use]
+pub fn hold_signals() -> HeldSignals {
+    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
+    let mut before = MaybeUninit::<libc::sigset_t>::zeroed();
+    // SAFETY: writes the set.
+    unsafe { libc::sigfillset(all.as_mut_ptr()) };
+    // SAFETY: `all` was filled in above; `before` receives the mask of this thread.
+    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
+    // SAFETY: zeroed memory is a valid set, and the call has filled it in.
+    HeldSignals(unsafe { before.assume_init() })
+}
+
+impl HeldSignals {
+    /// The mask that lets them through.
+    pub(super) fn outside(&self) -> &libc::sigset_t {
+        &self.0
+    }
+}
+
+impl Drop for HeldSignals {
+    fn drop(&mut self) {
+        // SAFETY: the set is the one that this thread had.
+        unsafe {
+            libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
+        };
+    }
+}
+
 /// Lets another thread of this core run.
 pub fn yield_core() {
     thread::yield_now();

@@ -11,7 +11,7 @@ use mlua::{Lua, Table, ffi};
 use super::anchor;
 use super::dispatch::NAMES;
 use super::index::{index, new_index};
-use super::object::{Object, Part, collect, create, state_of};
+use super::object::{Object, Part, collect, create, state_behind, state_of};
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Stack, Text};
@@ -75,13 +75,13 @@ pub(in crate::lua) fn functions(lua: &Lua, state: &Rc<State>) -> mlua::Result<Ta
 
 fn fill(stack: Stack, state: Rc<State>) {
     stack.reserve(20);
-    let address: *const State = Rc::into_raw(state);
-    push_sentinel(stack, address);
+    state.main_thread.set(stack.main_thread());
+    let block = push_sentinel(stack, Rc::into_raw(state));
     stack.register();
     stack.new_table();
     let functions = stack.top();
     for (name, function) in FUNCTIONS.iter().chain(tasks::FUNCTIONS) {
-        set_function(stack, functions, name, *function, address);
+        set_function(stack, functions, name, *function, block);
     }
     let rest: [(&str, Function); 8] = [
         ("bind", bind),
@@ -94,7 +94,7 @@ fn fill(stack: Stack, state: Rc<State>) {
         ("unbind", unbind),
     ];
     for (name, function) in rest {
-        set_function(stack, functions, name, function, address);
+        set_function(stack, functions, name, function, block);
     }
     let mut references = References { objects: weak_table(stack), ..References::default() };
     stack.new_table();
@@ -107,16 +107,64 @@ fn fill(stack: Stack, state: Rc<State>) {
     references.names = stack.register();
     references.metatables = share_table(stack, functions, "metatables");
     references.module = share_table(stack, functions, "module");
+    stack.push_bytes(b"sentinel");
+    stack.push_pointer(block.cast());
+    stack.raw_set(functions);
     references.tasks = share_table(stack, functions, "tasks");
     stack.push_closure(traceback, 0);
     references.traceback = stack.register();
-    // SAFETY: the sentinel above owns the state now; it is alive.
-    unsafe { &*address }.references.set(references);
+    state_behind(stack, block).references.set(references);
 }
 
-fn set_function(stack: Stack, table: c_int, name: &str, function: Function, state: *const State) {
+/// Moves the functions of `cold` to `functions`, shielded: those of mlua must not be called any
+/// more once the Lua state is being closed, when finalisers of older objects may still try.
+///
+/// # Errors
+/// Out of memory.
+pub(in crate::lua) fn shield(lua: &Lua, cold: Table, functions: Table) -> mlua::Result<()> {
+    // SAFETY: the closure keeps to its two arguments and leaves nothing.
+    unsafe {
+        lua.exec_raw((cold, functions), |raw| {
+            let stack = Stack::of(raw);
+            stack.reserve(8);
+            stack.push_bytes(b"sentinel");
+            stack.raw_get(2);
+            let block = stack.to_pointer(-1);
+            stack.set_top(2);
+            stack.push_nil();
+            while stack.next(1) {
+                stack.push_pointer(block);
+                stack.insert(-2);
+                stack.push_closure(shielded, 2);
+                stack.push_value(-2);
+                stack.insert(-2);
+                stack.raw_set(2);
+            }
+            stack.set_top(0);
+        })
+    }
+}
+
+/// Upvalues: the sentinel's block, the function.
+extern "C-unwind" fn shielded(state: *mut ffi::lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let _alive = state_of(stack);
+    let arguments = stack.top();
+    stack.push_value(Stack::upvalue(2));
+    stack.insert(1);
+    stack.call(arguments, ffi::LUA_MULTRET);
+    stack.top()
+}
+
+fn set_function(
+    stack: Stack,
+    table: c_int,
+    name: &str,
+    function: Function,
+    block: *const *const State,
+) {
     stack.push_bytes(name.as_bytes());
-    stack.push_pointer(state.cast());
+    stack.push_pointer(block.cast());
     stack.push_closure(function, 1);
     stack.raw_set(table);
 }
@@ -141,7 +189,8 @@ fn share_table(stack: Stack, functions: c_int, name: &str) -> c_int {
     reference
 }
 
-fn push_sentinel(stack: Stack, state: *const State) {
+/// The block that every raw function has as its upvalue: it outlives them, and its finaliser.
+fn push_sentinel(stack: Stack, state: *const State) -> *const *const State {
     let block: *mut *const State = stack.new_block(size_of::<*const State>()).cast();
     // SAFETY: the block is new and has room for the address.
     unsafe { block.write(state) };
@@ -150,6 +199,7 @@ fn push_sentinel(stack: Stack, state: *const State) {
     stack.push_closure(close_state, 0);
     stack.raw_set(-3);
     stack.set_metatable(-2);
+    block
 }
 
 extern "C-unwind" fn close_state(state: *mut ffi::lua_State) -> c_int {

@@ -172,6 +172,24 @@ impl Object {
         self.opened.set(u32::try_from(millis).unwrap_or(u32::MAX));
     }
 
+    /// In a child: closes the descriptors and touches nothing that the parent shares.
+    fn abandon(&self) {
+        match &self.part {
+            Part::Socket(part) => {
+                if let Some(stream) = part.stream.take() {
+                    stream.abandon();
+                }
+            }
+            Part::Server(part) => {
+                for listener in part.listeners.take() {
+                    self.state.vacate(listener.token(), self);
+                    listener.abandon();
+                }
+            }
+            Part::Timer(part) => drop(part.alarm.take()),
+        }
+    }
+
     /// Gives a stream up silently; what was written is flushed in the background.
     pub(in crate::lua) fn let_go(&self) {
         if let Some(token) = self.token.take() {
@@ -179,6 +197,9 @@ impl Object {
             self.state.count(-1);
         }
         let Some(hub) = self.state.hub() else { return };
+        if self.state.is_forked() {
+            return self.abandon();
+        }
         match &self.part {
             Part::Socket(part) => {
                 if let Some(stream) = part.stream.take() {
@@ -258,9 +279,18 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
 
 /// The state behind the first upvalue of the running function.
 pub(super) fn state_of<'a>(stack: Stack) -> &'a State {
-    let address: *const State = stack.to_pointer(Stack::upvalue(1)).cast();
-    // SAFETY: every function that calls this was made by `entry` over the address of the state,
-    // which the sentinel in the registry keeps alive until the Lua state is gone.
+    state_behind(stack, stack.to_pointer(Stack::upvalue(1)).cast())
+}
+
+/// The state behind the sentinel's block; raises after the sentinel's finaliser.
+pub(super) fn state_behind<'a>(stack: Stack, block: *const *const State) -> &'a State {
+    // SAFETY: every function that calls this was made by `entry` over the sentinel's block. Lua
+    // frees blocks after all finalisers have run.
+    let address = unsafe { block.read() };
+    if address.is_null() {
+        stack.raise(&Text::new(format_args!("evsock: the Lua state is being closed")));
+    }
+    // SAFETY: the sentinel keeps the state alive until its finaliser clears the block.
     unsafe { &*address }
 }
 
@@ -280,9 +310,7 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
         object.state.vacate(token, object);
     }
     object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
-    if !object.state.is_forked() {
-        object.let_go();
-    }
+    object.let_go();
     let block = std::ptr::from_ref(object).cast_mut();
     // SAFETY: finalisers run once on a live block; nothing refers to it any more.
     unsafe { block.drop_in_place() };

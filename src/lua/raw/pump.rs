@@ -90,10 +90,19 @@ fn gather(state: &State, timeout: Duration, deadline: Instant) -> Result<bool, B
         false
     } else {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
-        state.with_reactor(|reactor| reactor.wait(left, spin)).unwrap_or(true)
+        let interrupted = || is_interrupted(state);
+        state.with_reactor(|reactor| reactor.wait(left, spin, &interrupted)).unwrap_or(true)
     };
     drain(state);
     Ok(!interrupted && Instant::now() < deadline)
+}
+
+/// Whether the interpreter's handler of a signal has set its hook, which Lua will run as soon as
+/// this pump has returned. Another hook that the script has set ends one wait early.
+fn is_interrupted(state: &State) -> bool {
+    let hook = Stack::hook(state.main_thread.get());
+    let changed = hook != state.hook.replace(hook);
+    changed && hook != 0
 }
 
 /// Moves what the sources have posted into the batch, in the order of their tokens.

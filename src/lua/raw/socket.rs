@@ -119,7 +119,7 @@ fn settle(object: &Object, part: &SocketPart) {
 
 /// After a read that found what it wanted (`wanted` = 0), or wants that much in one piece.
 fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
-    if !part.paused.get() {
+    if !part.paused.get() || object.state.is_forked() {
         return;
     }
     let (unread, hidden) = {
@@ -376,6 +376,9 @@ fn end(stack: Stack, method: &str, how: Ending) -> c_int {
 extern "C-unwind" fn shutdown(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "shutdown");
+    if object.state.is_forked() {
+        return 0;
+    }
     fenced(stack, || {
         if let (Some(hub), Some(stream)) = (object.state.hub(), part.stream.borrow().as_ref()) {
             stream.shutdown(hub);
@@ -431,8 +434,12 @@ extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
 
 extern "C-unwind" fn pending(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (_, part) = socket(stack, "pending");
-    let pending = fenced(stack, || part.stream.borrow().as_ref().map_or(0, |s| s.pending()));
+    let (object, part) = socket(stack, "pending");
+    let pending = fenced(stack, || {
+        let stream = part.stream.borrow();
+        let stream = stream.as_ref().filter(|_| !object.state.is_forked());
+        stream.map_or(0, |stream| stream.pending())
+    });
     stack.push_count(pending);
     1
 }

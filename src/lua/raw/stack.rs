@@ -267,6 +267,12 @@ impl Stack {
     }
 
     /// Pushes a global.
+    /// With a key on top: replaces it by the next key and its value; false, and nothing, at the end.
+    pub(super) fn next(self, table: c_int) -> bool {
+        // SAFETY: the caller names a table; the key on top came from here or is nil.
+        unsafe { ffi::lua_next(self.0, table) != 0 }
+    }
+
     pub(super) fn push_global(self, name: &CStr) {
         // SAFETY: a valid state and a C string. The globals that are asked for have no metamethods.
         unsafe { ffi::lua_getglobal(self.0, name.as_ptr()) };
@@ -304,6 +310,28 @@ impl Stack {
     pub(super) fn throw(self) -> ! {
         // SAFETY: a value is on top; the callers hold nothing that has a destructor.
         unsafe { ffi::lua_error(self.0) }
+    }
+
+    /// The main thread: the only one whose hook the interpreter's handler of signals sets.
+    pub(super) fn main_thread(self) -> *mut ffi::lua_State {
+        #[cfg(not(any(feature = "lua51", feature = "luajit")))]
+        {
+            self.push_registered(1); // LUA_RIDX_MAINTHREAD
+            // SAFETY: a valid state; null for what is no thread.
+            let main = unsafe { ffi::lua_tothread(self.0, -1) };
+            self.pop(1);
+            if !main.is_null() {
+                return main;
+            }
+        }
+        // These two don't tell; it is the one that loads modules, but in rare programs.
+        self.0
+    }
+
+    /// The hook of a thread as a number; 0: none.
+    pub(super) fn hook(thread: *mut ffi::lua_State) -> usize {
+        // SAFETY: the main thread lives as long as any other; reads one field.
+        unsafe { ffi::lua_gethook(thread) }.map_or(0, |hook| hook as usize)
     }
 
     /// Pushes the message with the place of the nearest caller that is not ours, and raises it.

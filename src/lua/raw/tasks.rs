@@ -92,6 +92,9 @@ fn socket<'a>(stack: Stack, method: &str) -> (&'a Object, &'a SocketPart) {
 extern "C-unwind" fn admit(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "receive");
+    if object.state.is_forked() {
+        return 0;
+    }
     fenced(stack, || {
         if let (Some(hub), Some(stream)) = (object.state.hub(), part.stream.borrow().as_ref()) {
             stream.admit(hub);
@@ -146,8 +149,11 @@ extern "C-unwind" fn peer_ended(state: *mut lua_State) -> c_int {
 /// `sent(sock)`: bytes handed to the system and bytes that wait; progress wakes the tasks.
 extern "C-unwind" fn sent(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (_, part) = socket(stack, "send");
+    let (object, part) = socket(stack, "send");
     let (total, pending) = fenced(stack, || {
+        if object.state.is_forked() {
+            return (0, 0);
+        }
         part.stream.borrow().as_ref().map_or((0, 0), |stream| stream.watch_sending())
     });
     stack.push_count(usize::try_from(total).unwrap_or(usize::MAX));

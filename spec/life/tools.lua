@@ -1,0 +1,85 @@
+-- What the specs of life and death share: C programs and modules for the running Lua, and the
+-- beginning of every child. Not here: anything that only one spec needs.
+
+local helper = require "spec.helper"
+
+local tools = {}
+
+local name = helper.is_luajit and "luajit" or "lua" .. helper.version:match("%d%.%d")
+local headers = helper.is_luajit and "luajit-2.1" or name
+local library = helper.is_luajit and "luajit-5.1" or name
+
+-- What the children begin with. `link` makes a connected pair, `echoes` says whether a pair works.
+local PRELUDE = [[
+    local function contents(path)
+        local file = assert(io.open(path))
+        local text = file:read("*a")
+        file:close()
+        return text
+    end
+    local pid = contents("/proc/self/stat"):match("^%d+")
+    local function wait_until(evsock, what, condition)
+        local deadline = evsock.now() + 5
+        while not condition() do
+            assert(evsock.now() < deadline, "not within 5 s: " .. what)
+            evsock.pump(0.02)
+        end
+    end
+    local function link(evsock, options, server_options)
+        local given = { on_data = function() end }
+        for name, value in pairs(server_options or {}) do given[name] = value end
+        local peer
+        given.on_accept = function(_, sock) peer = sock end
+        local server = assert(evsock.listen("127.0.0.1", 0, given))
+        local client = assert(evsock.connect("127.0.0.1", server.port, options))
+        wait_until(evsock, "a pair", function() return peer and client.state == "open" end)
+        return client, peer, server
+    end
+    local function echoes(evsock, client, peer)
+        client:write("there")
+        wait_until(evsock, "bytes there", function() return peer.buffered == 5 end)
+        peer:write((assert(peer:read()):gsub("there", "and back")))
+        wait_until(evsock, "bytes back", function() return client.buffered == 8 end)
+        return client:read() == "and back"
+    end
+]]
+
+--- Runs a script behind the prelude in an interpreter of its own, as `helper.run` does.
+function tools.child(script, interpreter, setup)
+    return helper.run(PRELUDE .. script, interpreter, setup)
+end
+
+local function compiled(source, target, flags)
+    local folder = target:match("^(.*)/")
+    local command = "mkdir -p %s && gcc -O2 -Wall -Werror -o %s spec/peer/%s.c %s 2>&1; echo [$?]"
+    local pipe = assert(io.popen(command:format(folder, target, source, flags)))
+    local said = pipe:read("*a")
+    pipe:close()
+    assert(said:match("%[0%]%s*$"), said)
+    return target
+end
+
+--- Compiles a host: a program that has the running Lua in it.
+function tools.host(source)
+    return compiled(source, ("build/tools/%s/%s"):format(name, source),
+        ("-I/usr/include/%s -Wl,-E -l%s"):format(headers, library))
+end
+
+--- Compiles a C module and puts it where the children find it.
+function tools.module(source)
+    local folder = "build/tools/" .. name
+    local path = "./" .. folder .. "/?.so;"
+    compiled(source, ("%s/%s.so"):format(folder, source),
+        ("-shared -fPIC -I/usr/include/%s"):format(headers))
+    if package.cpath:sub(1, #path) ~= path then
+        package.cpath = path .. package.cpath
+    end
+end
+
+--- Shell text after which every name "slow…" takes three seconds to be looked up in vain.
+function tools.slow_names()
+    local path = compiled("late_names", "build/tools/late_names.so", "-shared -fPIC")
+    return "export LD_PRELOAD=$PWD/" .. path
+end
+
+return tools

@@ -1,0 +1,77 @@
+//! What a stream tells those who ask.
+//!
+//! Not here: anything that changes a connection. What is told may be ahead of what the script has
+//! been told by events.
+
+use crate::address::Address;
+use crate::net::options::Options;
+use crate::net::stream::Stream;
+use crate::proto::life::Phase;
+use crate::sync::{Arc, lock};
+use crate::sys::socket;
+
+/// Where a stream stands, for those who ask.
+#[derive(Clone, Debug)]
+pub struct Info {
+    /// As the reactor knows it, which may be ahead of the script.
+    pub phase: Phase,
+    /// The peer's end of stream has been received.
+    pub ended: bool,
+    /// Bytes received and not yet handed to the script's side.
+    pub read_ahead: usize,
+    /// Bytes accepted and not yet handed to the system.
+    pub pending: usize,
+    /// Bytes received since the connection stands.
+    pub bytes_in: u64,
+    /// Bytes handed to the system.
+    pub bytes_out: u64,
+    /// The other end.
+    pub peer: Option<Address>,
+    /// Our end.
+    pub local: Option<Address>,
+}
+
+impl Stream {
+    /// Attempts made automatically so far.
+    #[must_use]
+    pub fn attempt(&self) -> u32 {
+        lock(&self.inner).life.attempt()
+    }
+
+    /// The options as they are.
+    #[must_use]
+    pub fn options(&self) -> Arc<Options> {
+        Arc::clone(&lock(&self.inner).options)
+    }
+
+    /// Where it stands.
+    #[must_use]
+    pub fn info(&self) -> Info {
+        let inner = lock(&self.inner);
+        let socket = inner.socket.as_ref();
+        Info {
+            phase: inner.life.phase(),
+            ended: inner.life.has_ended(),
+            read_ahead: inner.inbound.bytes.len(),
+            pending: inner.outbound.queue.len(),
+            bytes_in: inner.inbound.total,
+            bytes_out: inner.outbound.total,
+            peer: inner.peer(),
+            local: socket.and_then(socket::local_address),
+        }
+    }
+
+    /// Bytes accepted and not yet handed to the system.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        lock(&self.inner).outbound.queue.len()
+    }
+
+    /// Bytes handed to the system since the connection began, and those that wait. The next
+    /// progress is told by an event.
+    pub fn watch_sending(&self) -> (u64, usize) {
+        let mut inner = lock(&self.inner);
+        inner.outbound.watched = !inner.outbound.queue.is_empty();
+        (inner.outbound.total, inner.outbound.queue.len())
+    }
+}
