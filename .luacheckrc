@@ -8,3 +8,6 @@ ignore = { "143", "113/unpack" }
 -- Declarations for editors: nothing in them is used.
 files["src/meta"] = { ignore = { "212", "241" } }
 files["examples/qsys_demo"] = { std = "min", allow_defined = true, ignore = { "1.." } }
+-- What these hosts give to their scripts.
+files["examples/hosts/love"] = { globals = { "love" } }
+files["examples/hosts/with_neovim.lua"] = { read_globals = { "vim" } }
