@@ -7,10 +7,11 @@
 
 local evsock = require "evsock"
 
-local STEP = 1024
-local blocks = {}
-for i = 0, 655359 do
-    blocks[#blocks + 1] = ("%08x"):format(i)
+-- A block begins with its number; places are a block or several apart.
+local BLOCK, STEP = 64, 1024
+local blocks, filler = {}, ("."):rep(BLOCK - 8)
+for i = 0, 5 * 1024 * 1024 / BLOCK do
+    blocks[i + 1] = ("%08x"):format(i) .. filler
 end
 local TEXT = table.concat(blocks)
 
@@ -76,7 +77,7 @@ function End:take(sock)
             self.head = data
             return 0
         end
-        self.id = (tonumber(data:sub(1, 8), 16) or -STEP) * 8 / STEP
+        self.id = (tonumber(data:sub(1, 8), 16) or -STEP) * BLOCK / STEP
     end
     if data ~= slice(self.id, self.received, #data) then
         self.ledger:fault("%s: wrong bytes behind %d", self.name, self.received)

@@ -42,9 +42,19 @@ impl Inner {
         result
     }
 
+    /// Tells the script.
+    pub(super) fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
+        self.owed &= !matches!(event, Event::Closed(_));
+        let event = match event {
+            Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
+            event => event,
+        };
+        hub.post(&mut self.mail, token, event);
+    }
+
     pub(super) fn fail(&mut self, hub: &Arc<Hub>, token: Token) {
         // An alarm that struck is on no list any more.
-        self.disarm(hub, token);
+        hub.arm(token, self.armed.take(), None);
         self.feed(hub, token, Input::Fault(fault("connection")));
         if self.owed {
             // The machine has ended, and what it asked for was lost on the way.

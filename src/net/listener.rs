@@ -127,15 +127,18 @@ impl Listener {
         door: &Arc<Door>,
     ) -> Result<Arc<Self>> {
         let failed = |error: io::Error| Error::os(&format!("listen {address}"), &error);
-        let socket = socket::listen(address, backlog, reuse_port).map_err(failed)?;
-        let file = match address {
-            // Inherited by what is accepted.
-            Address::Ip(_) => {
-                socket::set_nodelay(&socket, nodelay).map(|()| None).map_err(failed)?
+        let opened = fenced(|| {
+            let socket = socket::listen(address, backlog, reuse_port)?;
+            if let Address::Unix(path) = address {
+                return Ok((socket, address.clone(), socket::identity(path)));
             }
-            Address::Unix(path) => socket::identity(path),
-        };
-        let local = socket::local_address(&socket).unwrap_or_else(|| address.clone());
+            // Inherited by what is accepted.
+            socket::set_nodelay(&socket, nodelay)?;
+            let local = socket::local_address(&socket)?;
+            Ok((socket, local.unwrap_or_else(|| address.clone()), None))
+        });
+        let opened = opened.ok_or_else(|| fault("listen"))?;
+        let (socket, local, file) = opened.map_err(failed)?;
         let door = Arc::clone(door);
         let inner = Inner { socket: Some(socket), ..Inner::default() };
         let listener = hub.insert(|token| {

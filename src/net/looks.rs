@@ -57,7 +57,7 @@ impl Stream {
             bytes_in: inner.inbound.total,
             bytes_out: inner.outbound.total,
             peer: inner.peer(),
-            local: socket.and_then(socket::local_address),
+            local: socket.and_then(|socket| socket::local_address(socket).ok().flatten()),
         }
     }
 

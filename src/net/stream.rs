@@ -46,7 +46,7 @@ pub(super) struct Inner {
     pub(super) outbound: Outbound,
     pub(super) mail: Mailbox,
     pub(super) options: Arc<Options>,
-    armed: Option<Instant>,
+    pub(super) armed: Option<Instant>,
     /// An attempt has begun whose end was not told.
     pub(super) owed: bool,
     /// The other end, unless the plan names it already.
@@ -194,8 +194,7 @@ impl Stream {
     /// Flushes and closes.
     pub fn close(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
-            // What was written before cannot be flushed any more.
-            let input = inner.outbound.broken.take().map_or(Input::Close, |e| Input::Broken(*e));
+            let input = inner.closing();
             inner.feed(hub, self.token, input);
         });
     }
@@ -376,15 +375,6 @@ impl Inner {
         }
     }
 
-    pub(super) fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
-        self.owed &= !matches!(event, Event::Closed(_));
-        let event = match event {
-            Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
-            event => event,
-        };
-        hub.post(&mut self.mail, token, event);
-    }
-
     /// Our end of stream, then discarding; a peer that has ended already needs no discarding.
     fn finish(&mut self, hub: &Arc<Hub>) {
         let Some(socket) = &self.socket else { return };
@@ -421,11 +411,6 @@ impl Inner {
             Phase::Closing => Interest { read: !ended, write },
             _ => Interest { read: self.is_lingering(), write: false },
         }
-    }
-
-    /// Takes the alarm off.
-    pub(super) fn disarm(&mut self, hub: &Arc<Hub>, token: Token) {
-        hub.arm(token, self.armed.take(), None);
     }
 
     /// Registration and alarm follow the state.

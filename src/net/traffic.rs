@@ -253,6 +253,12 @@ impl Inner {
         }
     }
 
+    /// What the script's wish to close amounts to: after a failed write, what was written before
+    /// cannot be flushed any more.
+    pub(super) fn closing(&mut self) -> Input {
+        self.outbound.broken.take().map_or(Input::Close, |error| Input::Broken(*error))
+    }
+
     fn cannot_send(&mut self, hub: &Arc<Hub>, token: Token, error: &std::io::Error) {
         let error = Error::os("write", error);
         let reads = self.interest.read && self.life.phase() == Phase::Open;

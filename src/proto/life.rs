@@ -231,12 +231,6 @@ impl Life {
             }
             (Phase::Closing, Input::Ended) => self.ended = true,
             (Phase::Open, Input::EndSeen | Input::Close) => self.close(now, terms, out),
-            (Phase::Resolving, Input::Resolved(Err(error)))
-            | (Phase::Open, Input::Broken(error))
-            | (
-                Phase::Resolving | Phase::Connecting | Phase::Open | Phase::Closing,
-                Input::Fault(error),
-            ) => self.fail(error, out),
             (Phase::Closing, Input::Broken(error)) => {
                 // A peer that resets while nothing of ours waits has not harmed us.
                 let error = terms.pending.then(|| Box::new(error));
@@ -250,7 +244,10 @@ impl Life {
                 // The attempt before was already reported as closed.
                 self.phase = Phase::Closed;
             }
-            (Phase::Closed, _) => {}
+            (Phase::Closed, _) | (Phase::Waiting, Input::Fault(_)) => {}
+            (Phase::Resolving, Input::Resolved(Err(error)))
+            | (Phase::Open, Input::Broken(error))
+            | (_, Input::Fault(error)) => self.fail(error, out),
             (_, Input::Abort) => self.over(None, Action::Reset, out),
             (_, Input::Alarm) => self.alarmed(now, terms, out),
             _ => {}

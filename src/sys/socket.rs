@@ -65,9 +65,12 @@ fn other(text: &str) -> io::Error {
 }
 
 /// Our own end; an unnamed Unix socket has none.
-pub fn local_address(socket: &Socket) -> Option<Address> {
-    let address = fault::before(Call::GetLocal).and_then(|()| socket.local_addr());
-    address.ok().and_then(|address| named(&address))
+///
+/// # Errors
+/// The system is out of buffers.
+pub fn local_address(socket: &Socket) -> io::Result<Option<Address>> {
+    fault::before(Call::GetLocal)?;
+    Ok(named(&socket.local_addr()?))
 }
 
 fn named(address: &SockAddr) -> Option<Address> {
@@ -104,8 +107,10 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
         clear_the_way(path, &to)?;
         fault::before(Call::Bind)?;
         socket.bind(&to)?;
-        fault::before(Call::Listen)?;
-        socket.listen(backlog)?;
+        if let Err(error) = fault::before(Call::Listen).and_then(|()| socket.listen(backlog)) {
+            let _ = std::fs::remove_file(&**path);
+            return Err(error);
+        }
         return Ok(socket);
     }
     if address.is_ipv6() {
