@@ -122,6 +122,7 @@ describe("back-pressure", function()
                 peer:write(text)
                 pump_until(function() return found end)
                 assert.equal(500000, #found)
+                pump_until(function() return client.buffered == 4 end)
                 assert.equal("rest", client:read())
             end)
         end

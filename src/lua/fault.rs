@@ -3,8 +3,8 @@
 //! `set{ cut=, again_every=, fail_at=, failure=, panic_at=, stumble_at= }` plans what goes wrong,
 //! `set()` nothing; both return the record of what happened under the plan before. `failure` is
 //! "panic" or the place among the typical errors of the call (from 1, the default).
-//! The environment variable `EVSOCK_FAULT` sets a plan for whole test suites: "cut" and
-//! "again", separated by commas.
+//! The environment variable `EVSOCK_FAULT` sets a plan for whole test suites: "cut" (byte by byte,
+//! but for large amounts, which would take too long) and "again", separated by a comma.
 
 use std::time::Duration;
 
@@ -12,12 +12,16 @@ use mlua::{Lua, Table, Value};
 
 use crate::reactor::fault::{self, Failure, Plan, Record};
 
+/// Up to twice as much goes byte by byte.
+const PART: usize = 64;
+
 pub(super) fn add(lua: &Lua, preload: &Table) -> mlua::Result<()> {
     let wanted = std::env::var("EVSOCK_FAULT").unwrap_or_default();
     if !wanted.is_empty() {
         let has = |word| wanted.split(',').any(|other| other == word);
+        let cut = if has("cut") { PART } else { 0 };
         let again_every = if has("again") { 3 } else { 0 };
-        fault::set(Some(Plan { cut: has("cut"), again_every, ..Plan::default() }));
+        fault::set(Some(Plan { cut, again_every, ..Plan::default() }));
     }
     let open = lua.create_function(|lua, _: Value| module(lua))?;
     preload.raw_set("evsock.fault", open)
@@ -49,7 +53,7 @@ fn plan(wanted: &Table) -> mlua::Result<Plan> {
         _ => Failure::default(),
     };
     Ok(Plan {
-        cut: wanted.get::<Option<bool>>("cut")?.unwrap_or_default(),
+        cut: wanted.get::<Option<usize>>("cut")?.unwrap_or_default(),
         again_every: count("again_every")?,
         fail_at: count("fail_at")?,
         failure,

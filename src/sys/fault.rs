@@ -4,8 +4,11 @@
 //! Only with the feature `fault`, which is for tests and in no release; without it every function
 //! here is empty and leaves nothing behind. Every call of this floor that can fail asks [`before`]
 //! first; the calls are counted over all threads of the process.
+#![allow(unsafe_code)]
 
 use std::io::{self, IoSlice};
+
+use socket2::Socket;
 
 pub use switch::*;
 
@@ -87,7 +90,7 @@ pub enum Place {
 
 #[cfg(not(feature = "fault"))]
 mod switch {
-    use super::{Call, IoSlice, Place, io};
+    use super::{Call, IoSlice, Place, Socket, io};
 
     /// Asked before every system call.
     ///
@@ -104,7 +107,7 @@ mod switch {
 
     /// What may be received into.
     #[inline]
-    pub fn shorten_room<T>(room: &mut [T]) -> &mut [T] {
+    pub fn shorten_room<'a, T>(_socket: &Socket, room: &'a mut [T]) -> &'a mut [T] {
         room
     }
 
@@ -123,15 +126,16 @@ mod switch {
 
 #[cfg(feature = "fault")]
 mod switch {
+    use std::os::fd::AsRawFd;
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
-    use super::{Call, IoSlice, Place, io};
+    use super::{Call, IoSlice, Place, Socket, io};
 
     /// What is to go wrong.
     #[derive(Clone, Debug, Default)]
     pub struct Plan {
-        /// Reads and writes move one byte.
-        pub cut: bool,
+        /// Reads and writes move that part of what there is to move, at least one byte; 0: all.
+        pub cut: usize,
         /// Every n-th accept, receive and send would block; 0: none.
         pub again_every: u64,
         /// This call fails, counted from 1; 0: none.
@@ -283,24 +287,38 @@ mod switch {
         std::panic::resume_unwind(Box::new("planned"))
     }
 
-    fn cuts() -> bool {
-        held().as_ref().is_some_and(|switch| switch.plan.cut)
+    fn cut() -> usize {
+        held().as_ref().map_or(0, |switch| switch.plan.cut)
     }
 
     /// What may be received into.
-    pub fn shorten_room<T>(room: &mut [T]) -> &mut [T] {
-        let length = if cuts() { room.len().min(1) } else { room.len() };
-        room.split_at_mut(length).0
+    pub fn shorten_room<'a, T>(socket: &Socket, room: &'a mut [T]) -> &'a mut [T] {
+        let most = room.len();
+        let length = match cut() {
+            0 => most,
+            part => (waiting(socket) / part).max(1),
+        };
+        room.split_at_mut(length.min(most)).0
+    }
+
+    fn waiting(socket: &Socket) -> usize {
+        let mut count: libc::c_int = 0;
+        // SAFETY: the request writes one `int`.
+        unsafe { libc::ioctl(socket.as_raw_fd(), libc::FIONREAD, &raw mut count) };
+        usize::try_from(count).unwrap_or_default()
     }
 
     /// What may be sent.
     pub fn shorten(data: &[u8]) -> &[u8] {
-        data.get(..1).filter(|_| cuts()).unwrap_or(data)
+        match cut() {
+            0 => data,
+            part => data.get(..(data.len() / part).max(1)).unwrap_or(data),
+        }
     }
 
-    /// The part to send alone, if no more than that may be sent.
+    /// The part to send alone, if not all of them may be sent.
     pub fn only<'a>(slices: &'a [IoSlice<'_>]) -> Option<&'a [u8]> {
         let first = slices.iter().find(|slice| !slice.is_empty())?;
-        cuts().then_some(first)
+        (cut() > 0).then_some(first)
     }
 }

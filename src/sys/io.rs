@@ -31,7 +31,7 @@ const SEND_FLAGS: libc::c_int = 0;
 /// Appends what has arrived to `buffer`, using its spare capacity, which must not be empty.
 pub fn recv(socket: &Socket, buffer: &mut Vec<u8>) -> Progress {
     loop {
-        let room = fault::shorten_room(buffer.spare_capacity_mut());
+        let room = fault::shorten_room(socket, buffer.spare_capacity_mut());
         match fault::before(Call::Recv).and_then(|()| socket.recv(room)) {
             Ok(0) => return Progress::Eof,
             Ok(count) => {
