@@ -9,7 +9,7 @@ local scenarios = require "scenarios"
 local DEADLINE = 5
 -- Runs in a row that did not reach the call that was to fail, before the end is believed.
 local PATIENCE = 3
--- Descriptors of a reactor, which stay.
+-- Descriptors of the reactor, which the first run starts and which stay.
 local REACTOR = 4
 
 -- The field of the plan that is counted up, the count that says how far a run came, and what the
@@ -107,6 +107,8 @@ local function clear(ledger, descriptors)
     end
 end
 
+local spare = REACTOR
+
 local function run(plan)
     local ledger = Ledger.new()
     -- What the run before left must not be closed during this one.
@@ -115,7 +117,8 @@ local function run(plan)
         -- Long enough for the thread to take the lead.
         fault.rest(0.012)
     end
-    local descriptors = fault.descriptors() + (kind == "first" and REACTOR or 0)
+    local descriptors = fault.descriptors() + spare
+    spare = 0
     fault.set(plan)
     local done, is_done = pcall(scenarios[name], ledger, scenarios.place(name))
     if not done then
@@ -139,7 +142,8 @@ local function torture(k, failure)
             record.error or "-", text))
     end
     if record.call then
-        say("ran", record.call, ledger.code and "failed with " .. ledger.code or "completed")
+        say("ran", record.on_thread and "thread" or "script",
+            ledger.code and "failed with " .. ledger.code or "completed")
     end
     return record[counter] >= k, record.call
 end

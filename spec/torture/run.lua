@@ -52,7 +52,8 @@ local function follow(tally, ...)
             tally.runs = tally.runs + 1
         elseif word == "ran" then
             failed = failed + 1
-            local outcome = rest:match("\t(.*)$")
+            local thread, outcome = rest:match("^(%a+)\t(.*)$")
+            tally.on_thread = tally.on_thread + (thread == "thread" and 1 or 0)
             tally.outcomes[outcome] = (tally.outcomes[outcome] or 0) + 1
         elseif word == "counted" then
             tally.calls = tally.calls or tonumber(rest)
@@ -97,7 +98,7 @@ end
 local wanted = arg[1] and { (unpack or table.unpack)(arg) } or SCENARIOS
 local started = os.time()
 for _, scenario in ipairs(wanted) do
-    local tally = { runs = 0, outcomes = {} }
+    local tally = { runs = 0, on_thread = 0, outcomes = {} }
     for _, name in ipairs(PASSES) do
         pass(tally, scenario, name)
     end
@@ -111,8 +112,11 @@ for _, scenario in ipairs(wanted) do
             end
         end
     end
-    print(("%-10s %5d calls, %5d runs: %s"):format(scenario, tally.calls or 0, tally.runs,
-        outcomes(tally)))
+    print(("%s: %d calls, %d runs; failed on the thread: %d; %s"):format(scenario,
+        tally.calls or 0, tally.runs, tally.on_thread, outcomes(tally)))
+    if tally.on_thread == 0 then
+        fault(scenario .. ": nothing struck the thread, so it was not tested")
+    end
 end
 print(("%d s"):format(os.difftime(os.time(), started)))
 print(("torture: %d scenarios, %d calls failed, %d faults"):format(#wanted, failed, faults))

@@ -71,6 +71,7 @@ fn report(lua: &Lua, record: &Record) -> mlua::Result<Table> {
     if let Some((call, error)) = record.failed {
         table.set("call", call)?;
         table.set("error", error)?;
+        table.set("on_thread", record.on_thread)?;
     }
     Ok(table)
 }

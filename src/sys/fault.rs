@@ -174,6 +174,8 @@ mod switch {
         pub turns: u64,
         /// What was made to fail: the call and the error.
         pub failed: Option<(&'static str, &'static str)>,
+        /// It was not on the script's thread.
+        pub on_thread: bool,
     }
 
     #[derive(Debug)]
@@ -248,6 +250,7 @@ mod switch {
                 Failure::Typical(index) => *typical.get(index)?,
             };
             self.record.failed = Some((name, text));
+            self.record.on_thread = on_thread();
             Some(errno)
         }
 
@@ -274,12 +277,17 @@ mod switch {
             let due = *count == at;
             if due {
                 record.failed = Some((name, "panic"));
+                record.on_thread = on_thread();
             }
             due
         };
         if due {
             unwind();
         }
+    }
+
+    fn on_thread() -> bool {
+        std::thread::current().name().is_some_and(|name| name.starts_with("evsock"))
     }
 
     /// A panic that the hook does not print: whatever it prints in a test is a true one.
