@@ -281,6 +281,34 @@ fn after_the_pause_a_new_attempt_is_told_and_made_and_counted() {
 }
 
 #[test]
+fn a_fault_of_ours_is_told_once_whatever_was_under_way() {
+    let fault = || Input::Fault(Error::new(Code::Internal, "connection: internal fault"));
+    let phases: [&[fn() -> Input]; 3] = [
+        &[|| Input::Begin(None)],
+        &[|| Input::Begin(Some(vec![v4(1), v4(2)]))],
+        &[|| Input::Begin(Some(vec![v4(1)])), || Input::Dialed],
+    ];
+    for phase in phases {
+        let mut bench = Bench::new();
+        for input in phase {
+            bench.feed(input());
+        }
+        bench.told.clear();
+        bench.feed(fault());
+        bench.feed(fault());
+        assert_eq!(bench.words(), ["closed EINTERNAL"]);
+    }
+    let mut bench = Bench::opened();
+    bench.terms.pending = true;
+    bench.feed(Input::Close);
+    bench.feed(fault());
+    assert_eq!(bench.words(), ["closed EINTERNAL"]);
+    bench.feed(Input::Wait(Duration::from_secs(1)));
+    bench.feed(fault());
+    assert_eq!(bench.life.phase(), Phase::Waiting);
+}
+
+#[test]
 fn closing_while_waiting_says_nothing_more() {
     let mut bench = Bench::opened();
     bench.feed(Input::Broken(refused()));
@@ -292,7 +320,7 @@ fn closing_while_waiting_says_nothing_more() {
 
 /// Everything that can happen, in any order and at any time.
 fn inputs() -> impl Strategy<Value = Vec<(u8, u16, bool)>> {
-    prop::collection::vec((0_u8..14, 0_u16..8000, any::<bool>()), 0..60)
+    prop::collection::vec((0_u8..15, 0_u16..8000, any::<bool>()), 0..60)
 }
 
 proptest! {
@@ -322,6 +350,7 @@ proptest! {
                 10 => Input::Close,
                 11 => Input::Flushed,
                 12 => Input::Abort,
+                13 => Input::Fault(refused()),
                 _ => Input::Alarm,
             };
             bench.feed(input);
