@@ -157,10 +157,17 @@ impl Hub {
     /// # Errors
     /// Out of descriptors.
     pub fn bell(&self) -> Result<RawFd> {
-        let make = || Wake::new().map_err(|error| Error::os("pollfd", &error));
+        let mut is_new = false;
+        let make = || {
+            is_new = true;
+            Wake::new().map_err(|error| Error::os("pollfd", &error))
+        };
         let fd = self.bell.get_or_try_init(make)?.fd();
-        // What came before there was a bell rings it now.
-        self.ring();
+        if is_new {
+            // What came before there was a bell rings it now. Not at every call: a loop that asks
+            // for the descriptor before each wait would never sleep.
+            self.ring();
+        }
         Ok(fd)
     }
 
