@@ -181,6 +181,23 @@ describe("pollfd", function()
         loop_until(function() return refused.state == "closed" end, "the refusal")
     end)
 
+    it("tells that nothing is active any more, whatever the last thing was", function()
+        local last = {
+            function() return evsock.after(60, ignore) end,
+            function() return evsock.listen("127.0.0.1", 0) end,
+        }
+        for _, make in ipairs(last) do
+            local object = helper.track(make())
+            assert.equal(1, evsock.active())
+            assert.is_false(readable(0.01))
+            local finish = object.cancel or object.close
+            finish(object)
+            assert.equal(0, evsock.active())
+            assert.is_true(readable(5))
+            settle()
+        end
+    end)
+
     it("stays readable while an error of a handler has left events behind", function()
         local ran = {}
         for i = 1, 3 do

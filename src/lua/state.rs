@@ -209,6 +209,15 @@ impl State {
     }
 
     pub(super) fn count(&self, change: isize) {
-        self.active.set(self.active.get() + change);
+        let active = self.active.get() + change;
+        self.active.set(active);
+        // A loop that ends when nothing is active must look again. After a pump it does anyway.
+        if active == 0
+            && self.depth.get() == 0
+            && !self.is_forked()
+            && let Some(hub) = self.hub()
+        {
+            hub.ring();
+        }
     }
 }
