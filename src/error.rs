@@ -72,6 +72,12 @@ codes! {
     Task = "ETASK",
     /// A timeout of this socket ran out (peer, network).
     TimedOut = "ETIMEDOUT",
+    /// x.
+    TlsNotTls = "TLS_NOT_TLS",
+    /// x.
+    TlsTimeout = "TLS_TIMEOUT",
+    /// x.
+    TlsTruncated = "TLS_TRUNCATED",
     /// The process or the system has no descriptor left (caller, machine).
     TooManyFiles = "EMFILE",
 }

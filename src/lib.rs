@@ -13,6 +13,8 @@ pub mod sync;
 pub mod sys;
 
 pub mod proto;
+#[cfg(not(loom))]
+pub mod tls;
 
 #[cfg(not(loom))]
 pub mod net;

@@ -25,6 +25,9 @@ local chosen = setmetatable({}, { __mode = "k" })
 
 local function set_option(object, name, value, values)
     native.set_option(object, name, values[1], values[2], values[3], values[4])
+    if name == "tls" then
+        return -- keys are not kept here
+    end
     local own = chosen[object]
     if not own then
         own = {}
@@ -146,6 +149,16 @@ function core.socket.connect(sock, host, port, given, route)
     return set_out(sock, host, port, route)
 end
 
+-- `given`: as the option `tls`; nil is `true`.
+function core.socket.start_tls(sock, given)
+    expect(sock, "socket", "start_tls")
+    local compiled = checks.tls_of(given == nil and true or given, "start_tls")
+    if not compiled then
+        bad("argument", "tls", "start_tls", "table or the result of evsock.tls", given)
+    end
+    return native.start_tls(sock, compiled)
+end
+
 function core.socket.get(sock, name)
     return get_option(sock, name)
 end
@@ -163,6 +176,7 @@ function core.socket.info(sock)
     for name in pairs(defaults) do
         info[name] = get_option(sock, name)
     end
+    info.tls = native.tls_facts(sock)
     return info
 end
 
@@ -192,13 +206,17 @@ local socket_get = {
 }
 local socket_set = {}
 for name in pairs(options) do
-    socket_get[name] = function(sock)
-        return get_option(sock, name)
-    end
-    socket_set[name] = function(sock, value)
-        set_option(sock, name, value, check_option(name, value, name))
+    -- `tls` is an option to be given and, as a property, what a handshake has agreed on.
+    if name ~= "tls" then
+        socket_get[name] = function(sock)
+            return get_option(sock, name)
+        end
+        socket_set[name] = function(sock, value)
+            set_option(sock, name, value, check_option(name, value, name))
+        end
     end
 end
+socket_get.tls = native.tls_facts
 
 -- For messages and `tostring`.
 local function where(host, port)
@@ -227,6 +245,9 @@ core.methods = {
     read_until = native.read_until,
     search = native.search,
     shutdown = native.shutdown,
+    start_tls = function(sock, given)
+        return core.socket.start_tls(sock, given)
+    end,
     write = native.write,
 }
 
@@ -247,6 +268,13 @@ local Socket = core.class {
         return "evsock.Socket: " .. native.state(sock) .. where(host, port)
     end,
 }
+
+function evsock.tls(given)
+    if type(given) ~= "table" then
+        bad("argument", "tls", "tls", "table", given)
+    end
+    return checks.compile_tls(given, "tls")
+end
 
 function evsock.socket(given)
     local checked = check_options(given, "socket", is_socket_handler)
@@ -382,12 +410,14 @@ function evsock.listen(host, port, given)
             return is_socket_handler[name] or is_server_handler[name]
         end,
     })
-    check_options(given, "listen", handlers, listen_options)
+    local checked = check_options(given, "listen", handlers, listen_options)
     local own, ready = {}, { handlers = {}, chosen = {} }
     for name, value in pairs(given or {}) do
         if is_socket_handler[name] then
             ready.handlers[name] = value
         elseif not is_server_handler[name] then
+            -- A TLS table is compiled once.
+            value = name == "tls" and checked.tls[1] or value
             own[name] = value
             if options[name] then
                 ready.chosen[name] = value

@@ -9,6 +9,7 @@ mod fault;
 mod native;
 mod raw;
 mod state;
+mod tls;
 
 use mlua::{Function, Lua, Table, Value};
 
@@ -28,6 +29,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let functions = raw::entry::functions(lua, &state)?;
     let cold = lua.create_table()?;
     native::add(lua, &cold, &state)?;
+    tls::add(lua, &cold)?;
     raw::entry::shield(lua, cold, functions.clone())?;
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
     let chunk = lua.load(CORE).set_name("@evsock/core.lua");

@@ -19,6 +19,7 @@ use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::listener::{Door, Listener, any_v4, any_v6};
 use crate::net::options::Options;
+use crate::net::secure::Tls;
 use crate::net::stream::Stream;
 use crate::proto::backoff::Backoff;
 use crate::sync::Arc;
@@ -165,6 +166,17 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     method(lua, table, state, "info", |lua, object, (): ()| {
         object.socket().map(|part| info(lua, object, part)).transpose()
     })?;
+    method(lua, table, state, "tls_facts", |lua, object, (): ()| {
+        let stream = object.socket().and_then(|part| part.stream.borrow().clone());
+        let facts = stream.and_then(|stream| stream.info().tls);
+        facts.map(|facts| super::tls::facts(lua, &facts)).transpose()
+    })?;
+    method(lua, table, state, "start_tls", |lua, object, tls: Value| {
+        let (Some(tls), Some(part)) = (super::tls::of(&tls), object.socket()) else {
+            return answer(lua, Ok(()));
+        };
+        answer(lua, start_tls(object, part, &tls))
+    })?;
     look(lua, table, state, "target", |object| {
         let target = object.socket().and_then(|part| part.target.borrow().clone());
         let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
@@ -202,6 +214,21 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
         state.push(Item::Farewell(token));
     }
     state.ring();
+    Ok(())
+}
+
+fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
+    if object.state.is_forked() {
+        return Err(State::forked());
+    }
+    let stream = part.stream.borrow().clone().filter(|_| object.view.get() == View::Open);
+    let (Some(hub), Some(stream)) = (object.state.hub(), stream) else {
+        return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
+    };
+    let early = part.buffer.borrow().everything().to_vec();
+    stream.start_tls(hub, tls, early)?;
+    // Whatever came before is the session's now.
+    part.buffer.borrow_mut().clear();
     Ok(())
 }
 
@@ -263,6 +290,7 @@ fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Settin
         "drain_at" => options.drain_at = bytes(value),
         "half_open" => options.half_open = on,
         "bind" => options.bind = bind(value, *max),
+        "tls" => options.tls = super::tls::of(value),
         _ => {}
     }
 }
@@ -333,8 +361,8 @@ fn listen(
     }
     let (host, hub) = (host.to_string_lossy(), state.open()?);
     let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
-    let nodelay = server.options.borrow().nodelay;
-    let open = |address: Address| Listener::open(hub, &address, *backlog, *shared, nodelay, &door);
+    let options = server.options.borrow().clone();
+    let open = |address: Address| Listener::open(hub, &address, *backlog, *shared, &options, &door);
     let mut opened = Vec::new();
     if host == "*" {
         let v4 = open(any_v4(*port).into())?;

@@ -135,6 +135,102 @@ local function reconnect(value)
     return { found.min, found.max, found.factor, found.jitter }
 end
 
+-- TLS ---------------------------------------------------------------------------------------------
+
+local function text(value)
+    return type(value) == "string", "string"
+end
+
+local function flag(value)
+    return type(value) == "boolean", "boolean"
+end
+
+-- Field to its check: whether it is right, and what was expected.
+local tls_fields = {
+    verify = flag,
+    insecure_name = flag,
+    server_name = text,
+    ca = text,
+    cafile = text,
+    cert = text,
+    certfile = text,
+    key = text,
+    keyfile = text,
+    alpn = function(value)
+        local right = type(value) == "table" and #value > 0
+        for _, name in ipairs(right and value or {}) do
+            right = right and type(name) == "string" and #name >= 1 and #name <= 255
+        end
+        return right, "list of protocol names"
+    end,
+    min_version = function(value)
+        return value == "1.2" or value == "1.3", '"1.2" or "1.3"'
+    end,
+    client_auth = function(value)
+        return value == false or value == "request" or value == "require",
+            'false, "request" or "require"'
+    end,
+}
+
+-- Compiles a TLS table; raises with the reason.
+local function compile_tls(given, call)
+    local fields = {}
+    for name, value in pairs(given) do
+        local check = tls_fields[name]
+        if not check then
+            raise("bad tls option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
+        end
+        local right, wanted = check(value)
+        if not right then
+            bad("tls option", name, call, wanted, value)
+        end
+        fields[name] = value
+    end
+    for _, name in ipairs { "ca", "cert", "key" } do
+        if fields[name] and fields[name .. "file"] then
+            raise("bad tls option '" .. name .. "' to '" .. call .. "' ('" .. name
+                .. "file' was given, too)")
+        end
+    end
+    local has_cert = fields.cert or fields.certfile
+    local has_key = fields.key or fields.keyfile
+    if has_cert and not has_key then
+        raise("bad tls option 'cert' to '" .. call .. "' (its 'key' is missing)")
+    elseif has_key and not has_cert then
+        raise("bad tls option 'key' to '" .. call .. "' (its 'cert' is missing)")
+    end
+    local compiled, why = native.tls(fields)
+    if not compiled then
+        raise("bad tls options to '" .. call .. "' (" .. why .. ")")
+    end
+    return compiled
+end
+
+local plain_tls
+
+-- The compiled form of `true`, a table, or what `evsock.tls` returned; nil for anything else.
+local function tls_of(value, call)
+    if value == true then
+        plain_tls = plain_tls or compile_tls({}, call)
+        return plain_tls
+    elseif type(value) == "table" then
+        return compile_tls(value, call)
+    elseif native.tls_kind(value) then
+        return value
+    end
+end
+
+local function tls(value, call)
+    local compiled = value ~= false and tls_of(value, call)
+    if compiled then
+        if call == "listen" and native.tls_kind(compiled) ~= "server" then
+            raise("bad option 'tls' to 'listen' (a server needs 'cert' and 'key')")
+        end
+        return { compiled }
+    end
+    return value == false and { false } or nil, "boolean, table or the result of evsock.tls"
+end
+
 -- `{ address, port }`; the port may be missing.
 local function bind(value)
     local wanted = "false or { address, port } with a numeric address"
@@ -164,6 +260,7 @@ local options = {
     drain_at = byte_count,
     half_open = boolean,
     bind = bind,
+    tls = tls,
 }
 
 local defaults = {
@@ -179,6 +276,7 @@ local defaults = {
     drain_at = 0,
     half_open = false,
     bind = false,
+    tls = false,
 }
 
 local socket_handlers = {
@@ -199,7 +297,7 @@ local is_socket_handler = set_of(socket_handlers)
 local is_server_handler = set_of(server_handlers)
 
 local function check_option(name, value, call)
-    local values, wanted = options[name](value)
+    local values, wanted = options[name](value, call)
     if not values then
         bad("option", name, call, wanted, value)
     end
@@ -218,7 +316,7 @@ local function check_options(given, call, handlers, extra)
     for name, value in pairs(given) do
         local check = options[name] or extra and extra[name]
         if check then
-            local values, wanted = check(value)
+            local values, wanted = check(value, call)
             if not values then
                 bad("option", name, call, wanted, value)
             end
@@ -238,6 +336,8 @@ return {
     bad = bad,
     boolean = boolean,
     check = check_option,
+    compile_tls = compile_tls,
+    tls_of = tls_of,
     check_all = check_options,
     defaults = defaults,
     function_of = function_of,

@@ -546,13 +546,13 @@ local function sends(waiter)
     if waiter.over then
         return fail(waiter)
     end
-    local sent, pending = native.sent(sock)
+    local sent, pending, adds_up = native.sent(sock)
     if not waiter.mark then
         local ok, message, code = native.write(sock, waiter.data)
         if ok then
             -- What was there before goes first.
             waiter.mark = sent + pending + #waiter.data
-            sent = native.sent(sock)
+            sent, pending, adds_up = native.sent(sock)
         elseif code == "EAGAIN" then
             return false
         else
@@ -560,7 +560,7 @@ local function sends(waiter)
             return give(waiter, nil, why or message, its_code or code)
         end
     end
-    if sent >= waiter.mark then
+    if adds_up and sent >= waiter.mark or not adds_up and pending == 0 then
         return give(waiter, true)
     end
     return native.state(sock) == "closed" and fail(waiter)

@@ -38,6 +38,7 @@ impl Inner {
         self.inbound.restart();
         self.outbound.restart();
         self.owed = true;
+        self.secure = None;
         Some(match &plan.way {
             Way::Address(Address::Ip(address)) => Input::Begin(Some(vec![*address])),
             Way::Address(Address::Unix(_)) => Input::BeginDirect,

@@ -45,6 +45,10 @@ impl Inner {
     /// Tells the script.
     pub(super) fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
         self.owed &= !matches!(event, Event::Closed(_));
+        let mut event = event;
+        if self.is_for_greeter(hub, token, &mut event) {
+            return;
+        }
         let event = match event {
             Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
             event => event,

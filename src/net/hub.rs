@@ -41,6 +41,9 @@ pub enum Source {
     Stream(Arc<Stream>),
 }
 
+/// A connection that a listener has secured, or why that failed.
+pub type Arrival = (Token, std::result::Result<Token, Option<Box<Error>>>);
+
 /// What a lookup answered.
 pub type Answer = (Token, Result<Vec<SocketAddr>>);
 
@@ -61,6 +64,8 @@ pub struct Hub {
     pub answers: ConcurrentQueue<Answer>,
     /// Listeners of full servers that have room again, for the leader to look at.
     pub vacancies: ConcurrentQueue<Token>,
+    /// For listeners: accepted connections whose handshake is over.
+    pub arrivals: ConcurrentQueue<Arrival>,
     tokens: ConcurrentQueue<u64>,
     registry: Mutex<Registry>,
     timers: Mutex<Timers>,
@@ -89,6 +94,7 @@ impl Hub {
             wake,
             answers: ConcurrentQueue::unbounded(),
             vacancies: ConcurrentQueue::unbounded(),
+            arrivals: ConcurrentQueue::unbounded(),
             tokens: ConcurrentQueue::unbounded(),
             registry: Mutex::new(Registry::default()),
             timers: Mutex::new(Timers::default()),
@@ -150,6 +156,13 @@ impl Hub {
             let _ = self.tokens.push(token.to_bits());
             self.ring();
         }
+    }
+
+    /// Announces a source whose events were posted before anybody collected them.
+    pub fn repost(&self, token: Token) {
+        // The queue is unbounded and never closed: this cannot fail.
+        let _ = self.tokens.push(token.to_bits());
+        self.ring();
     }
 
     /// The descriptor that is readable while tokens wait; made at the first call.

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
+use crate::net::options::Options;
+use crate::net::stream::Stream;
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
@@ -80,13 +82,18 @@ impl Drop for Gate {
 
 /// A connection that waits for the script.
 #[derive(Debug)]
-pub struct Accepted {
-    /// The descriptor.
-    pub socket: Socket,
-    /// The other end.
-    pub peer: Option<Address>,
-    /// Its place among the server's connections.
-    pub gate: Arc<Gate>,
+pub enum Accepted {
+    /// As it came.
+    Plain {
+        /// The descriptor.
+        socket: Socket,
+        /// The other end.
+        peer: Option<Address>,
+        /// Its place among the server's connections.
+        gate: Arc<Gate>,
+    },
+    /// After its handshake.
+    Secured(Arc<Stream>),
 }
 
 /// The listener.
@@ -97,6 +104,8 @@ pub struct Listener {
     /// The file that a Unix socket was bound to, to be removed with it.
     file: Option<(u64, u64)>,
     door: Arc<Door>,
+    /// For connections that are secured before they are announced.
+    options: Option<Arc<Options>>,
     inner: Mutex<Inner>,
 }
 
@@ -104,6 +113,8 @@ pub struct Listener {
 struct Inner {
     socket: Option<Socket>,
     interest: Interest,
+    /// Connections whose handshake is under way.
+    securing: usize,
     accepted: VecDeque<Accepted>,
     mail: Mailbox,
     paused: bool,
@@ -119,11 +130,11 @@ impl Listener {
     /// # Errors
     /// What the system says.
     pub fn open(
-        hub: &Hub,
+        hub: &Arc<Hub>,
         address: &Address,
         backlog: i32,
         reuse_port: bool,
-        nodelay: bool,
+        options: &Arc<Options>,
         door: &Arc<Door>,
     ) -> Result<Arc<Self>> {
         let failed = |error: io::Error| Error::os(&format!("listen {address}"), &error);
@@ -133,16 +144,17 @@ impl Listener {
                 return Ok((socket, address.clone(), socket::identity(path)));
             }
             // Inherited by what is accepted.
-            socket::set_nodelay(&socket, nodelay)?;
+            socket::set_nodelay(&socket, options.nodelay)?;
             let local = socket::local_address(&socket)?;
             Ok((socket, local.unwrap_or_else(|| address.clone()), None))
         });
         let opened = opened.ok_or_else(|| fault("listen"))?;
         let (socket, local, file) = opened.map_err(failed)?;
         let door = Arc::clone(door);
+        let options = options.begins_secure().then(|| Arc::clone(options));
         let inner = Inner { socket: Some(socket), ..Inner::default() };
         let listener = hub.insert(|token| {
-            let listener = Self { token, address: local, file, door, inner: Mutex::new(inner) };
+            let listener = Self { token, address: local, file, door, options, inner: Mutex::new(inner) };
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
@@ -180,7 +192,13 @@ impl Listener {
                 Ok((socket, peer)) => {
                     inner.told = false;
                     let gate = Gate::new(&self.door, hub);
-                    inner.accepted.push_back(Accepted { socket, peer, gate });
+                    if let Some(options) = &self.options {
+                        inner.securing += 1;
+                        let options = Arc::clone(options);
+                        Stream::receive_secure(hub, socket, peer, options, gate, self.token);
+                        continue;
+                    }
+                    inner.accepted.push_back(Accepted::Plain { socket, peer, gate });
                     hub.post(&mut inner.mail, self.token, Event::Accepted);
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
@@ -203,6 +221,21 @@ impl Listener {
             self.pause(hub, &mut inner, fault("accept"));
         }
         result
+    }
+
+    /// The handshake of a connection is over.
+    pub fn arrive(&self, hub: &Hub, news: std::result::Result<Option<Source>, Option<Box<Error>>>) {
+        self.step(hub, |inner| {
+            inner.securing = inner.securing.saturating_sub(1);
+            match news {
+                Ok(Some(Source::Stream(stream))) => {
+                    inner.accepted.push_back(Accepted::Secured(stream));
+                    hub.post(&mut inner.mail, self.token, Event::Accepted);
+                }
+                Err(Some(error)) => hub.post(&mut inner.mail, self.token, Event::Failed(error)),
+                _ => {}
+            }
+        });
     }
 
     /// A fault of ours while it was served.
@@ -263,7 +296,7 @@ impl Listener {
     }
 
     /// Stops listening; connections that were not taken are closed.
-    pub fn close(&self, hub: &Hub) {
+    pub fn close(&self, hub: &Arc<Hub>) {
         let left = {
             let mut inner = lock(&self.inner);
             inner.mail.plug();
@@ -275,7 +308,11 @@ impl Listener {
             }
             std::mem::take(&mut inner.accepted)
         };
-        drop(left);
+        for accepted in left {
+            if let Accepted::Secured(stream) = accepted {
+                stream.detach(hub);
+            }
+        }
         hub.remove(self.token);
     }
 
@@ -292,7 +329,7 @@ impl Listener {
 
     fn wants(&self, inner: &Inner) -> bool {
         let ready = !inner.paused && inner.retry_at.is_none();
-        if !ready || inner.accepted.len() >= limits::ACCEPTED_WAITING {
+        if !ready || inner.accepted.len() + inner.securing >= limits::ACCEPTED_WAITING {
             return false;
         }
         if !self.door.is_full() {

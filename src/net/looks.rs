@@ -9,6 +9,7 @@ use crate::net::stream::Stream;
 use crate::proto::life::Phase;
 use crate::sync::{Arc, lock};
 use crate::sys::socket;
+use crate::tls::session::Facts;
 
 /// Where a stream stands, for those who ask.
 #[derive(Clone, Debug)]
@@ -25,6 +26,8 @@ pub struct Info {
     pub bytes_in: u64,
     /// Bytes handed to the system.
     pub bytes_out: u64,
+    /// What was agreed on in a handshake that succeeded.
+    pub tls: Option<Facts>,
     /// The other end.
     pub peer: Option<Address>,
     /// Our end.
@@ -53,7 +56,8 @@ impl Stream {
             phase: inner.life.phase(),
             ended: inner.life.has_ended(),
             read_ahead: inner.inbound.bytes.len(),
-            pending: inner.outbound.queue.len(),
+            pending: inner.outbound.queue.len() + inner.held(),
+            tls: inner.facts(),
             bytes_in: inner.inbound.total,
             bytes_out: inner.outbound.total,
             peer: inner.peer(),
@@ -64,14 +68,16 @@ impl Stream {
     /// Bytes accepted and not yet handed to the system.
     #[must_use]
     pub fn pending(&self) -> usize {
-        lock(&self.inner).outbound.queue.len()
+        let inner = lock(&self.inner);
+        inner.outbound.queue.len() + inner.held()
     }
 
-    /// Bytes handed to the system since the connection began, and those that wait. The next
-    /// progress is told by an event.
-    pub fn watch_sending(&self) -> (u64, usize) {
+    /// Bytes handed to the system since the connection began, those that wait, and whether the two
+    /// add up: what is encrypted becomes longer on the way. The next progress is told by an event.
+    pub fn watch_sending(&self) -> (u64, usize, bool) {
         let mut inner = lock(&self.inner);
-        inner.outbound.watched = !inner.outbound.queue.is_empty();
-        (inner.outbound.total, inner.outbound.queue.len())
+        let pending = inner.outbound.queue.len() + inner.held();
+        inner.outbound.watched = pending > 0;
+        (inner.outbound.total, pending, inner.secure.is_none())
     }
 }

@@ -9,5 +9,6 @@ pub mod listener;
 mod looks;
 pub mod options;
 pub mod resolver;
+pub mod secure;
 pub mod stream;
 mod traffic;

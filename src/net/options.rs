@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::limits;
+use crate::net::secure::Tls;
 use crate::proto::backoff::Backoff;
+use crate::sync::Arc;
 
 /// Options of one connection; durations of zero have become `None`.
 #[derive(Clone, Debug)]
@@ -38,6 +40,8 @@ pub struct Options {
     pub half_open: bool,
     /// Our own end of an outgoing connection; port 0 is the system's choice.
     pub bind: Option<SocketAddr>,
+    /// Connections begin with a TLS handshake.
+    pub tls: Option<Arc<Tls>>,
 }
 
 impl Default for Options {
@@ -56,6 +60,7 @@ impl Default for Options {
             drain_at: 0,
             half_open: false,
             bind: None,
+            tls: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
+use crate::net::secure::{Secure, Tls};
 use crate::net::traffic::{Inbound, Outbound};
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::event::Event;
@@ -29,6 +30,7 @@ use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::{Interest, Readiness};
 use crate::sys::socket;
+use crate::tls::session::Facts;
 
 /// A connection.
 #[derive(Debug)]
@@ -54,6 +56,7 @@ pub(super) struct Inner {
     /// Where to; `None` for an accepted connection.
     pub(super) plan: Option<Arc<ConnectPlan>>,
     pub(super) dialing: Option<Box<Dialing>>,
+    pub(super) secure: Option<Box<Secure>>,
     /// Until when what still arrives after our end of stream is discarded.
     linger_by: Option<Instant>,
     gate: Option<Arc<Gate>>,
@@ -87,6 +90,26 @@ impl Stream {
         stream
     }
 
+    /// Takes an accepted connection over that its listener announces once it is secured.
+    pub fn receive_secure(
+        hub: &Arc<Hub>,
+        socket: Socket,
+        peer: Option<Address>,
+        options: Arc<Options>,
+        gate: Arc<Gate>,
+        listener: Token,
+    ) {
+        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
+        stream.step(hub, |inner| {
+            inner.peer = peer.map(Box::new);
+            inner.inbound.held = true;
+            inner.owed = true;
+            if inner.set_greeter(listener) {
+                inner.feed(hub, stream.token, Input::Adopt);
+            }
+        });
+    }
+
     fn enter(
         hub: &Arc<Hub>,
         options: Arc<Options>,
@@ -107,6 +130,7 @@ impl Stream {
             peer: None,
             plan,
             dialing: None,
+            secure: None,
             linger_by: None,
             gate,
             detached: false,
@@ -187,6 +211,7 @@ impl Stream {
     pub fn shutdown(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
             inner.outbound.fin = true;
+            inner.say_goodbye(hub, self.token);
             inner.finish_writing(hub, self.token);
         });
     }
@@ -194,6 +219,7 @@ impl Stream {
     /// Flushes and closes.
     pub fn close(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
+            inner.say_goodbye(hub, self.token);
             let input = inner.closing();
             inner.feed(hub, self.token, input);
         });
@@ -206,14 +232,17 @@ impl Stream {
 
     /// The script has seen the end of stream and does not keep its half open.
     pub fn end_seen(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| inner.feed(hub, self.token, Input::EndSeen));
+        self.step(hub, |inner| {
+            inner.say_goodbye(hub, self.token);
+            inner.feed(hub, self.token, Input::EndSeen);
+        });
     }
 
     /// Nobody listens any more. An open connection is flushed and closed in the background.
     pub fn detach(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
-            inner.mail.plug();
-            inner.detached = true;
+            inner.detach();
+            inner.say_goodbye(hub, self.token);
             inner.feed(hub, self.token, Input::Close);
         });
     }
@@ -248,6 +277,10 @@ impl Stream {
         self.step(hub, |inner| {
             inner.inbound.held = false;
             inner.life.restart_silence(Instant::now());
+            // What came with the handshake was posted when nobody listened.
+            if inner.mail.len() > 0 {
+                hub.repost(self.token);
+            }
         });
     }
 
@@ -319,16 +352,32 @@ impl Stream {
             inner.apply_options();
         });
     }
+
+    /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
+    ///
+    /// # Errors
+    /// It is not open, or plain bytes came before: then it is closed.
+    pub fn start_tls(&self, hub: &Arc<Hub>, tls: &Tls, early: Vec<u8>) -> Result<()> {
+        let begun = self.step(hub, |inner| inner.upgrade(hub, self.token, tls, early));
+        begun.unwrap_or_else(|| Err(fault("start_tls")))
+    }
+
+    /// Something that it waited for outside is there.
+    pub fn look_again(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.go_on_securing(hub, self.token));
+    }
 }
 
 impl Inner {
     fn terms(&self) -> Terms {
+        let held = self.secure.as_ref().and_then(|secure| secure.held.oldest());
         Terms {
+            secure: self.options.begins_secure(),
             connect_timeout: self.options.connect_timeout,
             read_timeout: self.options.read_timeout,
             write_timeout: self.options.write_timeout,
-            pending: !self.outbound.queue.is_empty(),
-            oldest_write: self.outbound.queue.oldest(),
+            pending: !self.outbound.queue.is_empty() || self.held() > 0,
+            oldest_write: self.outbound.queue.oldest().or(held),
             paused: self.inbound.paused || self.inbound.held,
         }
     }
@@ -346,6 +395,7 @@ impl Inner {
                         inputs.extend(self.dial(hub, token, Address::Ip(address)));
                     }
                     Action::DialDirect => inputs.extend(self.dial_direct(hub, token)),
+                    Action::Secure => inputs.extend(self.begin_secure(hub, token)),
                     Action::Hangup => self.hang_up(hub),
                     Action::Post(event) => self.post(hub, token, event),
                     Action::Finish => self.finish(hub),
@@ -394,6 +444,12 @@ impl Inner {
         }
     }
 
+    /// Nobody is to be told any more.
+    pub(super) fn detach(&mut self) {
+        self.mail.plug();
+        self.detached = true;
+    }
+
     pub(super) fn is_lingering(&self) -> bool {
         self.linger_by.is_some()
     }
@@ -408,6 +464,7 @@ impl Inner {
                 // Room to write comes at once: the leader is to read what is left.
                 Interest { read, write: write || read && self.outbound.broken.is_some() }
             }
+            Phase::Securing => Interest { read: true, write },
             Phase::Closing => Interest { read: !ended, write },
             _ => Interest { read: self.is_lingering(), write: false },
         }

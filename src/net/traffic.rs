@@ -58,7 +58,7 @@ pub(super) struct Outbound {
     pub(super) fin: bool,
     fin_sent: bool,
     /// More than `drain_at` bytes have waited.
-    high: bool,
+    pub(super) high: bool,
     /// Writing has failed, and reading is to tell how the connection ended.
     pub(super) broken: Option<Box<Error>>,
     pub(super) total: u64,
@@ -85,7 +85,9 @@ impl Inner {
             let keep = self.life.phase() == Phase::Open;
             match io::recv(socket, scratch) {
                 Progress::Done(count) => {
-                    if keep {
+                    if self.secure.is_some() {
+                        self.decrypt(hub, token, scratch);
+                    } else if keep {
                         self.arrived(hub, token, count, scratch);
                     }
                     if count < room || self.inbound.paused {
@@ -119,11 +121,13 @@ impl Inner {
         hub.post(&mut self.mail, token, Event::Data(u32::try_from(count).unwrap_or(u32::MAX)));
     }
 
-    fn ended(&mut self, hub: &Arc<Hub>, token: Token) {
+    pub(super) fn ended(&mut self, hub: &Arc<Hub>, token: Token) {
         if self.is_lingering() {
             self.drop_socket(hub);
         } else if let Some(error) = self.outbound.broken.take() {
             self.broke(hub, token, *error);
+        } else if let Some(error) = self.truncation() {
+            self.broke(hub, token, error);
         } else {
             self.feed(hub, token, Input::Ended);
             self.part_when_both_ended(hub, token);
@@ -137,7 +141,7 @@ impl Inner {
         }
     }
 
-    fn broke(&mut self, hub: &Arc<Hub>, token: Token, error: Error) {
+    pub(super) fn broke(&mut self, hub: &Arc<Hub>, token: Token, error: Error) {
         if self.is_lingering() {
             self.drop_socket(hub);
         } else {
@@ -147,13 +151,18 @@ impl Inner {
 
     /// Accepts the parts: straight to the system when nothing waits before them.
     pub(super) fn write(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> Result<()> {
-        let connecting = matches!(self.life.phase(), Phase::Resolving | Phase::Connecting);
+        let connecting = {
+            matches!(
+                self.life.phase(),
+                Phase::Resolving | Phase::Connecting | Phase::Securing
+            )
+        };
         let open = self.life.phase() == Phase::Open;
         if !(open || connecting) || self.life.is_closing() || self.outbound.fin {
             return Err(Error::new(Code::Closed, "write: the socket is closed for writing"));
         }
         let total: usize = parts.iter().map(|part| part.len()).sum();
-        let waiting = self.outbound.queue.len();
+        let waiting = self.outbound.queue.len() + self.held();
         if waiting > 0 && waiting.saturating_add(total) > self.options.write_limit {
             let text = format!("write: {waiting} bytes wait already (write_limit)");
             return Err(Error::new(Code::Again, text));
@@ -161,12 +170,15 @@ impl Inner {
         if self.outbound.broken.is_some() || total == 0 {
             return Ok(());
         }
+        if self.secure.is_some() {
+            return self.write_secure(hub, token, parts);
+        }
         let sent = if open && waiting == 0 { self.send_now(hub, token, parts) } else { 0 };
         self.enqueue(parts, sent);
         Ok(())
     }
 
-    fn send_now(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> usize {
+    pub(super) fn send_now(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> usize {
         let Some(socket) = &self.socket else { return 0 };
         let progress = if let [part] = parts {
             io::send(socket, part)
@@ -189,7 +201,7 @@ impl Inner {
         }
     }
 
-    fn enqueue(&mut self, parts: &[&[u8]], mut sent: usize) {
+    pub(super) fn enqueue(&mut self, parts: &[&[u8]], mut sent: usize) {
         let now = self.options.write_timeout.map(|_| Instant::now());
         for part in parts {
             let skip = sent.min(part.len());
@@ -237,7 +249,8 @@ impl Inner {
 
     /// The end of stream, once nothing waits before it.
     pub(super) fn finish_writing(&mut self, hub: &Arc<Hub>, token: Token) {
-        let due = self.outbound.fin && !self.outbound.fin_sent && self.outbound.queue.is_empty();
+        let out = self.outbound.queue.is_empty() && self.held() == 0;
+        let due = self.outbound.fin && !self.outbound.fin_sent && out;
         if let Some(socket) = self.socket.as_ref().filter(|_| due) {
             self.outbound.fin_sent = true;
             // A refusal means that the connection is over, which reading will tell.

@@ -84,9 +84,17 @@ impl ReadBuffer {
         self.storage.append(incoming);
     }
 
-    /// Makes `n` more hidden bytes visible, as far as there are so many.
-    pub fn reveal(&mut self, n: usize) {
+    /// Makes `n` more hidden bytes visible, as far as there are so many; how many there were.
+    pub fn reveal(&mut self, n: usize) -> usize {
+        let before = self.visible;
         self.visible = self.visible.saturating_add(n).min(self.storage.len());
+        self.visible - before
+    }
+
+    /// All bytes, hidden ones too.
+    #[must_use]
+    pub fn everything(&self) -> &[u8] {
+        self.bytes(self.head..self.storage.len())
     }
 
     /// Drops the visible bytes.

@@ -29,6 +29,10 @@ pub enum Event {
     Accepted,
     /// A listener has trouble and goes on.
     Failed(Box<Error>),
+    /// The TLS handshake begins.
+    Securing,
+    /// An open connection has been secured.
+    Secured,
     /// A timer ran out.
     Fired,
     /// Some of the write queue was handed to the system; only for those who asked to be told.

@@ -20,6 +20,8 @@ pub enum Phase {
     Resolving,
     /// At least one attempt is under way.
     Connecting,
+    /// The TLS handshake is under way.
+    Securing,
     /// Bytes flow.
     Open,
     /// Ours to flush, then over.
@@ -45,6 +47,10 @@ pub enum Input {
     Dialed,
     /// One of the dials failed.
     DialFailed(Error),
+    /// The script wants TLS on the open connection.
+    Secure,
+    /// The handshake is done and the peer verified.
+    Secured,
     /// Bytes came.
     Received,
     /// The peer sent its end of stream.
@@ -76,6 +82,8 @@ pub enum Action {
     Dial(SocketAddr),
     /// The same for the one way there is.
     DialDirect,
+    /// Begin the TLS handshake; answer with `Secured` or `Broken`.
+    Secure,
     /// Drop the dials that are still under way, and the lookup.
     Hangup,
     /// Tell the script.
@@ -93,7 +101,9 @@ pub enum Action {
 /// The facts outside that the machine's answers depend on.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Terms {
-    /// Bound of an attempt.
+    /// Whether a connection begins with a TLS handshake.
+    pub secure: bool,
+    /// Bound of an attempt, and of a handshake.
     pub connect_timeout: Option<Duration>,
     /// Bound of silence while open.
     pub read_timeout: Option<Duration>,
@@ -114,6 +124,8 @@ pub struct Life {
     attempt: u32,
     /// The script asked to close; while connecting this only bounds the attempt.
     closing: bool,
+    /// The connection stood before its handshake began.
+    upgrades: bool,
     /// The peer's end of stream was seen.
     ended: bool,
     /// When the attempt began, the connection was last heard of, or the pause ends.
@@ -140,6 +152,7 @@ impl Life {
             phase: Phase::Closed,
             attempt: 0,
             closing: false,
+            upgrades: false,
             ended: false,
             since: now,
             close_by: None,
@@ -186,6 +199,7 @@ impl Life {
                 let bound = terms.connect_timeout.map(|timeout| self.since + timeout);
                 earliest(bound, self.dial_more_at())
             }
+            Phase::Securing => terms.connect_timeout.map(|timeout| self.since + timeout),
             Phase::Open => {
                 let silent = terms.read_timeout.filter(|_| !terms.paused && !self.ended);
                 let silent = silent.map(|timeout| self.since + timeout);
@@ -209,6 +223,10 @@ impl Life {
                 self.phase = Phase::Connecting;
                 out.push(Action::DialDirect);
             }
+            (Phase::Closed, Input::Adopt) if terms.secure => {
+                self.since = now;
+                self.secure(out);
+            }
             (Phase::Closed, Input::Adopt) => self.open(now),
             (Phase::Closed, Input::Wait(pause)) => {
                 self.phase = Phase::Waiting;
@@ -224,6 +242,15 @@ impl Life {
                 running.race.failed();
                 self.dial_on(now, out);
             }
+            (Phase::Open, Input::Secure) => {
+                self.upgrades = true;
+                self.since = now;
+                self.secure(out);
+            }
+            (Phase::Securing, Input::Secured) => {
+                let upgraded = std::mem::take(&mut self.upgrades);
+                self.stands(upgraded, now, terms, out);
+            }
             (Phase::Open, Input::Received) => self.since = now,
             (Phase::Open, Input::Ended) => {
                 self.ended = true;
@@ -237,7 +264,7 @@ impl Life {
                 self.over(error, Action::Release, out);
             }
             (Phase::Closing, Input::Flushed) => self.over(None, Action::Finish, out),
-            (Phase::Resolving | Phase::Connecting, Input::Close) => {
+            (Phase::Resolving | Phase::Connecting | Phase::Securing, Input::Close) => {
                 self.close_early(now, terms, out);
             }
             (Phase::Waiting, Input::Close | Input::Abort) => {
@@ -246,7 +273,7 @@ impl Life {
             }
             (Phase::Closed, _) | (Phase::Waiting, Input::Fault(_)) => {}
             (Phase::Resolving, Input::Resolved(Err(error)))
-            | (Phase::Open, Input::Broken(error))
+            | (Phase::Open | Phase::Securing, Input::Broken(error))
             | (_, Input::Fault(error)) => self.fail(error, out),
             (_, Input::Abort) => self.over(None, Action::Reset, out),
             (_, Input::Alarm) => self.alarmed(now, terms, out),
@@ -325,11 +352,28 @@ impl Life {
 
     fn dialed(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
         out.push(Action::Hangup);
+        if terms.secure {
+            self.race = None;
+            self.secure(out);
+        } else {
+            self.stands(false, now, terms, out);
+        }
+    }
+
+    fn secure(&mut self, out: &mut Vec<Action>) {
+        self.phase = Phase::Securing;
+        out.push(Action::Post(Event::Securing));
+        out.push(Action::Secure);
+    }
+
+    /// The connection can carry what the script writes.
+    fn stands(&mut self, upgraded: bool, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
         let close_by = self.close_by;
         self.open(now);
         self.attempt = 0;
         if close_by.is_none() {
-            out.push(Action::Post(Event::Connected));
+            let event = if upgraded { Event::Secured } else { Event::Connected };
+            out.push(Action::Post(event));
             return;
         }
         self.phase = Phase::Closing;
@@ -367,6 +411,10 @@ impl Life {
                 } else if late(self.dial_more_at()) {
                     self.dial_on(now, out);
                 }
+            }
+            Phase::Securing if late(self.alarm(terms)) => {
+                let text = "tls: the handshake took too long";
+                self.fail(Error::new(Code::TlsTimeout, text), out);
             }
             Phase::Open | Phase::Closing if late(write_deadline(terms)) => {
                 self.fail(timed_out("write: timed out"), out);

@@ -157,9 +157,26 @@ fn serve_messages(hub: &Arc<Hub>) {
         }
     }
     while let Ok(token) = hub.vacancies.pop() {
-        if let Some(Source::Listener(listener)) = hub.source(token) {
-            let source = Source::Listener(Arc::clone(&listener));
-            serve_source(hub, &source, || listener.look_again(hub));
+        let Some(source) = hub.source(token) else { continue };
+        serve_source(hub, &source, || match &source {
+            Source::Alarm(_) => {}
+            Source::Listener(listener) => listener.look_again(hub),
+            Source::Stream(stream) => stream.look_again(hub),
+        });
+    }
+    while let Ok((token, news)) = hub.arrivals.pop() {
+        let arrived = news.map(|stream| hub.source(stream));
+        match hub.source(token) {
+            Some(Source::Listener(listener)) => {
+                let source = Source::Listener(Arc::clone(&listener));
+                serve_source(hub, &source, || listener.arrive(hub, arrived));
+            }
+            // It was closed meanwhile.
+            _ => {
+                if let Ok(Some(Source::Stream(stream))) = arrived {
+                    stream.detach(hub);
+                }
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use super::anchor::{bind, update_anchor};
 use super::object::{Anchor, Object, Part, ServerPart, new};
 use super::stack::Stack;
 use crate::lua::state::State;
+use crate::net::listener::Accepted;
 use crate::net::stream::Stream;
 use crate::proto::token::Token;
 use crate::sync::Arc;
@@ -44,8 +45,15 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     let accepted = listener.take(hub)?;
     let options = part.options.borrow().clone();
     let socket = object.socket()?;
-    let adopted =
-        Stream::adopt(hub, accepted.socket, accepted.peer, Arc::clone(&options), accepted.gate);
+    let adopted = match accepted {
+        Accepted::Plain { socket, peer, gate } => {
+            Stream::adopt(hub, socket, peer, Arc::clone(&options), gate)
+        }
+        Accepted::Secured(stream) => {
+            stream.set_options(hub, Arc::clone(&options));
+            stream
+        }
+    };
     let token = adopted.token();
     socket.stream.replace(Some(adopted));
     socket.options.replace(options);

@@ -46,8 +46,10 @@ enum Number {
     Accept,
     Error,
     Timer,
-    /// No handler has this; 11 is `on_secure`.
-    Sent = 12,
+    Secure,
+    /// No handler of the script has these.
+    Sent,
+    Securing,
 }
 
 /// How a dispatch ended.
@@ -139,6 +141,8 @@ fn number_of(event: Option<&Event>) -> Number {
         Some(Event::Accepted) => Number::Accept,
         Some(Event::Failed(_)) => Number::Error,
         Some(Event::Fired) => Number::Timer,
+        Some(Event::Secured) => Number::Secure,
+        Some(Event::Securing) => Number::Securing,
         Some(Event::Sent) => Number::Sent,
         Some(Event::Closed(_)) | None => Number::Close,
     }
@@ -166,14 +170,16 @@ fn socket_event(
         Event::Ended if !part.options.borrow().half_open => {
             return end_of_stream(stack, base, object, part, token);
         }
-        Event::Data(count) => part.buffer.borrow_mut().reveal(count as usize),
-        Event::Ended => object.peer_ended.set(true),
-        _ if silenced => {}
-        Event::Resolved(_) => object.view.set(View::Connecting),
-        Event::Sent => {
+        // Of what `start_tls` has taken nothing is left to tell.
+        Event::Data(count) if part.buffer.borrow_mut().reveal(count as usize) == 0 && count > 0 => {
             stack.pop(1);
             return Outcome::Silent;
         }
+        Event::Securing => object.view.set(View::Securing),
+        Event::Secured => object.view.set(View::Open),
+        Event::Ended => object.peer_ended.set(true),
+        _ if silenced => {}
+        Event::Resolved(_) => object.view.set(View::Connecting),
         Event::Connected => {
             part.buffer.borrow_mut().forget();
             part.failure.replace(None);
@@ -197,6 +203,7 @@ fn socket_event(
         Event::Connected => (Number::Connect, Argument::None),
         Event::Data(count) => (Number::Data, Argument::Count(count as usize)),
         Event::Drained => (Number::Drain, Argument::None),
+        Event::Secured => (Number::Secure, Argument::None),
         Event::Ended => (Number::End, Argument::None),
         Event::Reconnecting(attempt) => (Number::Reconnect, Argument::Count(attempt as usize)),
         _ => {

@@ -146,19 +146,21 @@ extern "C-unwind" fn peer_ended(state: *mut lua_State) -> c_int {
     1
 }
 
-/// `sent(sock)`: bytes handed to the system and bytes that wait; progress wakes the tasks.
+/// `sent(sock)`: bytes handed to the system, bytes that wait, and whether the two add up; progress
+/// wakes the tasks.
 extern "C-unwind" fn sent(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "send");
-    let (total, pending) = fenced(stack, || {
+    let (total, pending, adds_up) = fenced(stack, || {
         if object.state.is_forked() {
-            return (0, 0);
+            return (0, 0, true);
         }
-        part.stream.borrow().as_ref().map_or((0, 0), |stream| stream.watch_sending())
+        part.stream.borrow().as_ref().map_or((0, 0, true), |stream| stream.watch_sending())
     });
     stack.push_count(usize::try_from(total).unwrap_or(usize::MAX));
     stack.push_count(pending);
-    2
+    stack.push_bool(adds_up);
+    3
 }
 
 /// `turn()`: the next pump calls `tasks[2]` once.
