@@ -65,6 +65,7 @@ end
 -- What a socket keeps besides what the script stores in it. The keys are private.
 local CONNECTED = {} -- the present attempt has stood
 local CLIENT_ADDRESS = {} -- PeerAddress
+local TLS = {} -- the TLS properties of a socket made by NewTls
 
 -- The event's own handler alone, otherwise EventHandler (2.3).
 local function tell(socket, name, problem)
@@ -103,6 +104,8 @@ function on.close(socket, message, code)
     socket[CONNECTED] = nil
     if not code then
         return tell(socket, "Closed")
+    elseif code:sub(1, 4) == "TLS_" then
+        return tell(socket, "Error", message)
     elseif not stood then
         return tell(socket, "Error", connect_errors[code] or COULD_NOT_CONNECT)
     elseif code == "ETIMEDOUT" and message:find("^read ") then
@@ -113,6 +116,20 @@ function on.close(socket, message, code)
     return tell(socket, "Error", message)
 end
 
+-- Nothing is validated unless the script asks for it (2.1); then against its own certificates, the
+-- configured ones, or the system's.
+local function tls_options(tls)
+    local checks = tls.ValidateCertificate
+    local own = checks and tls.CACertData
+    return {
+        verify = checks,
+        ca = own or nil,
+        cafile = checks and not own and settings:get("cafile") or nil,
+        cert = tls.ClientCertData,
+        key = tls.ClientKeyData,
+    }
+end
+
 local methods = {}
 
 function methods.Connect(socket, host, port)
@@ -121,6 +138,10 @@ function methods.Connect(socket, host, port)
     -- No event for what was there before (2.6).
     native.release(socket)
     socket[CONNECTED] = nil
+    local tls = socket[TLS]
+    if tls then
+        native.set(socket, "tls", tls_options(tls))
+    end
     native.connect(socket, host, port, nil, settings:route(host, port))
 end
 
@@ -180,6 +201,35 @@ get.ReadTimeout, set.ReadTimeout = timeout("ReadTimeout", "read_timeout")
 get.WriteTimeout, set.WriteTimeout = timeout("WriteTimeout", "write_timeout")
 get.ReconnectTimeout, set.ReconnectTimeout = timeout("ReconnectTimeout", "reconnect")
 
+-- Properties of TLS sockets; on others they are set to no effect, as before NewTls there was none.
+local function tls_property(name, kind, default)
+    get[name] = function(socket)
+        local tls = socket[TLS]
+        local value = tls and tls[name]
+        if value == nil then
+            return default
+        end
+        return value
+    end
+    set[name] = function(socket, value)
+        if type(value) ~= kind then
+            core.raise("bad value for " .. name .. " (" .. kind .. " expected, got "
+                .. type(value) .. ")")
+        end
+        local tls = socket[TLS]
+        if tls then
+            if value == "" then
+                value = nil
+            end
+            tls[name] = value
+        end
+    end
+end
+tls_property("ValidateCertificate", "boolean", false)
+tls_property("CACertData", "string", "")
+tls_property("ClientCertData", "string", "")
+tls_property("ClientKeyData", "string", "")
+
 function get.IsConnected(socket)
     return native.state(socket) == "open"
 end
@@ -215,6 +265,12 @@ local TcpSocket = { Events = Events, EOL = EOL }
 function TcpSocket.New()
     local socket = Socket.new()
     native.set(socket, "reconnect", 5)
+    return socket
+end
+
+function TcpSocket.NewTls()
+    local socket = TcpSocket.New()
+    socket[TLS] = { ValidateCertificate = false }
     return socket
 end
 
