@@ -72,14 +72,68 @@ codes! {
     Task = "ETASK",
     /// A timeout of this socket ran out (peer, network).
     TimedOut = "ETIMEDOUT",
-    /// x.
-    TlsNotTls = "TLS_NOT_TLS",
-    /// x.
-    TlsTimeout = "TLS_TIMEOUT",
-    /// x.
-    TlsTruncated = "TLS_TRUNCATED",
     /// The process or the system has no descriptor left (caller, machine).
     TooManyFiles = "EMFILE",
+
+    /// The peer ended it with a TLS alert that has no code of its own; the message names it. Look
+    /// into the peer's log (peer).
+    TlsAlert = "TLS_ALERT",
+    /// The two ends share no application protocol: compare `alpn` with what the peer speaks
+    /// (caller, peer).
+    TlsAlpn = "TLS_ALPN",
+    /// The peer's certificate is damaged, or it or its issuer breaks a rule (no authority that
+    /// may issue, chain longer than allowed, an authority's own certificate used for a server):
+    /// have it issued anew (peer).
+    TlsBadCertificate = "TLS_BAD_CERTIFICATE",
+    /// The certificate is for other names, which the message lists: connect by one of these, or
+    /// give it as `server_name` (caller, peer).
+    TlsBadHostname = "TLS_BAD_HOSTNAME",
+    /// The certificate was made for another purpose, a server's used by a client for example:
+    /// have it issued for this one (peer).
+    TlsBadPurpose = "TLS_BAD_PURPOSE",
+    /// A signature of the peer or of an issuer is wrong: a `ca` of the same name but another key,
+    /// or somebody in between. Compare the certificates before trusting any (peer, network).
+    TlsBadSignature = "TLS_BAD_SIGNATURE",
+    /// The peer does not accept our certificate: see that it knows its issuer, that it is in force
+    /// and made for this purpose (caller, peer).
+    TlsCertRefused = "TLS_CERT_REFUSED",
+    /// The peer asks for a client certificate and got none: give `cert` and `key` (caller).
+    TlsClientCertRequired = "TLS_CLIENT_CERT_REQUIRED",
+    /// The certificate's time is over: renew it, and see that this machine's clock is right (peer).
+    TlsExpired = "TLS_EXPIRED",
+    /// The two ends share no cipher suite, key exchange or kind of signature: bring the older one
+    /// up to date (peer).
+    TlsNoCommon = "TLS_NO_COMMON",
+    /// This machine has no trusted roots: install its package of CA certificates, or give `ca`
+    /// (caller, machine).
+    TlsNoRoots = "TLS_NO_ROOTS",
+    /// The peer does not speak TLS at all: the port is one for plain text, or TLS begins later
+    /// there, with `start_tls` (caller).
+    TlsNotTls = "TLS_NOT_TLS",
+    /// The certificate's time has not begun: see that this machine's clock is right (machine, peer).
+    TlsNotYetValid = "TLS_NOT_YET_VALID",
+    /// The peer breaks the rules of TLS, or what it sent was damaged on the way; an attack looks
+    /// like that too (peer, network).
+    TlsProtocol = "TLS_PROTOCOL",
+    /// The certificate was called back by its issuer: don't trust the peer (peer).
+    TlsRevoked = "TLS_REVOKED",
+    /// The certificate vouches for itself alone: if it is known to be the right one, give it as
+    /// `ca` (caller, peer).
+    TlsSelfSigned = "TLS_SELF_SIGNED",
+    /// The handshake took longer than `connect_timeout` (peer, network).
+    TlsTimeout = "TLS_TIMEOUT",
+    /// The connection ended without the end of TLS: what was received may lack its tail. Don't
+    /// take it for whole unless its own format says so (peer, network).
+    TlsTruncated = "TLS_TRUNCATED",
+    /// No known authority issued the certificate: give its issuer as `ca`; if the peer leaves out
+    /// an intermediate certificate, it should send it (caller, peer).
+    TlsUnknownIssuer = "TLS_UNKNOWN_ISSUER",
+    /// The two ends share no version of TLS: compare `min_version`; versions before 1.2 are not
+    /// spoken (caller, peer).
+    TlsVersion = "TLS_VERSION",
+    /// A key or signature is too weak or of a kind that is not accepted, RSA below 2048 bits or
+    /// SHA-1 for example: have the certificate issued anew (peer).
+    TlsWeak = "TLS_WEAK",
 }
 
 impl Code {

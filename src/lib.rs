@@ -13,6 +13,7 @@ pub mod sync;
 pub mod sys;
 
 pub mod proto;
+
 #[cfg(not(loom))]
 pub mod tls;
 

@@ -65,3 +65,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(100_000_000);
 pub const BACKLOG: i32 = 1024;
 /// How long a waiting `pump` may poll without sleeping (`evsock.spin`).
 pub const SPIN: Duration = Duration::from_micros(50);
+/// Received bytes of TLS that may wait for the rest of their record or handshake message: a message
+/// of 64 KiB, the most there may be, in records of a sensible size.
+pub const TLS_WAITING: usize = 128 * 1024;
+/// Plain bytes in one record of TLS (RFC 8446, 5.1): smaller pieces are put together up to this.
+pub const TLS_RECORD: usize = 16 * 1024;

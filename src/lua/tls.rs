@@ -6,8 +6,8 @@ use std::fs;
 
 use mlua::{AnyUserData, Lua, Table, UserData, Value};
 
-use crate::net::secure::{Facts, Tls, Verified};
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
+use crate::net::secure::{Facts, Tls, Verified};
 use crate::sync::Arc;
 
 /// A compiled TLS table, as scripts hold it.
@@ -112,7 +112,7 @@ fn pem(fields: &Table, name: &str) -> mlua::Result<Result<Option<Pem>, Reason>> 
 pub(super) fn facts(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
     let table = lua.create_table()?;
     table.set("version", facts.version)?;
-    table.set("cipher", facts.cipher)?;
+    table.set("cipher", facts.cipher.as_str())?;
     if let Some(alpn) = &facts.alpn {
         table.set("alpn", lua.create_string(alpn)?)?;
     }

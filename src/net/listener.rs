@@ -154,7 +154,8 @@ impl Listener {
         let options = options.begins_secure().then(|| Arc::clone(options));
         let inner = Inner { socket: Some(socket), ..Inner::default() };
         let listener = hub.insert(|token| {
-            let listener = Self { token, address: local, file, door, options, inner: Mutex::new(inner) };
+            let listener =
+                Self { token, address: local, file, door, options, inner: Mutex::new(inner) };
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });

@@ -9,7 +9,7 @@ use crate::net::stream::Stream;
 use crate::proto::life::Phase;
 use crate::sync::{Arc, lock};
 use crate::sys::socket;
-use crate::tls::session::Facts;
+use crate::tls::Facts;
 
 /// Where a stream stands, for those who ask.
 #[derive(Clone, Debug)]

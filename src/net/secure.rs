@@ -17,9 +17,9 @@ use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
 use crate::sync::Arc;
-pub use crate::tls::config::{ClientAuth, Config, Pem, Settings, Version};
-pub use crate::tls::session::{Facts, Verified};
-use crate::tls::session::Session;
+use crate::tls::Session;
+pub use crate::tls::{ClientAuth, Config, Pem, Settings, Version};
+pub use crate::tls::{Facts, Verified};
 
 /// The configurations of both roles, as far as they were given.
 #[derive(Clone, Debug)]
@@ -227,7 +227,9 @@ impl Inner {
 
     /// Our end of the secured stream, once, before that of the connection.
     pub(super) fn say_goodbye(&mut self, hub: &Arc<Hub>, token: Token) {
-        let Some(secure) = self.secure.as_mut().filter(|secure| secure.is_secured()) else { return };
+        let Some(secure) = self.secure.as_mut().filter(|secure| secure.is_secured()) else {
+            return;
+        };
         let mut out = Vec::new();
         if let Some(session) = &mut secure.session {
             session.close(&mut out);

@@ -30,7 +30,6 @@ use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::{Interest, Readiness};
 use crate::sys::socket;
-use crate::tls::session::Facts;
 
 /// A connection.
 #[derive(Debug)]

@@ -151,12 +151,8 @@ impl Inner {
 
     /// Accepts the parts: straight to the system when nothing waits before them.
     pub(super) fn write(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> Result<()> {
-        let connecting = {
-            matches!(
-                self.life.phase(),
-                Phase::Resolving | Phase::Connecting | Phase::Securing
-            )
-        };
+        let connecting =
+            { matches!(self.life.phase(), Phase::Resolving | Phase::Connecting | Phase::Securing) };
         let open = self.life.phase() == Phase::Open;
         if !(open || connecting) || self.life.is_closing() || self.outbound.fin {
             return Err(Error::new(Code::Closed, "write: the socket is closed for writing"));

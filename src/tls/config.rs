@@ -1,9 +1,326 @@
-//! stub
-use std::sync::Arc;
-#[derive(Clone, Debug)] pub struct Pem { pub source: String, pub text: Vec<u8> }
-#[derive(Clone, Copy, Debug)] pub enum Version { Tls12, Tls13 }
-#[derive(Clone, Copy, Debug)] pub enum ClientAuth { None, Request, Require }
-#[derive(Clone, Debug)] pub struct Settings { pub verify: bool, pub insecure_name: bool, pub server_name: Option<String>, pub ca: Option<Pem>, pub cert: Option<Pem>, pub key: Option<Pem>, pub alpn: Vec<Vec<u8>>, pub min_version: Version, pub client_auth: ClientAuth }
-#[derive(Debug)] pub struct Config;
-impl Config { pub fn client(_: &Settings) -> Result<Arc<Config>, String> { Ok(Arc::new(Config)) } pub fn server(_: &Settings) -> Result<Arc<Config>, String> { Ok(Arc::new(Config)) }
- pub fn is_ready(&self) -> bool { true } pub fn when_ready(&self, f: Box<dyn FnOnce() + Send>) { f() } }
+//! Settings, checked once and compiled into what rustls works with.
+//!
+//! Not here: reading files, and which option is whose; the reasons name the source they were given.
+//! Invariant: a [`Config`] that exists can be used; nothing about it fails later but the peer.
+
+use std::fmt;
+
+use once_cell::sync::Lazy;
+use rustls::client::Resumption;
+use rustls::crypto::CryptoProvider;
+#[cfg(feature = "aws-lc-rs")]
+use rustls::crypto::aws_lc_rs as backend;
+#[cfg(not(feature = "aws-lc-rs"))]
+use rustls::crypto::ring as backend;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+
+use super::der::{self, Certificate};
+use super::pem::Pem;
+use super::roots;
+use super::session::Verified;
+use super::verifier::{Clients, Servers, Trust};
+use crate::sync::Arc;
+
+/// Versions of TLS that are spoken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Version {
+    /// RFC 5246.
+    #[default]
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// Whether a server asks clients for certificates.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientAuth {
+    /// It does not.
+    #[default]
+    None,
+    /// It does, and verifies one that is sent.
+    Request,
+    /// It refuses clients without.
+    Require,
+}
+
+/// What the script asks for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether the peer's certificate is verified at all.
+    pub verify: bool,
+    /// The chain is verified, the name in the certificate is not.
+    pub insecure_name: bool,
+    /// The name to ask for and to find in the certificate, in place of the host.
+    pub server_name: Option<String>,
+    /// Roots in place of the system's.
+    pub ca: Option<Pem>,
+    /// Our certificate and its chain.
+    pub cert: Option<Pem>,
+    /// Its key; it may also stand in `cert`.
+    pub key: Option<Pem>,
+    /// Application protocols, the most wanted first.
+    pub alpn: Vec<Vec<u8>>,
+    /// The oldest version that is accepted.
+    pub min_version: Version,
+    /// For servers.
+    pub client_auth: ClientAuth,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            insecure_name: false,
+            server_name: None,
+            ca: None,
+            cert: None,
+            key: None,
+            alpn: Vec::new(),
+            min_version: Version::default(),
+            client_auth: ClientAuth::default(),
+        }
+    }
+}
+
+pub(super) enum Role {
+    Client { config: Arc<ClientConfig>, name: Option<ServerName<'static>>, checks_name: bool },
+    Server { config: Arc<ServerConfig>, identity: Arc<CertifiedKey> },
+}
+
+/// Checked settings, for any number of sessions at a time.
+///
+/// Sessions of the same config resume each other's; others never do.
+pub struct Config {
+    pub(super) role: Role,
+    pub(super) verified: Verified,
+    needs_system_roots: bool,
+}
+
+impl Config {
+    /// For the end that connects.
+    ///
+    /// # Errors
+    /// The reason, which names the source of what is wrong.
+    pub fn client(settings: &Settings) -> Result<Arc<Self>, String> {
+        let name = settings.server_name.as_deref().map(|text| {
+            server_name(text).ok_or_else(|| format!("server_name: '{text}' is no host name"))
+        });
+        let name = name.transpose()?;
+        let trust = trust(settings)?;
+        let needs_system_roots = matches!(trust, Trust::System);
+        let checks_name = settings.verify && !settings.insecure_name;
+        let provider = provider();
+        let algorithms = provider.signature_verification_algorithms;
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions(settings.min_version))
+            .map_err(|error| error.to_string())?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(Servers { algorithms, trust, checks_name }));
+        let mut config = match identity(settings, &provider)? {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            }
+        };
+        config.alpn_protocols = protocols(settings)?;
+        config.resumption = Resumption::in_memory_sessions(RESUMABLE);
+        let verified = match (settings.verify, settings.insecure_name) {
+            (false, _) => Verified::No,
+            (true, true) => Verified::Chain,
+            (true, false) => Verified::Yes,
+        };
+        let role = Role::Client { config: Arc::new(config), name, checks_name };
+        Ok(Arc::new(Self { role, verified, needs_system_roots }))
+    }
+
+    /// For the end that accepts; needs a certificate and its key.
+    ///
+    /// # Errors
+    /// The reason, which names the source of what is wrong.
+    pub fn server(settings: &Settings) -> Result<Arc<Self>, String> {
+        let provider = provider();
+        let Some(identity) = identity(settings, &provider)? else {
+            return Err("a server needs a certificate and its key".to_owned());
+        };
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_protocol_versions(versions(settings.min_version))
+            .map_err(|error| error.to_string())?;
+        let builder = match client_verifier(settings, &provider)? {
+            None => builder.with_no_client_auth(),
+            Some(verifier) => builder.with_client_cert_verifier(verifier),
+        };
+        let identity = Arc::new(identity);
+        let resolver = SingleCertAndKey::from(Arc::clone(&identity));
+        let mut config = builder.with_cert_resolver(Arc::new(resolver));
+        config.alpn_protocols = protocols(settings)?;
+        // Without a source of randomness sessions are not resumed; they still work.
+        if let Ok(ticketer) = ticketer() {
+            config.ticketer = ticketer;
+        }
+        let verified = match settings.client_auth {
+            ClientAuth::None => Verified::No,
+            ClientAuth::Request | ClientAuth::Require => Verified::Yes,
+        };
+        let role = Role::Server { config: Arc::new(config), identity };
+        Ok(Arc::new(Self { role, verified, needs_system_roots: false }))
+    }
+
+    /// Whether sessions may begin: not while they need the system's roots and these are not loaded.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        !self.needs_system_roots || roots::loaded().is_some()
+    }
+
+    /// Calls `call` once sessions may begin: at once, or later from another thread.
+    pub fn when_ready(&self, call: Box<dyn FnOnce() + Send>) {
+        if self.is_ready() {
+            call();
+        } else {
+            roots::when_loaded(call);
+        }
+    }
+}
+
+impl fmt::Debug for Config {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Config").field("verified", &self.verified).finish_non_exhaustive()
+    }
+}
+
+/// Servers of which a client config remembers a session.
+const RESUMABLE: usize = 256;
+
+/// The newest first.
+static ALL_VERSIONS: &[&SupportedProtocolVersion] =
+    &[&rustls::version::TLS13, &rustls::version::TLS12];
+
+static PROVIDER: Lazy<Arc<CryptoProvider>> = Lazy::new(|| Arc::new(default_provider()));
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::clone(&PROVIDER)
+}
+
+fn default_provider() -> CryptoProvider {
+    backend::default_provider()
+}
+
+fn ticketer() -> Result<Arc<dyn rustls::server::ProducesTickets>, rustls::Error> {
+    backend::Ticketer::new()
+}
+
+fn versions(least: Version) -> &'static [&'static SupportedProtocolVersion] {
+    match least {
+        Version::Tls12 => ALL_VERSIONS,
+        Version::Tls13 => &ALL_VERSIONS[..1],
+    }
+}
+
+/// A name or an address; the zone of an address means nothing to the peer.
+pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
+    let (address, _) = host.split_once('%').unwrap_or((host, ""));
+    ServerName::try_from(address).ok().map(|name| name.to_owned())
+}
+
+fn trust(settings: &Settings) -> Result<Trust, String> {
+    match &settings.ca {
+        _ if !settings.verify => Ok(Trust::Anyone),
+        None => Ok(Trust::System),
+        Some(ca) => {
+            let pinned = ca.certificates()?;
+            Ok(Trust::Given { store: Arc::new(store(ca, &pinned)?), pinned })
+        }
+    }
+}
+
+fn store(ca: &Pem, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
+    let mut store = RootCertStore::empty();
+    for (index, certificate) in certificates.iter().enumerate() {
+        store.add(certificate.clone()).map_err(|_| damaged(ca, index))?;
+    }
+    Ok(store)
+}
+
+fn damaged(pem: &Pem, index: usize) -> String {
+    format!("{}: certificate {} is damaged", pem.source, index + 1)
+}
+
+fn client_verifier(
+    settings: &Settings,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+    if settings.client_auth == ClientAuth::None {
+        return Ok(None);
+    }
+    // Anybody can get a certificate from one of the system's roots.
+    let Some(ca) = &settings.ca else {
+        return Err("client_auth needs 'ca' or 'cafile': whose clients are accepted".to_owned());
+    };
+    if !settings.verify {
+        return Err("client_auth and verify = false contradict each other".to_owned());
+    }
+    let store = Arc::new(store(ca, &ca.certificates()?)?);
+    let mut builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+    if settings.client_auth == ClientAuth::Request {
+        builder = builder.allow_unauthenticated();
+    }
+    let verifier = builder.build().map_err(|error| format!("{}: {error}", ca.source))?;
+    Ok(Some(Arc::new(Clients(verifier))))
+}
+
+fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
+    match settings.alpn.iter().find(|name| name.is_empty() || name.len() > 255) {
+        Some(name) => Err(format!("alpn: a name has 1 to 255 bytes, not {}", name.len())),
+        None => Ok(settings.alpn.clone()),
+    }
+}
+
+/// Our certificate and its key, if there are any, fit for use.
+fn identity(
+    settings: &Settings,
+    provider: &CryptoProvider,
+) -> Result<Option<CertifiedKey>, String> {
+    let (cert, key) = match (&settings.cert, &settings.key) {
+        (None, None) => return Ok(None),
+        (None, Some(key)) => return Err(format!("{}: a key without its certificate", key.source)),
+        (Some(cert), Some(key)) => (cert, key),
+        (Some(cert), None) => (cert, cert),
+    };
+    let chain = cert.certificates()?;
+    if settings.key.is_none() && !cert.has_key() {
+        return Err(format!("{}: a certificate without its key", cert.source));
+    }
+    for (index, certificate) in chain.iter().enumerate() {
+        let read = Certificate::read(certificate).ok_or_else(|| damaged(cert, index))?;
+        check_dates(cert, index, &read)?;
+    }
+    let private = provider.key_provider.load_private_key(key.key()?).map_err(|_| {
+        format!("{}: the private key is of a kind that is not accepted", key.source)
+    })?;
+    let identity = CertifiedKey::new(chain, private);
+    match identity.keys_match() {
+        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
+            Ok(Some(identity))
+        }
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            Err(format!("{}: the key of another certificate than {}", key.source, cert.source))
+        }
+        Err(_) => Err(damaged(cert, 0)),
+    }
+}
+
+fn check_dates(pem: &Pem, index: usize, certificate: &Certificate) -> Result<(), String> {
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    let which = format!("{}: certificate {}", pem.source, index + 1);
+    if now > certificate.not_after {
+        return Err(format!("{which} expired on {}", der::date(certificate.not_after)));
+    }
+    if now < certificate.not_before {
+        let date = der::date(certificate.not_before);
+        return Err(format!("{which} is not valid before {date}"));
+    }
+    Ok(())
+}

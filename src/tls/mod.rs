@@ -1,3 +1,18 @@
-//! stub
-pub mod config;
-pub mod session;
+//! Floor 1: TLS as bytes in, bytes out.
+//!
+//! Not here: sockets, deadlines and queues; `net` has them. No other module names rustls.
+//! Invariants: no payload is given out or taken before the peer is verified as the settings ask
+//! (I3); whatever a peer sends ends in an error with its code, never in a panic.
+
+mod config;
+mod der;
+mod engine;
+mod pem;
+pub mod roots;
+mod session;
+mod verdict;
+mod verifier;
+
+pub use config::{ClientAuth, Config, Settings, Version};
+pub use pem::Pem;
+pub use session::{Facts, Session, Verified};

@@ -281,7 +281,10 @@ fn write_all(
         return Err(Box::new(State::forked()));
     }
     let stream = part.stream.borrow();
-    let open = matches!(object.view.get(), View::Open | View::Connecting | View::Securing | View::Resolving);
+    let open = matches!(
+        object.view.get(),
+        View::Open | View::Connecting | View::Securing | View::Resolving
+    );
     let (Some(hub), Some(stream)) = (object.state.hub(), stream.as_ref().filter(|_| open)) else {
         let text = "write: the socket is not connected";
         return Err(Box::new(Error::new(Code::Closed, text)));
