@@ -307,6 +307,22 @@ real["evsock.Reconnect"] = function()
     end, {})
 end
 
+real["evsock.TlsOptions"] = function()
+    return of_list(keys(table_behind(evsock.tls, "tls_fields", "verify")), "value")
+end
+
+-- A handshake would need certificates; its names stand in one function.
+real["evsock.TlsFacts"] = function()
+    local file = assert(io.open("src/lua/tls.rs"))
+    local text = file:read("*a"):match("fn facts.*")
+    file:close()
+    local names = {}
+    for name in text:gmatch('table%.set%("([%w_]+)"') do
+        names[name] = { kind = "value" }
+    end
+    return names
+end
+
 real["evsock.Until"] = function()
     return asked_for(function(what)
         evsock.socket():receive(what, 0)

@@ -23,6 +23,7 @@ struct Bench {
     has_socket: bool,
     lookups: usize,
     direct: usize,
+    handshakes: usize,
     finished: bool,
     reset: bool,
 }
@@ -40,6 +41,7 @@ impl Bench {
             has_socket: false,
             lookups: 0,
             direct: 0,
+            handshakes: 0,
             finished: false,
             reset: false,
         }
@@ -56,6 +58,7 @@ impl Bench {
                 Action::Lookup => self.lookups += 1,
                 Action::Dial(address) => self.dials.push(address),
                 Action::DialDirect => self.direct += 1,
+                Action::Secure => self.handshakes += 1,
                 Action::Hangup => {}
                 Action::Post(event) => self.tell(&event),
                 Action::Finish => self.finished = true,
@@ -128,6 +131,76 @@ fn a_numeric_address_connects_without_a_lookup() {
     bench.feed(Input::Dialed);
     assert_eq!(bench.words(), ["connected"]);
     assert_eq!(bench.life.phase(), Phase::Open);
+}
+
+#[test]
+fn a_secured_connection_stands_after_its_handshake_and_not_before() {
+    let mut bench = Bench::new();
+    bench.terms.secure = true;
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.feed(Input::Dialed);
+    assert_eq!((bench.handshakes, bench.life.phase()), (1, Phase::Securing));
+    assert_eq!(bench.words(), ["securing"]);
+    bench.feed(Input::Secured);
+    assert_eq!(bench.words(), ["securing", "connected"]);
+    assert_eq!(bench.life.phase(), Phase::Open);
+}
+
+#[test]
+fn lookup_connecting_and_handshake_share_one_timeout() {
+    let mut bench = Bench::new();
+    bench.terms.secure = true;
+    bench.feed(Input::Begin(None));
+    bench.pass(10.0);
+    bench.feed(Input::Resolved(Ok(vec![v4(1)])));
+    bench.pass(10.0);
+    bench.feed(Input::Dialed);
+    bench.pass(9.9);
+    assert_eq!(bench.words(), ["resolved", "securing"]);
+    bench.pass(0.2);
+    assert_eq!(bench.told.last().unwrap(), &("closed TLS_TIMEOUT".to_owned(), 30.0));
+}
+
+#[test]
+fn a_failed_handshake_ends_the_attempt_and_is_told_once() {
+    let mut bench = Bench::new();
+    bench.terms.secure = true;
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.feed(Input::Dialed);
+    bench.feed(Input::Broken(Error::new(Code::TlsExpired, "tls: expired")));
+    bench.feed(Input::Ended);
+    bench.feed(Input::Secured);
+    assert_eq!(bench.words(), ["securing", "closed TLS_EXPIRED"]);
+    assert!(!bench.has_socket);
+}
+
+#[test]
+fn an_open_connection_can_be_secured_and_says_so() {
+    let mut bench = Bench::new();
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.feed(Input::Dialed);
+    bench.pass(100.0);
+    bench.feed(Input::Secure);
+    bench.pass(29.0);
+    assert_eq!(bench.life.phase(), Phase::Securing);
+    bench.feed(Input::Secured);
+    assert_eq!(bench.words(), ["connected", "securing", "secured"]);
+    bench.feed(Input::Close);
+    assert!(bench.finished);
+}
+
+#[test]
+fn closing_while_securing_waits_for_what_was_written_and_no_longer_than_allowed() {
+    let mut bench = Bench::new();
+    bench.terms.secure = true;
+    bench.terms.pending = true;
+    bench.feed(Input::Begin(Some(vec![v4(1)])));
+    bench.feed(Input::Dialed);
+    bench.feed(Input::Close);
+    bench.pass(4.9);
+    assert_eq!(bench.words(), ["securing"]);
+    bench.pass(0.2);
+    assert_eq!(bench.told.last().unwrap().0, "closed ETIMEDOUT");
 }
 
 #[test]

@@ -14,6 +14,7 @@ local bad, whole, set_of = checks.bad, checks.whole, checks.set_of
 local target_of, function_of = checks.target_of, checks.function_of
 local seconds_of, is_seconds, boolean = checks.seconds_of, checks.is_seconds, checks.boolean
 local check_option, check_options = checks.check, checks.check_all
+local compile_tls, tls_of = checks.compile_tls, checks.tls_of
 local is_socket_handler, is_server_handler = checks.is_socket_handler, checks.is_server_handler
 local socket_handlers, server_handlers = checks.socket_handlers, checks.server_handlers
 
@@ -152,7 +153,7 @@ end
 -- `given`: as the option `tls`; nil is `true`.
 function core.socket.start_tls(sock, given)
     expect(sock, "socket", "start_tls")
-    local compiled = checks.tls_of(given == nil and true or given, "start_tls")
+    local compiled = tls_of(given == nil and true or given, "start_tls")
     if not compiled then
         bad("argument", "tls", "start_tls", "table or the result of evsock.tls", given)
     end
@@ -273,7 +274,7 @@ function evsock.tls(given)
     if type(given) ~= "table" then
         bad("argument", "tls", "tls", "table", given)
     end
-    return checks.compile_tls(given, "tls")
+    return compile_tls(given, "tls")
 end
 
 function evsock.socket(given)

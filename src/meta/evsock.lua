@@ -39,12 +39,34 @@ local evsock = {}
 ---| "ENOMEM" # the system is out of memory or buffers
 ---| "ETASK" # a task ended with an error, which is the message
 ---| "ETIMEDOUT" # a timeout of this socket ran out
+---| "TLS_ALERT" # the peer ended it with a TLS alert; look into its log
+---| "TLS_ALPN" # no common application protocol: compare `alpn`
+---| "TLS_BAD_CERTIFICATE" # the peer's certificate or its issuer breaks a rule: issue it anew
+---| "TLS_BAD_HOSTNAME" # the certificate is for other names: connect by one of these
+---| "TLS_BAD_PURPOSE" # the certificate was made for another purpose
+---| "TLS_BAD_SIGNATURE" # a wrong signature: compare the certificates before trusting any
+---| "TLS_CERT_REFUSED" # the peer does not accept our certificate
+---| "TLS_CLIENT_CERT_REQUIRED" # the peer asks for a client certificate: give `cert` and `key`
+---| "TLS_EXPIRED" # the certificate's time is over: renew it; check the clock
+---| "TLS_NO_COMMON" # no common cipher suite, key exchange or signature
+---| "TLS_NO_ROOTS" # this machine has no trusted roots: install them, or give `ca`
+---| "TLS_NOT_TLS" # the peer does not speak TLS
+---| "TLS_NOT_YET_VALID" # the certificate's time has not begun; check the clock
+---| "TLS_PROTOCOL" # the peer breaks the rules of TLS, or bytes were damaged
+---| "TLS_REVOKED" # the certificate was called back
+---| "TLS_SELF_SIGNED" # the certificate vouches for itself alone: give it as `ca` if it is known
+---| "TLS_TIMEOUT" # the handshake took longer than `connect_timeout`
+---| "TLS_TRUNCATED" # the connection ended without the end of TLS: its tail may be missing
+---| "TLS_UNKNOWN_ISSUER" # no known authority issued the certificate: give its issuer as `ca`
+---| "TLS_VERSION" # no common version of TLS: compare `min_version`
+---| "TLS_WEAK" # a key or signature is too weak: issue the certificate anew
 
 --- As of the last dispatched event.
 ---@alias evsock.State
 ---| "idle" # nothing was asked for yet
 ---| "resolving" # the name is being looked up
 ---| "connecting"
+---| "securing" # the TLS handshake is under way
 ---| "open"
 ---| "closing" # flushing what was written
 ---| "closed"
@@ -98,6 +120,32 @@ local evsock = {}
 ---@field on_reconnect? fun(sock: evsock.Socket, attempt: integer) a new attempt begins by itself
 ---@field on_secure? fun(sock: evsock.Socket) an open connection was secured
 
+--- What a TLS table may say. A bad certificate, key or option raises with the reason.
+---@class evsock.TlsOptions
+---@field verify? boolean whether the peer's certificate is verified; default true
+---@field server_name? string the name that the certificate must have; default the host
+---@field ca? string certificates that are trusted, PEM; replaces the system's
+---@field cafile? string the same in a file
+---@field cert? string our own certificate and its chain, PEM; a server needs one
+---@field certfile? string the same in a file
+---@field key? string the key of `cert`, PEM
+---@field keyfile? string the same in a file
+---@field alpn? string[] application protocols, the preferred first
+---@field min_version? string "1.2", which is the default, or "1.3"
+---@field client_auth? false|"request"|"require" whether a server asks for a certificate
+---@field insecure_name? boolean verify the chain but not the name; default false
+
+--- What a handshake has agreed on.
+---@class evsock.TlsFacts
+---@field version string "1.2" or "1.3"
+---@field cipher string the IANA name, "TLS_AES_128_GCM_SHA256"
+---@field alpn? string
+---@field server_name? string
+---@field verified boolean|"chain" "chain" with `insecure_name`
+
+--- A compiled TLS table.
+---@alias evsock.Tls userdata
+
 --- An options table is only read and may be shared; unknown names raise.
 ---@class evsock.SocketOptions: evsock.SocketHandlers
 ---@field connect_timeout? number lookup and connecting together; default 30, 0: none
@@ -112,6 +160,7 @@ local evsock = {}
 ---@field drain_at? integer low-water mark for `on_drain`; default 0
 ---@field half_open? boolean keep writing after the peer's end of stream; default false
 ---@field bind? false|evsock.Bind where it connects from, `{ "10.0.0.5", 0 }`; default false
+---@field tls? boolean|evsock.TlsOptions|evsock.Tls begin with a TLS handshake; default false
 
 --- `on_accept` and `on_error` are the server's; everything of a socket goes to the accepted ones.
 ---@class evsock.ListenOptions: evsock.SocketOptions
@@ -197,6 +246,13 @@ function evsock.pollfd() end
 ---@return "r" events
 function evsock.events() end
 
+--- Checks and compiles a TLS table once; the result goes wherever a TLS table goes.
+---
+--- `local tls = evsock.tls { cafile = "device-ca.pem" }`
+---@param given evsock.TlsOptions
+---@return evsock.Tls tls
+function evsock.tls(given) end
+
 --- How long another loop may wait at most; nil: for ever.
 ---
 --- `local seconds = evsock.timeout()`
@@ -262,6 +318,7 @@ function evsock.now() end
 ---@field peer_port? integer
 ---@field local_address? string numeric
 ---@field local_port? integer
+---@field tls? evsock.TlsFacts kept until the next connect
 ---@field connect_timeout number
 ---@field read_timeout number
 ---@field write_timeout number
@@ -381,6 +438,16 @@ function Socket:send(data, timeout) end
 ---@return string? message
 ---@return evsock.ErrorCode? code
 function Socket:wait(event, timeout) end
+
+--- Turns an open connection into TLS, ordered with the writes before and after it: as client, or on
+--- an accepted socket as server. `on_secure` tells that it is done, a failure closes the socket.
+---
+--- `assert(sock:start_tls { cafile = "device-ca.pem" })`
+---@param tls? boolean|evsock.TlsOptions|evsock.Tls
+---@return true? ok
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:start_tls(tls) end
 
 --- No more writes: flushes, then sends the end of stream.
 ---

@@ -277,7 +277,7 @@ impl Stream {
             inner.inbound.held = false;
             inner.life.restart_silence(Instant::now());
             // What came with the handshake was posted when nobody listened.
-            if inner.mail.len() > 0 {
+            if !inner.mail.is_empty() {
                 hub.repost(self.token);
             }
         });

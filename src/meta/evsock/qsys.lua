@@ -69,11 +69,21 @@ qsys.TcpSocket = TcpSocket
 ---@return evsock.qsys.TcpSocket socket
 function TcpSocket.New() end
 
+--- The same, speaking TLS. Nothing is validated unless `ValidateCertificate` is set.
+---
+--- `local socket = TcpSocket.NewTls()`
+---@return evsock.qsys.TcpSocket socket
+function TcpSocket.NewTls() end
+
 --- An event goes to the handler of its name or else to `EventHandler`. Other fields are free.
 ---@class evsock.qsys.TcpSocket
 ---@field IsConnected boolean
 ---@field BufferLength integer bytes that can be read now
 ---@field PeerAddress string of a socket that a server accepted; otherwise empty
+---@field ValidateCertificate boolean of a TLS socket; default false
+---@field CACertData string PEM of what is trusted; default the configured or the system's
+---@field ClientCertData string PEM
+---@field ClientKeyData string PEM
 ---@field ReadTimeout number seconds; 0: none
 ---@field WriteTimeout number seconds; 0: none
 ---@field ReconnectTimeout number pause before it connects again in seconds; default 5, 0: never
