@@ -317,7 +317,7 @@ fn change(buffer: &mut ReadBuffer, op: &Op) {
         Op::Forget => buffer.forget(),
         Op::Lend => buffer.lend(),
         Op::Refill(bytes) => buffer.refill(&mut bytes.clone()),
-        Op::Reveal(n) => buffer.reveal(*n),
+        Op::Reveal(n) => drop(buffer.reveal(*n)),
         Op::Settle => drop(buffer.settle()),
         _ => {}
     }
