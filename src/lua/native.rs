@@ -12,7 +12,7 @@ use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
 use crate::address::{Address, UNIX};
 use crate::error::{Code, Error};
 use crate::limits;
-use crate::lua::raw::dispatch::starting_view;
+use crate::lua::raw::attempts::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
 use crate::lua::state::{Item, State};
 use crate::net::alarm::Alarm;

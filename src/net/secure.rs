@@ -8,18 +8,24 @@
 use std::io::IoSlice;
 use std::time::Instant;
 
+use socket2::Socket;
+
+use crate::address::Address;
 use crate::error::{Code, Error, Result};
+use crate::net::fence::fault;
 use crate::net::hub::Hub;
+use crate::net::listener::Gate;
 use crate::net::options::Options;
-use crate::net::stream::Inner;
+use crate::net::stream::{Inner, Stream};
 use crate::proto::event::Event;
 use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
 use crate::sync::Arc;
-use crate::tls::Session;
+use crate::sys::process;
 pub use crate::tls::{ClientAuth, Config, Pem, Settings, Version};
 pub use crate::tls::{Facts, Verified};
+use crate::tls::{Session, roots};
 
 /// The configurations of both roles, as far as they were given.
 #[derive(Clone, Debug)]
@@ -52,6 +58,42 @@ impl Options {
     }
 }
 
+impl Stream {
+    /// Takes an accepted connection over that its listener announces once it is secured.
+    pub fn receive_secure(
+        hub: &Arc<Hub>,
+        socket: Socket,
+        peer: Option<Address>,
+        options: Arc<Options>,
+        gate: Arc<Gate>,
+        listener: Token,
+    ) {
+        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
+        stream.step(hub, |inner| {
+            inner.peer = peer.map(Box::new);
+            inner.inbound.held = true;
+            inner.owed = true;
+            if inner.set_greeter(listener) {
+                inner.feed(hub, stream.token, Input::Adopt);
+            }
+        });
+    }
+
+    /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
+    ///
+    /// # Errors
+    /// It is not open, or plain bytes came before: then it is closed.
+    pub fn start_tls(&self, hub: &Arc<Hub>, tls: &Tls, early: Vec<u8>) -> Result<()> {
+        let begun = self.step(hub, |inner| inner.upgrade(hub, self.token, tls, early));
+        begun.unwrap_or_else(|| Err(fault("start_tls")))
+    }
+
+    /// Something that it waited for outside is there.
+    pub fn look_again(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.go_on_securing(hub, self.token));
+    }
+}
+
 impl Inner {
     fn is_server(&self) -> bool {
         self.plan.is_none()
@@ -69,6 +111,8 @@ impl Inner {
         }
         let secure = self.secure.as_ref()?;
         if !secure.config.is_ready() {
+            // A thread of ours: signals are not for it.
+            roots::spawn_with(|name, body| process::spawn(name, body).map(drop));
             let hub = Arc::downgrade(hub);
             secure.config.when_ready(Box::new(move || {
                 if let Some(hub) = hub.upgrade() {

@@ -20,7 +20,7 @@ use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
 use crate::net::listener::Gate;
 use crate::net::options::Options;
-use crate::net::secure::{Secure, Tls};
+use crate::net::secure::Secure;
 use crate::net::traffic::{Inbound, Outbound};
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::event::Event;
@@ -34,7 +34,7 @@ use crate::sys::socket;
 /// A connection.
 #[derive(Debug)]
 pub struct Stream {
-    token: Token,
+    pub(super) token: Token,
     pub(super) inner: Mutex<Inner>,
 }
 
@@ -89,27 +89,7 @@ impl Stream {
         stream
     }
 
-    /// Takes an accepted connection over that its listener announces once it is secured.
-    pub fn receive_secure(
-        hub: &Arc<Hub>,
-        socket: Socket,
-        peer: Option<Address>,
-        options: Arc<Options>,
-        gate: Arc<Gate>,
-        listener: Token,
-    ) {
-        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
-        stream.step(hub, |inner| {
-            inner.peer = peer.map(Box::new);
-            inner.inbound.held = true;
-            inner.owed = true;
-            if inner.set_greeter(listener) {
-                inner.feed(hub, stream.token, Input::Adopt);
-            }
-        });
-    }
-
-    fn enter(
+    pub(super) fn enter(
         hub: &Arc<Hub>,
         options: Arc<Options>,
         socket: Option<Socket>,
@@ -148,7 +128,7 @@ impl Stream {
 
     /// Runs one step under the lock and brings registration and alarm up to date afterwards.
     /// `None` if a fault of ours has ended the connection instead.
-    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+    pub(super) fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = lock(&self.inner);
         let result = inner.fenced(hub, self.token, body);
         inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
@@ -350,20 +330,6 @@ impl Stream {
             inner.inbound.paused &= inner.inbound.front >= inner.options.read_limit / 2;
             inner.apply_options();
         });
-    }
-
-    /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
-    ///
-    /// # Errors
-    /// It is not open, or plain bytes came before: then it is closed.
-    pub fn start_tls(&self, hub: &Arc<Hub>, tls: &Tls, early: Vec<u8>) -> Result<()> {
-        let begun = self.step(hub, |inner| inner.upgrade(hub, self.token, tls, early));
-        begun.unwrap_or_else(|| Err(fault("start_tls")))
-    }
-
-    /// Something that it waited for outside is there.
-    pub fn look_again(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| inner.go_on_securing(hub, self.token));
     }
 }
 

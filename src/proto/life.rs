@@ -223,11 +223,7 @@ impl Life {
                 self.phase = Phase::Connecting;
                 out.push(Action::DialDirect);
             }
-            (Phase::Closed, Input::Adopt) if terms.secure => {
-                self.since = now;
-                self.secure(out);
-            }
-            (Phase::Closed, Input::Adopt) => self.open(now),
+            (Phase::Closed, Input::Adopt) => self.adopt(now, terms, out),
             (Phase::Closed, Input::Wait(pause)) => {
                 self.phase = Phase::Waiting;
                 self.since = now + pause;
@@ -244,13 +240,9 @@ impl Life {
             }
             (Phase::Open, Input::Secure) => {
                 self.upgrades = true;
-                self.since = now;
-                self.secure(out);
+                self.secure(now, out);
             }
-            (Phase::Securing, Input::Secured) => {
-                let upgraded = std::mem::take(&mut self.upgrades);
-                self.stands(upgraded, now, terms, out);
-            }
+            (Phase::Securing, Input::Secured) => self.stands(now, terms, out),
             (Phase::Open, Input::Received) => self.since = now,
             (Phase::Open, Input::Ended) => {
                 self.ended = true;
@@ -354,20 +346,31 @@ impl Life {
         out.push(Action::Hangup);
         if terms.secure {
             self.race = None;
-            self.secure(out);
+            // The attempt's time goes on.
+            self.secure(self.since, out);
         } else {
-            self.stands(false, now, terms, out);
+            self.stands(now, terms, out);
         }
     }
 
-    fn secure(&mut self, out: &mut Vec<Action>) {
+    fn adopt(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        if terms.secure {
+            self.secure(now, out);
+        } else {
+            self.open(now);
+        }
+    }
+
+    fn secure(&mut self, since: Instant, out: &mut Vec<Action>) {
+        self.since = since;
         self.phase = Phase::Securing;
         out.push(Action::Post(Event::Securing));
         out.push(Action::Secure);
     }
 
     /// The connection can carry what the script writes.
-    fn stands(&mut self, upgraded: bool, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+    fn stands(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
+        let upgraded = std::mem::take(&mut self.upgrades);
         let close_by = self.close_by;
         self.open(now);
         self.attempt = 0;

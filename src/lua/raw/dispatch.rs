@@ -7,16 +7,14 @@ use std::ffi::c_int;
 
 use super::accept::{greet, push_accepted};
 use super::anchor::unbind;
+use super::attempts::{pause, starting_view};
 use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
 use crate::lua::state::{Item, State};
-use crate::net::connect_plan::Way;
-use crate::net::stream::Stream;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
-use crate::sync::Arc;
 
 /// The handlers by event number; class functions stand in the metatable under the same numbers.
 pub(in crate::lua) const NAMES: [&str; 11] = [
@@ -214,13 +212,6 @@ fn socket_event(
     call(stack, base, number, argument, state)
 }
 
-/// A new attempt begins with a lookup unless the address is known.
-pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
-    let target = part.target.borrow();
-    let numeric = target.as_ref().is_some_and(|plan| matches!(plan.way, Way::Address(_)));
-    if numeric { View::Connecting } else { View::Resolving }
-}
-
 /// The peer has ended and the script does not keep its half: flush what the handlers have written,
 /// then close. When nothing waits that is now, and `on_close` comes in its place.
 fn end_of_stream(
@@ -310,23 +301,6 @@ fn closed(
     let index = if outcome == Outcome::Raised { -3 } else { -1 };
     stack.remove(index);
     outcome
-}
-
-fn pause(object: &Object, part: &SocketPart) {
-    let pause = match (&part.options.borrow().reconnect, part.stream.borrow().as_ref()) {
-        (Some(backoff), Some(stream)) => {
-            // Jitter needs no better chance than the clock's smallest digits.
-            let nanos = std::time::SystemTime::now()
-                .duration_since(std::time::UNIX_EPOCH)
-                .map_or(0, |time| time.subsec_nanos());
-            backoff.pause(stream.attempt() + 1, f64::from(nanos % 1_000_003) / 1_000_003.0)
-        }
-        _ => return,
-    };
-    let stream: Option<Arc<Stream>> = part.stream.borrow().clone();
-    if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
-        stream.wait(hub, pause);
-    }
 }
 
 fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: Event) -> Outcome {

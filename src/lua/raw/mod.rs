@@ -7,6 +7,7 @@
 
 mod accept;
 mod anchor;
+pub(super) mod attempts;
 pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;
