@@ -134,6 +134,10 @@ mod wait {
         }
     }
 
+    /// Bytes of the kernel's signal sets. A `size_t`: of an `int` the upper half of the argument
+    /// would be left to chance, and the call be refused.
+    const KERNEL_SET: libc::size_t = 8;
+
     /// Set once the kernel has said that it lacks `epoll_pwait2` (before 5.11, or valgrind).
     static COARSE: AtomicBool = AtomicBool::new(false);
 
@@ -205,9 +209,17 @@ mod wait {
         let limit = limit.as_ref().map_or(ptr::null(), ptr::from_ref);
         let length = libc::c_int::try_from(events.len()).unwrap_or(libc::c_int::MAX);
         // SAFETY: the buffer has `length` places, `limit` and `mask` are null or valid for the
-        // call, and a null mask leaves the signal mask alone. The kernel's sets have 8 bytes.
+        // call, and a null mask leaves the signal mask alone.
         let count = unsafe {
-            libc::syscall(libc::SYS_epoll_pwait2, fd, events.as_mut_ptr(), length, limit, mask, 8)
+            libc::syscall(
+                libc::SYS_epoll_pwait2,
+                fd,
+                events.as_mut_ptr(),
+                length,
+                limit,
+                mask,
+                KERNEL_SET,
+            )
         };
         usize::try_from(count).map_err(|_| io::Error::last_os_error())
     }
