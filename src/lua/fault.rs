@@ -13,7 +13,7 @@ use mlua::{Lua, Table, Value};
 use crate::reactor::fault::{self, Failure, Plan, Record};
 
 /// Up to twice as much goes byte by byte.
-const PART: usize = 64;
+const PART: usize = 16;
 
 pub(super) fn add(lua: &Lua, preload: &Table) -> mlua::Result<()> {
     let wanted = std::env::var("EVSOCK_FAULT").unwrap_or_default();
