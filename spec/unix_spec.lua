@@ -302,6 +302,21 @@ describe("a Unix address that leads nowhere", function()
         assert.equal("EBADHOST", (select(3, evsock.listen("unix:" .. ("x"):rep(108)))))
     end)
 
+    it("gives EAGAIN at once when the server lets too many wait", function()
+        local path = free_path()
+        local record = server_at(path, { backlog = 1 })
+        record.server:pause()
+        local code, message
+        for _ = 1, 10 do
+            code, message = fate("unix:" .. path)
+            if code ~= nil then
+                break
+            end
+        end
+        assert.equal("EAGAIN", code)
+        assert.is_truthy(message:find("connect unix:" .. path, 1, true), message)
+    end)
+
     it("is tried again with reconnect until somebody listens", function()
         local path = free_path()
         local sock = helper.track(evsock.connect("unix:" .. path, { reconnect = 0.01 }))

@@ -140,6 +140,8 @@ impl Code {
     fn of(error: &io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EACCES | libc::EPERM) => Self::Access,
+            // A Unix socket whose server has more connections waiting than it allows.
+            Some(libc::EAGAIN) => Self::Again,
             Some(libc::EADDRINUSE) => Self::AddressInUse,
             Some(libc::EADDRNOTAVAIL) => Self::AddressNotAvailable,
             Some(libc::ECONNREFUSED) => Self::ConnectionRefused,
