@@ -130,17 +130,33 @@ local function tls_options(tls)
     }
 end
 
+-- The core's names of the properties.
+local property_of = { ca = "CACertData", cert = "ClientCertData", key = "ClientKeyData" }
+
+-- Raises in the words of the properties.
+local function compile(tls)
+    local ok, result = pcall(evsock.tls, tls_options(tls))
+    if ok then
+        return result
+    end
+    local why = tostring(result):gsub("^.-: (bad tls option)", "%1")
+    why = why:gsub("to 'tls'", "to 'Connect'")
+    core.raise((why:gsub("'(%l+)'", function(name)
+        return property_of[name] and "'" .. property_of[name] .. "'"
+    end)))
+end
+
 local methods = {}
 
 function methods.Connect(socket, host, port)
     host = check_string(host, "host", "Connect")
     port = check_port(port, "Connect")
+    local tls = socket[TLS] and compile(socket[TLS])
     -- No event for what was there before (2.6).
     native.release(socket)
     socket[CONNECTED] = nil
-    local tls = socket[TLS]
     if tls then
-        native.set(socket, "tls", tls_options(tls))
+        native.set(socket, "tls", tls)
     end
     native.connect(socket, host, port, nil, settings:route(host, port))
 end
