@@ -160,11 +160,11 @@ local function start(name, prepare, is_ready)
     error(name .. " does not start: " .. log, 0)
 end
 
---- `openssl s_server` with a certificate; `words` are more of its arguments.
-function kit.openssl(certificates, key, words)
-    return start("openssl", function()
+--- `openssl s_server` with a certificate. `words`: more of its arguments; `place`: where it runs.
+function kit.openssl(certificates, key, words, place)
+    return start("openssl", function(server)
         local command = {
-            "openssl", "s_server", "-accept", "127.0.0.1:0",
+            "env", "-C", place or server.directory, "openssl", "s_server", "-accept", "127.0.0.1:0",
             "-cert", certificates:path(key .. ".pem"), "-key", certificates:path(key .. ".key"),
         }
         for _, word in ipairs(words) do
