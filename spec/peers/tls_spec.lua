@@ -134,7 +134,8 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                 local path = certificates:path("noise")
                 local text = noise(SIZE)
                 kit.write_file(path, text)
-                local tls, why
+                local tls
+                local why = "not closed"
                 local server = helper.server {
                     tls = certificates:identity(key),
                     on_data = function(sock, count)
@@ -156,6 +157,9 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                 }, words_of(suite)), path)
                 assert.equal(0, status, said)
                 assert.is_true(out == text, "what came back differs: " .. said)
+                helper.pump_until(function()
+                    return why ~= "not closed"
+                end, 5 * helper.slow)
                 assert.is_nil(why)
                 assert.same({ version, name, "localhost" },
                     { tls.version, tls.cipher, tls.server_name })
