@@ -252,15 +252,22 @@ describe("#figures", function()
                 return good
             end
             round(10000)
-            local before, began = in_use(), evsock.now()
-            local good = round(10000)
-            local took = evsock.now() - began
-            print(("%d exchanges in %.2f s; %.0f KiB more in use, %d descriptors more"):format(
-                good, took, (in_use() - before) / 1024, descriptors() - files))
+            -- Tables grow by doubling, now and then; what leaks grows in every round.
+            local growth, good, took, rounds = math.huge, nil, nil, 0
+            while growth > 64 and rounds < 5 do
+                local before, began = in_use(), evsock.now()
+                good = round(10000)
+                took, rounds = evsock.now() - began, rounds + 1
+                growth = (in_use() - before) / 1024
+            end
+            print(("%d exchanges in %.2f s; %.0f KiB more in use after round %d, "
+                .. "%d descriptors more"):format(
+                    good, took, growth, rounds, descriptors() - files))
         ]], true)
         show(said)
         assert.equal("100000", said:match("^(%d+) exchanges"), said)
-        assert.is_true(tonumber(said:match("(%S+) KiB more")) <= 512, said)
+        -- Less than the smallest allocation a task.
+        assert.is_true(tonumber(said:match("(%S+) KiB more")) <= 64, said)
         assert.is_true(tonumber(said:match("(%S+) descriptors more")) <= 0, said)
     end)
 
