@@ -40,7 +40,7 @@ local turns, first_turn, last_turn = {}, 1, 0
 local desks = {}
 -- The alarms of tasks, each with its task.
 local sleepers = setmetatable({}, { __mode = "k" })
--- What a waiting call yields, to be told from a `yield` of the script.
+-- What a waiting call yields, with its waiter, to be told from a `yield` of the script.
 local WAITS = {}
 
 local Task = {}
@@ -91,51 +91,6 @@ local function finish(task)
     return joiners and #joiners > 0
 end
 
--- After a thread of a task has come back. Returns true, and the task and its error when that
--- reaches nobody else.
-local function settle(task, thread, ok, ...)
-    if status(thread) ~= "dead" then
-        if task.called_off then
-            task.called_off = nil
-            task:cancel()
-        elseif (...) ~= WAITS then
-            -- A `yield` of the script: the others first.
-            ask_for_turn(task)
-        end
-        return true
-    end
-    task.ok = ok
-    if ok then
-        task.values, task.count = { ... }, select("#", ...)
-        finish(task)
-        return true
-    end
-    local problem = (...)
-    if type(problem) == "string" then
-        problem = debug.traceback(thread, problem)
-    end
-    task.problem = problem
-    if not finish(task) then
-        return true, task, problem
-    end
-    return true
-end
-
--- Lets a task run until it waits or is over.
-local function go_on(task)
-    local thread = task.thread
-    if status(thread) ~= "suspended" then
-        return false
-    end
-    task.depth = native.depth()
-    local arguments = task.arguments
-    if arguments then
-        task.arguments = nil
-        return settle(task, thread, resume(thread, unpack(arguments, 1, task.count)))
-    end
-    return settle(task, thread, resume(thread))
-end
-
 -- Waiters -----------------------------------------------------------------------------------------
 
 -- A waiter has: `check(waiter)`, which says whether the wait is over and leaves the answer in
@@ -157,6 +112,10 @@ local function stand_in_line(waiter)
         waiter.farewells = native.farewells(sock)
         if waiter.reads then
             desk.reader = waiter
+            waiter.seated = true
+            if waiter.hoards then
+                waiter:check()
+            end
         else
             desk[#desk + 1] = waiter
         end
@@ -222,6 +181,70 @@ local function arm(task, seconds)
         native.count(-1)
     end
     return ok, message, code
+end
+
+-- The task waits from now on.
+local function seat(task, waiter)
+    waiter.task = task
+    task.waiter = waiter
+    if waiter.timeout then
+        local ok, message, code = arm(task, waiter.timeout)
+        if not ok then
+            waiter.a, waiter.b, waiter.c, waiter.answered = nil, message, code, true
+            waiter.done = true
+            ask_for_turn(task)
+            return
+        end
+    end
+    stand_in_line(waiter)
+end
+
+-- After a thread of a task has come back. Returns true, and the task and its error when that
+-- reaches nobody else.
+local function settle(task, thread, ok, ...)
+    if status(thread) ~= "dead" then
+        local sign, waiter = ...
+        if task.called_off then
+            task.called_off = nil
+            task:cancel()
+        elseif sign ~= WAITS then
+            -- A `yield` of the script: the others first.
+            ask_for_turn(task)
+        elseif task.waiter ~= waiter then
+            seat(task, waiter)
+        end
+        return true
+    end
+    task.ok = ok
+    if ok then
+        task.values, task.count = { ... }, select("#", ...)
+        finish(task)
+        return true
+    end
+    local problem = (...)
+    if type(problem) == "string" then
+        problem = debug.traceback(thread, problem)
+    end
+    task.problem = problem
+    if not finish(task) then
+        return true, task, problem
+    end
+    return true
+end
+
+-- Lets a task run until it waits or is over.
+local function go_on(task)
+    local thread = task.thread
+    if status(thread) ~= "suspended" then
+        return false
+    end
+    task.depth = native.depth()
+    local arguments = task.arguments
+    if arguments then
+        task.arguments = nil
+        return settle(task, thread, resume(thread, unpack(arguments, 1, task.count)))
+    end
+    return settle(task, thread, resume(thread))
 end
 
 local function answer_of(waiter)
@@ -369,20 +392,12 @@ local function wait_for(waiter, timeout)
         return answer_of(waiter)
     end
     if task then
-        local ok, message, code = true, nil, nil
-        if timeout then
-            ok, message, code = arm(task, timeout)
-        end
-        if not ok then
-            return nil, message, code
-        end
-        waiter.task = task
-        task.waiter = waiter
-        stand_in_line(waiter)
-        -- A stranger who resumes the thread of a task does not end its wait.
+        waiter.timeout = timeout
+        -- It takes its place once the yield has worked: inside of a callback of C it raises. A
+        -- stranger who resumes the thread of a task does not end its wait.
         repeat
-            yield(WAITS)
-        until waiter.done
+            yield(WAITS, waiter)
+        until waiter.done or not waiter.task and waiter:check()
     else
         stand_in_line(waiter)
         local ok, problem = pcall(pump_for, waiter, timeout)
@@ -441,13 +456,18 @@ end
 
 local function take_all(waiter)
     local sock = waiter.sock
+    local ended = is_over(waiter) or native.peer_ended(sock)
+    if not (ended or waiter.seated) then
+        -- Nothing is taken before it is sure that there will be a wait.
+        return false
+    end
     local piece = native.read(sock)
     while piece do
         waiter.parts = waiter.parts or {}
         waiter.parts[#waiter.parts + 1] = piece
         piece = native.read(sock)
     end
-    if not (is_over(waiter) or native.peer_ended(sock)) then
+    if not ended then
         return false
     end
     local parts = waiter.parts
@@ -534,7 +554,7 @@ function core.socket.receive(sock, what, timeout)
     native.admit(sock)
     return wait_for({
         sock = sock, call = "receive", reads = true, check = receives, expire = expire,
-        take = take, what = argument, keep = keeps,
+        take = take, hoards = not take, what = argument, keep = keeps,
     }, timeout)
 end
 
