@@ -17,8 +17,6 @@ local close_thread = coroutine.close
 
 -- Longer than any wait; every event ends it.
 local LONG = 1e6
--- The event after which a connection is over (`raw/dispatch.rs`).
-local CLOSE = 6
 
 local function seconds_or_nil(value, call)
     if value ~= nil and not (checks.is_seconds(value) or value == math.huge) then
@@ -94,8 +92,8 @@ end
 -- Waiters -----------------------------------------------------------------------------------------
 
 -- A waiter has: `check(waiter)`, which says whether the wait is over and leaves the answer in
--- `a b c d`; `sock` and `reads`, or `joins`; `task`, unless it pumps; `over` once the connection
--- has ended that it waits on.
+-- `a b c d`; `sock` and `reads`, or `joins`; `task`, unless it pumps; `ends`, the number of ends
+-- that its socket had come to before that of the connection that it waits on.
 
 local function stand_in_line(waiter)
     local sock = waiter.sock
@@ -109,7 +107,6 @@ local function stand_in_line(waiter)
             desks[sock] = desk
             native.watch(sock, true)
         end
-        waiter.farewells = native.farewells(sock)
         if waiter.reads then
             desk.reader = waiter
             waiter.seated = true
@@ -266,19 +263,8 @@ local function admit(waiter)
     return go_on(task)
 end
 
-local function observe(waiter, event)
-    if event == CLOSE then
-        if waiter.farewells > 0 then
-            -- The end of a connection that was replaced before the wait began.
-            waiter.farewells = waiter.farewells - 1
-        else
-            waiter.over = true
-        end
-    end
-end
-
 -- Called after the handlers of an event on `object`. `later`: nobody may run now.
-local function wake(object, event, later)
+local function wake(object, later)
     local sleeper = sleepers[object]
     if sleeper then
         sleeper.armed = nil
@@ -297,7 +283,6 @@ local function wake(object, event, later)
     local now
     for place = #desk, 1, -1 do
         local waiter = desk[place]
-        observe(waiter, event)
         if waiter:check() then
             if not waiter.task then
                 waiter.done = true
@@ -311,7 +296,6 @@ local function wake(object, event, later)
     end
     local reader = desk.reader
     if reader then
-        observe(reader, event)
         if not reader.task then
             reader.done = reader:check()
         elseif later then
@@ -337,7 +321,7 @@ local function give_turn()
             end
         end
         for _, sock in ipairs(ended) do
-            wake(sock, CLOSE, true)
+            wake(sock, true)
         end
         return false
     end
@@ -436,9 +420,18 @@ local function expire(waiter)
         waiter.what and (native.peek(sock) or ""))
 end
 
+-- Whether the connection is history that is waited on.
+local function has_ended(waiter)
+    local ends, farewells = native.ends(waiter.sock)
+    if not waiter.ends then
+        waiter.ends = ends + farewells
+    end
+    return ends > waiter.ends
+end
+
 -- Whether nothing more comes on the connection that is waited on.
 local function is_over(waiter)
-    if waiter.over then
+    if has_ended(waiter) then
         return true
     end
     local state = native.state(waiter.sock)
@@ -563,7 +556,7 @@ local function sends(waiter)
         return true
     end
     local sock = waiter.sock
-    if waiter.over then
+    if has_ended(waiter) then
         return fail(waiter)
     end
     local sent, pending, adds_up = native.sent(sock)
@@ -605,7 +598,7 @@ local function passes(waiter)
     local event = waiter.event
     if event == "close" then
         local state = native.state(sock)
-        if waiter.over or state == "closed" or state == "idle" then
+        if has_ended(waiter) or state == "closed" or state == "idle" then
             return give(waiter, true)
         end
         return false
@@ -623,7 +616,7 @@ local function passes(waiter)
         -- What waits can go out while it closes, too.
         local _, pending = native.sent(sock)
         local state = native.state(sock)
-        if waiter.over or state == "closed" or state == "idle" then
+        if has_ended(waiter) or state == "closed" or state == "idle" then
             return fail(waiter)
         elseif state ~= "waiting" and pending <= core.socket.get(sock, "drain_at") then
             return give(waiter, true)

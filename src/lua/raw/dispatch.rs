@@ -45,9 +45,6 @@ enum Number {
     Error,
     Timer,
     Secure,
-    /// No handler of the script has these.
-    Sent,
-    Securing,
 }
 
 /// How a dispatch ended.
@@ -104,9 +101,8 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
     // Kept below: the handler may drop the last reference.
     let index = stack.top();
     stack.push_value(index);
-    let number = number_of(event.as_ref());
     let outcome = hand_over(stack, base, object, token, event);
-    wake(stack, state, index, number as usize, outcome)
+    wake(stack, state, index, outcome)
 }
 
 fn hand_over(
@@ -123,26 +119,9 @@ fn hand_over(
         (Part::Timer(_), _) => timer_event(stack, base, object),
         (_, None) => {
             object.farewells.set(object.farewells.get().saturating_sub(1));
+            object.ends_one();
             call(stack, base, Number::Close, Argument::None, state)
         }
-    }
-}
-
-fn number_of(event: Option<&Event>) -> Number {
-    match event {
-        Some(Event::Resolved(_)) => Number::Resolve,
-        Some(Event::Connected) => Number::Connect,
-        Some(Event::Data(_)) => Number::Data,
-        Some(Event::Drained) => Number::Drain,
-        Some(Event::Ended) => Number::End,
-        Some(Event::Reconnecting(_)) => Number::Reconnect,
-        Some(Event::Accepted) => Number::Accept,
-        Some(Event::Failed(_)) => Number::Error,
-        Some(Event::Fired) => Number::Timer,
-        Some(Event::Secured) => Number::Secure,
-        Some(Event::Securing) => Number::Securing,
-        Some(Event::Sent) => Number::Sent,
-        Some(Event::Closed(_)) | None => Number::Close,
     }
 }
 
@@ -254,6 +233,7 @@ fn closed(
 ) -> Outcome {
     let state = &*object.state;
     object.view.set(View::Closed);
+    object.ends_one();
     let retries = |part: &SocketPart| {
         // An accepted connection has nowhere to go.
         let has_target = part.target.borrow().is_some();

@@ -111,6 +111,8 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) handlers: Cell<u16>,
     /// Ends of replaced connections that the script has still to be told of.
     pub(in crate::lua) farewells: Cell<u16>,
+    /// Ends of connections that the script has been told of.
+    pub(in crate::lua) ends: Cell<u32>,
     /// When the connection stood, in milliseconds of the state's clock.
     pub(in crate::lua) opened: Cell<u32>,
     pub(in crate::lua) anchor: Cell<Anchor>,
@@ -165,6 +167,11 @@ impl Object {
             Part::Socket(part) => Some(part),
             _ => None,
         }
+    }
+
+    /// The script is about to be told of the end of a connection.
+    pub(in crate::lua) fn ends_one(&self) {
+        self.ends.set(self.ends.get().wrapping_add(1));
     }
 
     /// The connection stands.
@@ -262,6 +269,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         token: Cell::new(None),
         handlers: Cell::new(0),
         farewells: Cell::new(0),
+        ends: Cell::new(0),
         opened: Cell::new(0),
         anchor: Cell::new(anchor),
         view: Cell::new(View::Idle),

@@ -404,6 +404,7 @@ extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
         object.view.set(View::Idle);
         object.ended.set(false);
         object.farewells.set(0);
+        object.ends_one();
     });
     if let Some(token) = token {
         super::anchor::unbind(stack, object, token);

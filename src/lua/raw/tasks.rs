@@ -19,8 +19,8 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("admit", admit),
     ("count", count),
     ("depth", depth),
+    ("ends", ends),
     ("failure", failure),
-    ("farewells", farewells),
     ("peer_ended", peer_ended),
     ("sent", sent),
     ("turn", turn),
@@ -34,14 +34,12 @@ pub(super) fn wake(
     stack: Stack,
     state: &State,
     index: c_int,
-    event: usize,
     outcome: Outcome,
 ) -> Outcome {
     stack.push_task_function(state.references.get().tasks, 1);
     stack.push_value(index);
-    stack.push_count(event);
     stack.push_bool(outcome == Outcome::Raised);
-    let woken = run_task(stack, 3);
+    let woken = run_task(stack, 2);
     if outcome == Outcome::Raised {
         // Whatever the tasks had to say waits for their turns.
         stack.set_top(index + 2);
@@ -118,6 +116,16 @@ extern "C-unwind" fn depth(state: *mut lua_State) -> c_int {
     1
 }
 
+/// `ends(sock)`: how many ends of connections it has been told of, and how many it has still to be
+/// told of that were replaced.
+extern "C-unwind" fn ends(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, _) = socket(stack, "receive");
+    stack.push_count(object.ends.get() as usize);
+    stack.push_count(usize::from(object.farewells.get()));
+    2
+}
+
 /// `failure(sock)`: message and code of the last end of a connection, if it was not orderly.
 extern "C-unwind" fn failure(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
@@ -128,14 +136,6 @@ extern "C-unwind" fn failure(state: *mut lua_State) -> c_int {
     push_message(stack, &object.state);
     stack.push_bytes(code.as_str().as_bytes());
     2
-}
-
-/// `farewells(sock)`: how many ends of replaced connections it has still to be told of.
-extern "C-unwind" fn farewells(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (object, _) = socket(stack, "receive");
-    stack.push_count(usize::from(object.farewells.get()));
-    1
 }
 
 /// `peer_ended(sock)`: whether the peer's end of stream has been dispatched.
