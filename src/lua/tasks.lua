@@ -281,12 +281,14 @@ local function wake(object, later)
         return false
     end
     local now
-    for place = #desk, 1, -1 do
+    local place = 1
+    -- Whoever came first goes on first. The list may shrink: writing may run finalisers.
+    while place <= #desk do
         local waiter = desk[place]
+        place = place + 1
         if waiter:check() then
             if not waiter.task then
                 waiter.done = true
-                leave_line(waiter)
             elseif desk.reader or now or later then
                 ask_for_turn(waiter.task)
             else
@@ -551,6 +553,18 @@ function core.socket.receive(sock, what, timeout)
     }, timeout)
 end
 
+-- Whether somebody who came earlier waits for room, too.
+local function is_behind(waiter)
+    for _, other in ipairs(desks[waiter.sock] or {}) do
+        if other == waiter then
+            return false
+        elseif other.data and not (other.mark or other.answered) then
+            return true
+        end
+    end
+    return false
+end
+
 local function sends(waiter)
     if waiter.answered then
         return true
@@ -561,6 +575,11 @@ local function sends(waiter)
     end
     local sent, pending, adds_up = native.sent(sock)
     if not waiter.mark then
+        local state = native.state(sock)
+        local is_lost = state == "idle" or state == "closed" or state == "closing"
+        if not is_lost and is_behind(waiter) then
+            return false
+        end
         local ok, message, code = native.write(sock, waiter.data)
         if ok then
             -- What was there before goes first.

@@ -30,12 +30,7 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
 
 /// Resumes the tasks that wait on the object at `index`, which is taken off the stack. After a
 /// handler that raised they get turns of their own: its error is reported first.
-pub(super) fn wake(
-    stack: Stack,
-    state: &State,
-    index: c_int,
-    outcome: Outcome,
-) -> Outcome {
+pub(super) fn wake(stack: Stack, state: &State, index: c_int, outcome: Outcome) -> Outcome {
     stack.push_task_function(state.references.get().tasks, 1);
     stack.push_value(index);
     stack.push_bool(outcome == Outcome::Raised);
