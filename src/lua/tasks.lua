@@ -299,7 +299,7 @@ local function wake(object, later)
     local reader = desk.reader
     if reader then
         if not reader.task then
-            reader.done = reader:check()
+            reader.stirred = true
         elseif later then
             ask_for_turn(reader.task)
         elseif reader:check() then
@@ -356,7 +356,8 @@ local function pump_for(waiter, timeout)
     while true do
         local left = deadline and deadline - evsock.now() or LONG
         local handled, message, code = native.pump(left > 0 and left or 0)
-        if waiter.done then
+        -- Not before: an error would take along what it had taken.
+        if waiter.done or waiter.stirred and waiter:check() then
             return
         elseif not handled then
             waiter.a, waiter.b, waiter.c, waiter.done = nil, message, code, true
