@@ -274,6 +274,8 @@ local function wake(object, later)
             return false
         end
         waiter.late = true
+        -- What has come in the same moment counts.
+        waiter:check()
         return admit(waiter)
     end
     local desk = desks[object]
@@ -364,6 +366,7 @@ local function pump_for(waiter, timeout)
             return
         elseif deadline and evsock.now() >= deadline then
             waiter.late = true
+            waiter:check()
             return
         end
     end
@@ -375,7 +378,7 @@ local function wait_for(waiter, timeout)
     if task and task.called_off then
         yield(WAITS)
     end
-    if waiter.check and waiter:check() then
+    if waiter:check() then
         return answer_of(waiter)
     end
     if task then
@@ -578,7 +581,8 @@ local function sends(waiter)
     if not waiter.mark then
         local state = native.state(sock)
         local is_lost = state == "idle" or state == "closed" or state == "closing"
-        if not is_lost and is_behind(waiter) then
+        -- Once the time is up nothing is begun any more.
+        if waiter.late or not is_lost and is_behind(waiter) then
             return false
         end
         local ok, message, code = native.write(sock, waiter.data)
