@@ -229,10 +229,20 @@ local function settle(task, thread, ok, ...)
     return true
 end
 
+-- Whether a stranger has run the thread of a task to its end, or closed it: what came of it is the
+-- stranger's.
+local function was_stolen(task)
+    if task.done or status(task.thread) ~= "dead" then
+        return false
+    end
+    task:cancel()
+    return true
+end
+
 -- Lets a task run until it waits or is over.
 local function go_on(task)
     local thread = task.thread
-    if status(thread) ~= "suspended" then
+    if was_stolen(task) or status(thread) ~= "suspended" then
         return false
     end
     task.depth = native.depth()
@@ -734,6 +744,8 @@ function Task.cancel(task)
     end
     disarm(task)
     task.ok, task.was_canceled = false, true
+    -- What its variables do while they are closed can't suspend it any more.
+    task.depth = nil
     local closed, problem = true, nil
     if close_thread then
         closed, problem = close_thread(thread)
@@ -772,7 +784,11 @@ end
 function Task.join(task, timeout)
     task_of(task, "join")
     timeout = seconds_or_nil(timeout, "join")
-    if current() == task then
+    -- Inside of handlers that its own pump has called, or of a coroutine of its own, too: it can't
+    -- end before they do.
+    local caller = current()
+    local can_end = caller or task.done or was_stolen(task) or status(task.thread) == "suspended"
+    if caller == task or not can_end then
         raise("a task can't join itself")
     end
     task.joiners = not task.done and (task.joiners or {}) or nil
