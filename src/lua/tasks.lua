@@ -591,8 +591,8 @@ local function sends(waiter)
     if not waiter.mark then
         local state = native.state(sock)
         local is_lost = state == "idle" or state == "closed" or state == "closing"
-        -- Once the time is up nothing is begun any more.
-        if waiter.late or not is_lost and is_behind(waiter) then
+        -- The connection may still be to come. Once the time is up nothing is begun any more.
+        if waiter.late or state == "waiting" or not is_lost and is_behind(waiter) then
             return false
         end
         local ok, message, code = native.write(sock, waiter.data)

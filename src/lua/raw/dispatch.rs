@@ -243,9 +243,9 @@ fn closed(
     if counted {
         state.count(-1);
     }
+    part.failure.replace(error.clone());
     let argument = match error {
         Some(error) => {
-            part.failure.replace(Some(error.clone()));
             hold_error(state, error);
             Argument::Failure
         }
