@@ -648,12 +648,15 @@ local function passes(waiter)
         end
     else
         -- What waits can go out while it closes, too.
-        local _, pending = native.sent(sock)
+        local sent, pending = native.sent(sock)
         local state = native.state(sock)
+        local least = core.socket.get(sock, "drain_at")
         if has_ended(waiter) or state == "closed" or state == "idle" then
             return fail(waiter)
-        elseif state ~= "waiting" and pending <= core.socket.get(sock, "drain_at") then
-            return give(waiter, true)
+        elseif state ~= "waiting" then
+            -- A connection that breaks drops what waits: that is no draining.
+            waiter.mark = waiter.mark or sent + math.max(0, pending - least)
+            return pending <= least and sent >= waiter.mark and give(waiter, true)
         end
         return false
     end
