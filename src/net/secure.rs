@@ -314,11 +314,12 @@ impl Inner {
         tls: &Tls,
         mut early: Vec<u8>,
     ) -> Result<()> {
-        let open = self.life.phase() == Phase::Open;
-        if !open || self.life.has_ended() || self.life.is_closing() || self.outbound.fin {
+        let phase = self.life.phase();
+        let stands = matches!(phase, Phase::Open | Phase::Securing);
+        if !stands || self.life.has_ended() || self.life.is_closing() || self.outbound.fin {
             return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
         }
-        if self.secure.is_some() {
+        if self.secure.is_some() || phase == Phase::Securing {
             return Err(Error::new(Code::Busy, "start_tls: the connection is secured already"));
         }
         let config = if self.is_server() { tls.server.clone() } else { Some(tls.client.clone()) };
