@@ -108,6 +108,30 @@ describe("start_tls", function()
         assert.equal(before .. "STARTTLS\n", between.up:sub(1, #before + 9))
     end)
 
+    it("takes the hello that came with the command, which is never read as data", function()
+        local client, peer = plain_pair()
+        local commands, said = {}, {}
+        peer.on_data = function(sock, n)
+            if sock.tls then
+                said[#said + 1] = sock:read()
+                return
+            end
+            assert.is_true(n > 0)
+            local line = sock:read_line()
+            if line then
+                commands[#commands + 1] = line
+                assert.is_true(sock:start_tls(certificates:identity("ecdsa")))
+                assert.is_nil(sock:read())
+                assert.equal(0, sock.buffered)
+            end
+        end
+        client:write("STARTTLS\n")
+        assert.is_true(client:start_tls(trusting()))
+        client:write("first secured")
+        pump_until(function() return table.concat(said) == "first secured" end, WAIT)
+        assert.same({ "STARTTLS" }, commands)
+    end)
+
     it("keeps a close behind what was written after it", function()
         local client, peer = plain_pair()
         upgrade(client, peer)
@@ -170,6 +194,21 @@ describe("start_tls", function()
             assert.is_nil(ok)
             assert.is_string(message)
             assert.equal("TLS_NOT_TLS", code)
+            ends(client, told)
+        end)
+
+        it("that the thread has read ahead and no handler has heard of", function()
+            local client, peer = helper.pair()
+            client.on_secure, client.on_data = never("on_secure"), never("on_data")
+            local told = closing_of(client)
+            peer:write(INJECTED)
+            -- No pump: nothing is announced meanwhile.
+            local deadline = evsock.now() + WAIT
+            while client:info().live.read_ahead == 0 and evsock.now() < deadline do
+                assert.equal("open", client.state)
+            end
+            assert.equal(#INJECTED, client:info().live.read_ahead)
+            assert.equal("TLS_NOT_TLS", (select(3, client:start_tls(trusting()))))
             ends(client, told)
         end)
 
