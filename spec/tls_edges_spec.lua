@@ -648,4 +648,28 @@ describe("TLS", function()
         round()
         pump_until(function() return descriptors() <= before end, WAIT, "as many as before")
     end)
+    it("of server, closed in the middle of handshakes, ends them", function()
+        local record = kit.server(certificates, "ecdsa", nil, {
+            on_accept = never("on_accept"), connect_timeout = 0 })
+        local ends = {}
+        for i = 1, 10 do
+            local sock = helper.connect(record.port)
+            sock:write("\22\3\1")
+            ends[i] = sock
+        end
+        pump_until(function()
+            for _, sock in ipairs(ends) do
+                if sock.state ~= "open" then return false end
+            end
+            return true
+        end, WAIT)
+        helper.pump_for(0.05)
+        record.server:close()
+        pump_until(function()
+            for _, sock in ipairs(ends) do
+                if sock.state ~= "closed" then return false end
+            end
+            return true
+        end, WAIT, "all clients are told")
+    end)
 end)

@@ -41,8 +41,8 @@ pub enum Source {
     Stream(Arc<Stream>),
 }
 
-/// A connection that a listener has secured, or why that failed.
-pub type Arrival = (Token, std::result::Result<Token, Option<Box<Error>>>);
+/// The listener, the connection that it has accepted, and whether the handshake succeeded or why not.
+pub type Arrival = (Token, Token, std::result::Result<(), Option<Box<Error>>>);
 
 /// What a lookup answered.
 pub type Answer = (Token, Result<Vec<SocketAddr>>);

@@ -114,7 +114,7 @@ struct Inner {
     socket: Option<Socket>,
     interest: Interest,
     /// Connections whose handshake is under way.
-    securing: usize,
+    securing: Vec<Token>,
     accepted: VecDeque<Accepted>,
     mail: Mailbox,
     paused: bool,
@@ -194,9 +194,10 @@ impl Listener {
                     inner.told = false;
                     let gate = Gate::new(&self.door, hub);
                     if let Some(options) = &self.options {
-                        inner.securing += 1;
                         let options = Arc::clone(options);
-                        Stream::receive_secure(hub, socket, peer, options, gate, self.token);
+                        let token =
+                            Stream::receive_secure(hub, socket, peer, options, gate, self.token);
+                        inner.securing.push(token);
                         continue;
                     }
                     inner.accepted.push_back(Accepted::Plain { socket, peer, gate });
@@ -225,9 +226,14 @@ impl Listener {
     }
 
     /// The handshake of a connection is over.
-    pub fn arrive(&self, hub: &Hub, news: std::result::Result<Option<Source>, Option<Box<Error>>>) {
+    pub fn arrive(
+        &self,
+        hub: &Hub,
+        token: Token,
+        news: std::result::Result<Option<Source>, Option<Box<Error>>>,
+    ) {
         self.step(hub, |inner| {
-            inner.securing = inner.securing.saturating_sub(1);
+            inner.securing.retain(|securing| *securing != token);
             match news {
                 Ok(Some(Source::Stream(stream))) => {
                     inner.accepted.push_back(Accepted::Secured(stream));
@@ -307,8 +313,14 @@ impl Listener {
                 self.remove_file();
                 let _ = fenced(|| hub.poller.change(&socket, 0, interest, Interest::NONE));
             }
-            std::mem::take(&mut inner.accepted)
+            (std::mem::take(&mut inner.accepted), std::mem::take(&mut inner.securing))
         };
+        let (left, securing) = left;
+        for token in securing {
+            if let Some(Source::Stream(stream)) = hub.source(token) {
+                stream.detach(hub);
+            }
+        }
         for accepted in left {
             if let Accepted::Secured(stream) = accepted {
                 stream.detach(hub);
@@ -330,7 +342,7 @@ impl Listener {
 
     fn wants(&self, inner: &Inner) -> bool {
         let ready = !inner.paused && inner.retry_at.is_none();
-        if !ready || inner.accepted.len() + inner.securing >= limits::ACCEPTED_WAITING {
+        if !ready || inner.accepted.len() + inner.securing.len() >= limits::ACCEPTED_WAITING {
             return false;
         }
         if !self.door.is_full() {

@@ -67,7 +67,7 @@ impl Stream {
         options: Arc<Options>,
         gate: Arc<Gate>,
         listener: Token,
-    ) {
+    ) -> Token {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
         stream.step(hub, |inner| {
             inner.peer = peer.map(Box::new);
@@ -77,6 +77,7 @@ impl Stream {
                 inner.feed(hub, stream.token, Input::Adopt);
             }
         });
+        stream.token()
     }
 
     /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
@@ -354,7 +355,7 @@ impl Inner {
         let Some(secure) = self.secure.as_mut() else { return false };
         let Some(listener) = secure.greeter else { return false };
         let news = match event {
-            Event::Connected => Ok(token),
+            Event::Connected => Ok(()),
             Event::Closed(error) => Err(error.take()),
             _ => return true,
         };
@@ -363,7 +364,7 @@ impl Inner {
             self.detach();
         }
         // The queue is unbounded and never closed: this cannot fail.
-        let _ = hub.arrivals.push((listener, news));
+        let _ = hub.arrivals.push((listener, token, news));
         hub.wake.wake();
         true
     }

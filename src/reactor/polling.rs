@@ -164,12 +164,12 @@ fn serve_messages(hub: &Arc<Hub>) {
             Source::Stream(stream) => stream.look_again(hub),
         });
     }
-    while let Ok((token, news)) = hub.arrivals.pop() {
-        let arrived = news.map(|stream| hub.source(stream));
+    while let Ok((token, stream, news)) = hub.arrivals.pop() {
+        let arrived = news.map(|()| hub.source(stream));
         match hub.source(token) {
             Some(Source::Listener(listener)) => {
                 let source = Source::Listener(Arc::clone(&listener));
-                serve_source(hub, &source, || listener.arrive(hub, arrived));
+                serve_source(hub, &source, || listener.arrive(hub, stream, arrived));
             }
             // It was closed meanwhile.
             _ => {
