@@ -113,7 +113,7 @@ end)
 describe("idling", function()
     after_each(helper.finish)
 
-    it("a pump(3) with an idle socket wakes at most a few times and uses no CPU", function()
+    it("a pump(3) with an idle socket wakes a few times at most, uses no CPU #figures", function()
         local output, status = child([[
             local evsock = require "evsock"
             local client = pair(evsock, { on_data = print, read_timeout = 100 })

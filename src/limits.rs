@@ -41,6 +41,8 @@ pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub const FAULT_PAUSE: Duration = Duration::from_millis(10);
 /// How long the thread leaves the lead to a script that pumps again and again.
 pub const WATCH: Duration = Duration::from_millis(5);
+/// How long the script sleeps at a time where the system's wait swallows signals (Ctrl-C).
+pub const SLICE: Duration = Duration::from_millis(20);
 /// How long ending waits for the thread.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lookups at work at a time, process-wide; stuck ones don't count. Where many are stuck it is half

@@ -52,7 +52,11 @@ impl Desk {
         if interrupted.is_some_and(|interrupted| interrupted()) {
             return Waited::Interrupted;
         }
-        let timeout = hub.fall_asleep(deadline, now);
+        let mut timeout = hub.fall_asleep(deadline, now);
+        if interrupted.is_some() && held.is_none() {
+            // This system's wait goes on after a signal: slices, and a look between them.
+            timeout = Some(timeout.map_or(limits::SLICE, |left| left.min(limits::SLICE)));
+        }
         let waited = self.gather(hub, timeout, held.as_ref());
         drop(held);
         hub.wake_up();
