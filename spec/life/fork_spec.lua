@@ -120,6 +120,126 @@ describe("after a fork", function()
         assert.equal(0, status)
     end)
 
+    it("collecting in the child closes the descriptors, and no more than those", function()
+        local output = tools.child(SETTING .. [[
+            local function sockets()
+                local pipe = io.popen("ls -l /proc/$PPID/fd")
+                local _, count = pipe:read("*a"):gsub("socket:", "")
+                pipe:close()
+                return count
+            end
+            -- Without handlers, so that nothing but the script keeps them.
+            local one, other = link(evsock), link(evsock)
+            fork_and(function()
+                local before = sockets()
+                one, other = nil, nil
+                collectgarbage()
+                collectgarbage()
+                print(before - sockets())
+            end)
+            print(one.state, other.state, echoes(evsock, client, peer))
+            os.exit(0)
+        ]])
+        assert.equal("2\nopen\topen\ttrue\n", output)
+    end)
+
+    it("what the child reads out of a full buffer does not wake the parent", function()
+        local output = tools.child(SETTING .. [[
+            local full, writer = link(evsock, { read_limit = 65536, on_data = function() end })
+            for _ = 1, 8 do writer:write(("x"):rep(1024 * 1024)) end
+            wait_until(evsock, "a full buffer", function() return full.buffered >= 65536 end)
+            local last
+            repeat last = full.buffered evsock.pump(0.05) until full.buffered == last
+            fork_and(function()
+                while full:read() do end
+                full.read_limit = 1024 * 1024
+            end)
+            local function cpu()
+                local user, system = contents("/proc/self/stat"):match(
+                    "%) %S %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)")
+                return (user + system) / 100
+            end
+            local before = cpu()
+            evsock.pump(0.3)
+            local used = cpu() - before
+            print(used < 0.1 and "rests" or used, full.buffered == last)
+            while full.buffered > 0 do
+                full:read()
+                evsock.pump(0.05)
+            end
+            print(full:info().bytes_in)
+            os.exit(0)
+        ]])
+        assert.equal("rests\ttrue\n8388608\n", output)
+    end)
+
+    it("no call in the child waits for what the parent's thread holds", function()
+        local output = tools.child(SETTING .. [[
+            -- The thread is at work at every moment: timers, bytes, connections.
+            for _ = 1, 20 do evsock.every(0.0001, function() end) end
+            peer.on_data = function(sock) sock:write(sock:read()) end
+            client.on_data = peer.on_data
+            client:write(("x"):rep(1000000))
+            local bad = 0
+            for _ = 1, 60 do
+                -- Leaves it to the thread for a moment.
+                local moment = evsock.now() + 0.006
+                while evsock.now() < moment do end
+                local id = fork()
+                if id == 0 then
+                    -- Ends a child that hangs.
+                    os.execute("(sleep 3; kill -9 $PPID) >/dev/null 2>&1 &")
+                    local _ = client.pending, client.buffered, client.state, client.local_port
+                    client.read_timeout = 3
+                    client:info()
+                    client:read()
+                    client:write("x")
+                    client:close()
+                    server:pause()
+                    server:close()
+                    timer:cancel()
+                    task:cancel()
+                    evsock.pump(0.01)
+                    evsock.connect("localhost", server.port)
+                    client, peer, server, timer, task = nil, nil, nil, nil, nil
+                    collectgarbage()
+                    os.exit(0, true)
+                end
+                if wait_for(id) ~= 0 then bad = bad + 1 end
+                evsock.pump()
+            end
+            print(bad, client.state, peer.state)
+            os.exit(0)
+        ]])
+        assert.equal("0\topen\topen\n", output)
+    end)
+
+    it("the child may begin anew with a module of its own, lookups included", function()
+        local output = tools.child(SETTING .. [[
+            -- The parent has threads for lookups, one of them at work.
+            local found
+            evsock.connect("quick1", server.port, {
+                on_connect = function() found = true end, on_close = print })
+            evsock.connect("slow1000", 1, { on_close = function() end })
+            wait_until(evsock, "a lookup", function() return found end)
+            fork_and(function()
+                package.loaded.evsock = nil
+                local own = require "evsock"
+                local client, peer, server = link(own, { on_data = function() end })
+                print("child", echoes(own, client, peer))
+                for i = 1, 3 do
+                    local sock = own.connect("quick" .. i, server.port)
+                    print(sock:wait("connect", 2))
+                end
+                io.stdout:flush()
+                os.exit(0, true)
+            end)
+            print("parent", echoes(evsock, client, peer))
+            os.exit(0)
+        ]], nil, tools.slow_names())
+        assert.equal("child\ttrue\ntrue\ntrue\ntrue\nparent\ttrue\n", output)
+    end)
+
     for _, form in ipairs { "os.exit(0)", "os.exit(0, true)", "error('an end', 0)" } do
         it("the child may end by " .. form .. ", and the parent goes on", function()
             local output, status = tools.child(SETTING .. ([[
