@@ -76,10 +76,19 @@ function tools.module(source)
     end
 end
 
+local function preload(source)
+    local path = compiled(source, ("build/tools/%s.so"):format(source), "-shared -fPIC")
+    return "export LD_PRELOAD=$PWD/" .. path
+end
+
 --- Shell text after which every name "slow…" takes three seconds to be looked up in vain.
 function tools.slow_names()
-    local path = compiled("late_names", "build/tools/late_names.so", "-shared -fPIC")
-    return "export LD_PRELOAD=$PWD/" .. path
+    return preload "late_names"
+end
+
+--- Shell text after which threads take their time.
+function tools.slow_threads()
+    return preload "late_threads"
 end
 
 return tools
