@@ -18,7 +18,7 @@ local BUSY = [[
     evsock.connect("slow2000", 1, { on_close = function() end })
     evsock.every(0.001, function() end)
     evsock.spawn(function() evsock.sleep(100) end)
-    for _ = 1, 20 do evsock.pump(0.005) end
+    for _ = 1, 6 do evsock.pump(0.005) end
 ]]
 
 local ENDS = {

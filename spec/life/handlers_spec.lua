@@ -270,7 +270,8 @@ describe("pumps inside of handlers, deeper than allowed,", function()
         ["directly"] = function(fn) return fn() end,
         ["through pcall"] = function(fn) return assert(pcall(fn)) end,
         ["through coroutines"] = function(fn)
-            assert(coroutine.resume(coroutine.create(fn)))
+            -- Lua 5.1 makes no coroutine of a C function.
+            assert(coroutine.resume(coroutine.create(function() fn() end)))
         end,
     }
     for way, through in pairs(ways) do

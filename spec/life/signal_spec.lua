@@ -36,25 +36,25 @@ local CHILD = [[
 ]]
 
 local SITUATIONS = {
-    { "with an idle connection", "interrupt(0.1)" },
+    { "with an idle connection", "interrupt(0.04)" },
     { "with a server and a reconnecting socket", [[
         evsock.connect("127.0.0.1", 1, { reconnect = 5, on_close = function() end })
         evsock.pump(0.02)
-        interrupt(0.1)
+        interrupt(0.04)
     ]] },
     { "as a handler has just run", "evsock.after(0.02, interrupt, 0.05)", repeats = true },
     { "as a handler has just run and the wait still spins", [[
         evsock.spin = 0.3
         -- Spinning that found something lately is tried again.
         for _ = 1, 5 do echoes(evsock, client, peer) end
-        evsock.after(0.02, interrupt, 0.1)
+        evsock.after(0.02, interrupt, 0.05)
     ]], repeats = true },
     { "while timers and echoes keep it busy", [[
         ticker = evsock.every(0.001, function() end)
         peer.on_data = function() peer:write(peer:read()) end
         client.on_data = function() client:write(client:read()) end
         client:write("x")
-        interrupt(0.2)
+        interrupt(0.06)
     ]], repeats = true },
     { "after so many rounds that LuaJIT has compiled the loop", [[
         local rounds, timer = 0, nil
@@ -62,7 +62,7 @@ local SITUATIONS = {
             rounds = rounds + 1
             if rounds == 3000 then
                 timer:cancel()
-                interrupt(0.1)
+                interrupt(0.04)
             end
         end)
     ]], repeats = true },
@@ -83,10 +83,10 @@ describe("Ctrl-C", function()
                             print(ok, (tostring(problem):match("^[^\n]*")))
                             client.on_data, peer.on_data = nil, nil
                             if ticker then ticker:cancel() end
-                            local quiet = evsock.now() + 0.1
+                            local quiet = evsock.now() + 0.03
                             wait_until(evsock, "silence", function()
                                 if client:read() or peer:read() then
-                                    quiet = evsock.now() + 0.1
+                                    quiet = evsock.now() + 0.03
                                 end
                                 return evsock.now() >= quiet
                             end)
