@@ -34,3 +34,25 @@ interpreter_of() {
         *) command -v "lua${1#fault-}" ;;
     esac
 }
+
+# What the builds share, the cryptography above all, is compiled once: a new target directory begins
+# as a copy of another. That of Lua 5.4 comes first, since no other is built at its time.
+seed_target() {
+    local seed
+    [ ! -d "$1" ] || return 0
+    for seed in target/lua54 target/lua*; do
+        if [ -d "$seed/release" ]; then
+            cp -a "$seed" "$1"
+            return
+        fi
+    done
+}
+
+# The library built in the target directory $1 becomes build/$2/evsock.so. By way of rename: an
+# interpreter that has the old file mapped must not see it change.
+put_module() {
+    local library=$1/release/libevsock.so
+    [ -e "$library" ] || library=$1/release/libevsock.dylib
+    mkdir -p "build/$2" && cp "$library" "build/$2/evsock.so.new" \
+        && mv "build/$2/evsock.so.new" "build/$2/evsock.so"
+}

@@ -98,9 +98,13 @@ function helper.track(object, closer)
     return object
 end
 
---- Pumps until `condition()` is true; fails with `what` after `seconds` (default 5).
+--- Pumps until `condition()` is true; fails with `what` after `seconds` (default 5, and more where
+--- everything is slow).
 function helper.pump_until(condition, seconds, what)
     local limit = seconds or 5
+    if helper.slow > 1 then
+        limit = math.max(limit, 5 * helper.slow)
+    end
     local deadline = evsock.now() + limit
     while true do
         local value = condition()

@@ -357,6 +357,6 @@ describe("an option", function()
             pump_until(function() return peer.buffered == 2 * i end)
         end
         -- Without it every second write waits for a delayed acknowledgement, 40 ms each.
-        assert.is_true(evsock.now() - begin < 0.6)
+        assert.is_true(evsock.now() - begin < 0.6 * helper.slow)
     end)
 end)

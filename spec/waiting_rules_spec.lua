@@ -82,7 +82,7 @@ describe("receive", function()
             peer:write(block)
         end
         peer:close()
-        local all = client:receive("*a", 20)
+        local all = client:receive("*a", 20 * helper.slow)
         assert.equal(20 * #block, all and #all)
         assert.is_true(all == block:rep(20))
         assert.equal("", failed("ECLOSED", client:receive("*a", 1)))
@@ -354,7 +354,7 @@ describe("send", function()
             sock:read()
         end
         assert.is_true(client:send("small", 5))
-        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20))
+        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20 * helper.slow))
         assert.equal(0, client.pending)
         assert.is_true(client:send("", 5))
     end)
@@ -384,10 +384,10 @@ describe("send", function()
             end
             total = total + #(peer:read() or "")
         end)
-        assert.is_true(client:send(("y"):rep(50000), 20))
+        assert.is_true(client:send(("y"):rep(50000), 20 * helper.slow))
         pump_until(function()
             return total == #big + 50000
-        end, 20)
+        end, 20 * helper.slow)
     end)
 
     both("does not depend on drain_at", function()
@@ -398,7 +398,7 @@ describe("send", function()
             end
             peer:read()
         end)
-        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20))
+        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20 * helper.slow))
         assert.equal(0, client.pending)
     end)
 
@@ -430,7 +430,7 @@ describe("send", function()
         for i = 1, 20 do
             tasks[i] = helper.track(evsock.spawn(function()
                 for k = 1, 5 do
-                    assert(client:send(("%02d%d"):format(i, k):rep(20000), 20))
+                    assert(client:send(("%02d%d"):format(i, k):rep(20000), 20 * helper.slow))
                 end
             end))
         end
@@ -439,7 +439,7 @@ describe("send", function()
         end
         pump_until(function()
             return client.pending == 0 and peer:info().bytes_in == 20 * 5 * 60000
-        end, 20)
+        end, 20 * helper.slow)
         evsock.pump()
         local all = table.concat(parts)
         local latest = {}
@@ -499,7 +499,7 @@ describe("wait", function()
             sock:read()
         end
         peer:read()
-        assert.is_true(client:wait("drain", 20))
+        assert.is_true(client:wait("drain", 20 * helper.slow))
         assert.equal(0, client.pending)
     end)
 
@@ -748,7 +748,7 @@ describe("of several that wait on one socket", function()
         local order = {}
         for i = 1, 6 do
             helper.track(evsock.spawn(function()
-                assert(client:send(tostring(i):rep(i == 1 and 90000 or 100), 20))
+                assert(client:send(tostring(i):rep(i == 1 and 90000 or 100), 20 * helper.slow))
                 order[#order + 1] = i
             end))
         end
@@ -766,7 +766,7 @@ describe("of several that wait on one socket", function()
         peer.on_data = drink
         pump_until(function()
             return #order == 6 and #digits == 7
-        end, 20)
+        end, 20 * helper.slow)
         assert.equal("x123456", table.concat(digits))
     end)
 
@@ -775,7 +775,7 @@ describe("of several that wait on one socket", function()
         client:write(("x"):rep(8 * 1024 * 1024))
         local first = helper.track(evsock.spawn(client.send, client, "a"))
         local second = helper.track(evsock.spawn(client.send, client, "b", 0.01))
-        local third = helper.track(evsock.spawn(client.send, client, "c", 20))
+        local third = helper.track(evsock.spawn(client.send, client, "c", 20 * helper.slow))
         local _, _, _, code = second:join(5)
         assert.equal("ETIMEDOUT", code)
         first:cancel()
@@ -787,7 +787,7 @@ describe("of several that wait on one socket", function()
         assert.same({ true, true }, { third:join(20) })
         pump_until(function()
             return peer:info().bytes_in == 8 * 1024 * 1024 + 1
-        end, 20)
+        end, 20 * helper.slow)
         evsock.pump()
         assert.equal("xc", table.concat(all):sub(-2))
     end)

@@ -82,7 +82,7 @@ describe("receive", function()
             peer:write(block)
         end
         peer:close()
-        local all = client:receive("*a", 20)
+        local all = client:receive("*a", 20 * helper.slow)
         assert.equal(20 * #block, all and #all)
         assert.is_true(all == block:rep(20))
         assert.equal("", failed("ECLOSED", client:receive("*a", 1)))
@@ -354,7 +354,7 @@ describe("send", function()
             sock:read()
         end
         assert.is_true(client:send("small", 5))
-        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20))
+        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20 * helper.slow))
         assert.equal(0, client.pending)
         assert.is_true(client:send("", 5))
     end)
@@ -384,10 +384,10 @@ describe("send", function()
             end
             total = total + #(peer:read() or "")
         end)
-        assert.is_true(client:send(("y"):rep(50000), 20))
+        assert.is_true(client:send(("y"):rep(50000), 20 * helper.slow))
         pump_until(function()
             return total == #big + 50000
-        end, 20)
+        end, 20 * helper.slow)
     end)
 
     both("does not depend on drain_at", function()
@@ -398,7 +398,7 @@ describe("send", function()
             end
             peer:read()
         end)
-        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20))
+        assert.is_true(client:send(("x"):rep(8 * 1024 * 1024), 20 * helper.slow))
         assert.equal(0, client.pending)
     end)
 
@@ -430,7 +430,7 @@ describe("send", function()
         for i = 1, 20 do
             tasks[i] = helper.track(evsock.spawn(function()
                 for k = 1, 5 do
-                    assert(client:send(("%02d%d"):format(i, k):rep(20000), 20))
+                    assert(client:send(("%02d%d"):format(i, k):rep(20000), 20 * helper.slow))
                 end
             end))
         end
@@ -439,7 +439,7 @@ describe("send", function()
         end
         pump_until(function()
             return client.pending == 0 and peer:info().bytes_in == 20 * 5 * 60000
-        end, 20)
+        end, 20 * helper.slow)
         evsock.pump()
         local all = table.concat(parts)
         local latest = {}
@@ -499,7 +499,7 @@ describe("wait", function()
             sock:read()
         end
         peer:read()
-        assert.is_true(client:wait("drain", 20))
+        assert.is_true(client:wait("drain", 20 * helper.slow))
         assert.equal(0, client.pending)
     end)
 

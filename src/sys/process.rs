@@ -94,7 +94,8 @@ pub fn hold_signals() -> HeldSignals {
 
 impl HeldSignals {
     /// The mask that lets them through.
-    pub(super) fn outside(&self) -> &libc::sigset_t {
+    #[must_use]
+    pub fn outside(&self) -> &libc::sigset_t {
         &self.0
     }
 }
