@@ -14,6 +14,10 @@ done
 
 LUAS="5.1 5.2 5.3 5.4 luajit"
 
+# As luarocks sets them for the builds that it calls: what is compiled of C is then the same for both
+# and need not be compiled twice.
+export CC=${CC:-gcc} CFLAGS=${CFLAGS:--O2 -fPIC}
+
 # The features of Cargo.toml for a Lua: 5.4 -> lua54. fault-5.4 is the build whose system calls
 # can be made to fail; it is for tests alone and in none of the lists.
 feature_of() {

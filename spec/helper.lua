@@ -7,6 +7,8 @@ local helper = {
     evsock = evsock,
     -- By how much the bounds of time are wider: under valgrind everything takes longer.
     slow = tonumber(os.getenv("EVSOCK_SLOW")) or 1,
+    -- What is done thousands of times is done so many times fewer where each time is dear.
+    fewer = tonumber(os.getenv("EVSOCK_FEWER")) or 1,
     is_luajit = type(rawget(_G, "jit")) == "table",
     version = _VERSION,
 }

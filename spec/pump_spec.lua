@@ -526,8 +526,9 @@ describe("the neighbours of a busy socket", function()
 
     it("are served while one peer floods", function()
         local client, peer = helper.pair()
+        local received = 0
         client.on_data = function(sock)
-            sock:read()
+            received = received + #sock:read()
         end
         local block = ("x"):rep(1024 * 1024)
         local ticks = 0
@@ -541,7 +542,7 @@ describe("the neighbours of a busy socket", function()
         end
         timer:cancel()
         assert.is_true(ticks >= 15, ticks .. " ticks")
-        assert.is_true(client.bytes_in >= #block, "that was no flood")
+        assert.is_true(received >= #block, "that was no flood")
         peer.on_close = never("on_close")
         peer.on_close = nil
     end)

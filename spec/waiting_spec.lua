@@ -579,3 +579,250 @@ describe("errors of handlers while something waits outside of tasks", function()
         assert.equal("afterwards", client:receive("*l", 5))
     end)
 end)
+
+describe("waits on a socket with reconnect", function()
+    after_each(helper.finish)
+
+    it("are ended by every end of a connection, the orderly one too", function()
+        local ends = {
+            ECLOSED = function(peer) peer:close() end,
+            ECONNRESET = function(peer) peer:abort() end,
+        }
+        for code, way in pairs(ends) do
+            local client, peer, server = helper.pair({ reconnect = 0.005 })
+            local calls = {
+                receive = function() return client:receive("*l", 5) end,
+                close = function() return client:wait("close", 5) end,
+                drain = function()
+                    client:write(("x"):rep(16 * 1024 * 1024))
+                    return client:wait("drain", 5)
+                end,
+            }
+            local tasks = {}
+            for name, call in pairs(calls) do
+                tasks[name] = helper.track(evsock.spawn(call))
+            end
+            peer.read_limit = 1000
+            evsock.pump()
+            peer:write("half a line")
+            pump_until(function()
+                return client.buffered == 11
+            end)
+            way(peer)
+            local function joined(name)
+                return select(2, tasks[name]:join(5))
+            end
+            local value, _, found, partial = joined("receive")
+            assert.is_nil(value)
+            -- A peer that closes with unread bytes resets, too.
+            assert.is_true(found == code or found == "ECONNRESET", found)
+            assert.equal("half a line", partial)
+            assert.is_true((joined("close")))
+            -- A closing peer discards what still comes, and so may drain it.
+            assert.is_true(code == "ECLOSED" or joined("drain") == nil)
+            pump_until(function()
+                return server.sockets[2] and client.state == "open"
+            end)
+            server.sockets[2]:write("another\n")
+            assert.equal("another", client:receive("*l", 5))
+            client:close()
+        end
+    end)
+
+    both("that begin between two attempts wait for the next", function()
+        local client, peer, server = helper.pair({ reconnect = 0.02 })
+        for round, wait in ipairs {
+            function() return client:wait("connect", 5) end,
+            function() return client:send("for the next", 5) end,
+            function()
+                server.server.on_accept = function(_, sock)
+                    helper.track(sock):write("x")
+                end
+                return client:wait("data", 5)
+            end,
+        } do
+            peer:close()
+            assert.is_true(client:wait("close", 5))
+            assert.equal("waiting", client.state)
+            assert.is_true(wait())
+            pump_until(function()
+                return client.state == "open" and (round == 3 or server.sockets[round + 1])
+            end)
+            peer = server.sockets[round + 1]
+            if round == 2 then
+                assert.equal("for the next", peer:receive(12, 5))
+            end
+        end
+        client:close()
+    end)
+
+    it("that its close ends between two attempts leave at once", function()
+        local client, peer = helper.pair({ reconnect = 60 })
+        peer:close()
+        assert.is_true(client:wait("close", 5))
+        local tasks = {}
+        for i, call in ipairs {
+            function() return client:receive("*l") end,
+            function() return client:send("x") end,
+            function() return client:wait("connect") end,
+            function() return client:wait("drain") end,
+        } do
+            tasks[i] = helper.track(evsock.spawn(call))
+        end
+        evsock.pump()
+        client:close()
+        for _, task in ipairs(tasks) do
+            local _, value, _, code = task:join(5)
+            assert.is_nil(value)
+            assert.equal("ECLOSED", code)
+        end
+    end)
+
+    it("that begin in on_close, on the next connection, outlive that handler", function()
+        local client, peer, server = helper.pair()
+        client.on_close = function(sock)
+            sock.on_close = nil
+            sock:connect("127.0.0.1", server.port)
+            evsock.sleep(0.03)
+        end
+        local task = helper.track(evsock.spawn(function()
+            local _, _, code = client:receive("*l", 5)
+            return code, client:receive("*l", 5), client:receive("*l", 5)
+        end))
+        evsock.pump()
+        peer:close()
+        pump_until(function()
+            return server.sockets[2]
+        end)
+        evsock.pump()
+        server.sockets[2]:write("one\n")
+        helper.pump_for(0.05)
+        server.sockets[2]:write("two\n")
+        assert.same({ true, "ECLOSED", "one", "two" }, { task:join(5) })
+    end)
+
+    it("that are called off do not tell of the failure before", function()
+        local port = helper.free_port()
+        local client = helper.connect(port, { reconnect = 0.01 })
+        failed("ECONNREFUSED", client:wait("connect", 5))
+        local server = helper.track(assert(evsock.listen("127.0.0.1", port, { backlog = 1 })))
+        server:pause()
+        for _ = 1, 4 do
+            helper.connect(port, { connect_timeout = 0 })
+        end
+        pump_until(function()
+            return client.state == "connecting" or client.state == "open"
+        end)
+        local task = helper.track(evsock.spawn(client.receive, client, "*l", 5))
+        evsock.pump()
+        client:close()
+        local _, value, _, code = task:join(5)
+        assert.is_nil(value)
+        assert.equal("ECLOSED", code)
+    end)
+end)
+
+describe("of several that wait on one socket", function()
+    after_each(helper.finish)
+
+    it("the first goes on first", function()
+        local client = helper.pair()
+        local order = {}
+        for i = 1, 6 do
+            helper.track(evsock.spawn(function()
+                client:wait("close")
+                order[#order + 1] = i
+            end))
+        end
+        evsock.pump()
+        client:abort()
+        pump_until(function()
+            return #order == 6
+        end)
+        assert.equal("1 2 3 4 5 6", table.concat(order, " "))
+    end)
+
+    it("for room to send, the first sends first, however much it is", function()
+        local client, peer = helper.pair({ write_limit = 100000 }, { read_limit = 1000 })
+        client:write(("x"):rep(8 * 1024 * 1024))
+        local order = {}
+        for i = 1, 6 do
+            helper.track(evsock.spawn(function()
+                assert(client:send(tostring(i):rep(i == 1 and 90000 or 100), 20 * helper.slow))
+                order[#order + 1] = i
+            end))
+        end
+        evsock.pump()
+        local last, digits = nil, {}
+        local function drink(sock)
+            for digit in (sock:read() or ""):gsub("(.)%1+", "%1"):gmatch(".") do
+                if digit ~= last then
+                    last = digit
+                    digits[#digits + 1] = digit
+                end
+            end
+        end
+        drink(peer)
+        peer.on_data = drink
+        pump_until(function()
+            return #order == 6 and #digits == 7
+        end, 20 * helper.slow)
+        assert.equal("x123456", table.concat(digits))
+    end)
+
+    it("for room to send, the one behind is not held up by one that gives up", function()
+        local client, peer = helper.pair({ write_limit = 1000 }, { read_limit = 1000 })
+        client:write(("x"):rep(8 * 1024 * 1024))
+        local first = helper.track(evsock.spawn(client.send, client, "a"))
+        local second = helper.track(evsock.spawn(client.send, client, "b", 0.01))
+        local third = helper.track(evsock.spawn(client.send, client, "c", 20 * helper.slow))
+        local _, _, _, code = second:join(5)
+        assert.equal("ETIMEDOUT", code)
+        first:cancel()
+        local all = {}
+        peer.on_data = function(sock)
+            all[#all + 1] = sock:read()
+        end
+        all[1] = peer:read()
+        assert.same({ true, true }, { third:join(20) })
+        pump_until(function()
+            return peer:info().bytes_in == 8 * 1024 * 1024 + 1
+        end, 20 * helper.slow)
+        evsock.pump()
+        assert.equal("xc", table.concat(all):sub(-2))
+    end)
+end)
+
+describe("an error that leaves a waiting call", function()
+    after_each(helper.finish)
+
+    -- Two sockets with something to tell, in either order.
+    for order = 1, 2 do
+        for _, what in ipairs { "*l", "*r", "*a", 9 } do
+            it(("takes no byte with it (%s, order %d)"):format(what, order), function()
+                local client, peer = helper.pair()
+                local other, its_peer = helper.pair()
+                other.on_data = function()
+                    error("a handler's")
+                end
+                local function arrives(sock, from, text)
+                    from:write(text)
+                    local deadline = evsock.now() + 5
+                    -- Without pumping: both are to come in one batch.
+                    repeat until sock:info().bytes_in == #text or evsock.now() > deadline
+                end
+                if order == 1 then
+                    arrives(client, peer, "precious\n")
+                end
+                arrives(other, its_peer, "!")
+                if order == 2 then
+                    arrives(client, peer, "precious\n")
+                end
+                local ok, message = pcall(client.receive, client, what, 5)
+                assert.is_false(ok)
+                assert.is_truthy(message:find("a handler's", 1, true))
+                assert.equal("precious", client:receive("*l", 5))
+            end)
+        end
+    end
+end)
