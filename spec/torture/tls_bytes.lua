@@ -1,5 +1,5 @@
--- TLS while the system moves one byte a call, in both directions, and refuses every third call. For a
--- build with faults (`.ci/test`): busted spec/torture/tls_bytes.lua
+-- TLS while the system moves one byte a call, in both directions, and refuses every third call.
+-- For a build with faults (`.ci/test`): busted spec/torture/tls_bytes.lua
 
 local helper = require "spec.helper"
 local kit = require "spec.tls_kit"
