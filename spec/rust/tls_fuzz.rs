@@ -86,6 +86,7 @@ fn repeat(mut run: impl FnMut(&mut Dice)) {
         run(&mut dice);
         runs += 1;
     }
+    eprintln!("{runs} runs");
     assert!(runs > 500, "only {runs} runs");
 }
 
