@@ -20,8 +20,12 @@ const OPTIONS: &str = include_str!("options.lua");
 const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
 /// Module name, chunk name and text of every dialect.
-const DIALECTS: &[(&str, &str, &str)] =
-    &[("evsock.qsys", "@evsock/qsys.lua", include_str!("../dialects/qsys.lua"))];
+const DIALECTS: &[(&str, &str, &str)] = &[
+    ("evsock.qsys", "@evsock/qsys.lua", include_str!("../dialects/qsys.lua")),
+    ("evsock.pharos", "@evsock/pharos.lua", include_str!("../dialects/pharos.lua")),
+    ("evsock.renoise", "@evsock/renoise.lua", include_str!("../dialects/renoise.lua")),
+    ("evsock.hammerspoon", "@evsock/hammerspoon.lua", include_str!("../dialects/hammerspoon.lua")),
+];
 
 /// `require "evsock"`: builds the module and fills `package.preload` with the dialects.
 fn open(lua: &Lua) -> mlua::Result<Table> {

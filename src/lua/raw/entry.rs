@@ -49,6 +49,30 @@ pub(crate) extern "C-unwind" fn luaopen_evsock_qsys(state: *mut ffi::lua_State) 
     unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.qsys")) }
 }
 
+/// `require "evsock.pharos"`, likewise.
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn luaopen_evsock_pharos(state: *mut ffi::lua_State) -> c_int {
+    check_version(Stack::of(state));
+    // SAFETY: as above.
+    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.pharos")) }
+}
+
+/// `require "evsock.renoise"`, likewise.
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn luaopen_evsock_renoise(state: *mut ffi::lua_State) -> c_int {
+    check_version(Stack::of(state));
+    // SAFETY: as above.
+    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.renoise")) }
+}
+
+/// `require "evsock.hammerspoon"`, likewise.
+#[unsafe(no_mangle)]
+pub(crate) extern "C-unwind" fn luaopen_evsock_hammerspoon(state: *mut ffi::lua_State) -> c_int {
+    check_version(Stack::of(state));
+    // SAFETY: as above.
+    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.hammerspoon")) }
+}
+
 fn check_version(stack: Stack) {
     stack.push_global(c"jit");
     stack.push_global(c"_VERSION");
