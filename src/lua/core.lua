@@ -102,7 +102,7 @@ end
 core.raise = raise
 core.socket = {}
 for _, name in ipairs {
-    "abort", "buffered", "close", "forget", "lines", "peek", "pending", "read", "read_exact",
+    "abort", "buffered", "close", "forget", "lines", "look", "peek", "pending", "read", "read_exact",
     "read_line", "read_until", "release", "search", "shutdown", "state", "write",
 } do
     core.socket[name] = native[name]
@@ -239,6 +239,7 @@ core.methods = {
     end,
     info = core.socket.info,
     lines = native.lines,
+    look = native.look,
     peek = native.peek,
     read = native.read,
     read_exact = native.read_exact,

@@ -392,6 +392,14 @@ function Socket:read_until(delimiter, keep) end
 ---@return fun(): string? next
 function Socket:lines(kind) end
 
+--- Looks at the connection itself, now, ahead of the events: whether it stands (open, and nothing
+--- heard of the peer's end), and how many bytes came that were not read, announced or not.
+---
+--- `local stands, unread = sock:look()`
+---@return boolean stands
+---@return integer unread bytes
+function Socket:look() end
+
 --- Where plain text stands in the buffer, from 1; removes nothing.
 ---
 --- `local place = sock:search("OK")`

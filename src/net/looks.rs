@@ -1,9 +1,10 @@
 //! What a stream tells those who ask.
 //!
-//! Not here: anything that changes a connection. What is told may be ahead of what the script has
-//! been told by events.
+//! Not here: anything that changes a connection, but for receiving what has come. What is told may
+//! be ahead of what the script has been told by events.
 
 use crate::address::Address;
+use crate::net::hub::Hub;
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::life::Phase;
@@ -63,6 +64,26 @@ impl Stream {
             peer: inner.peer(),
             local: socket.and_then(|socket| socket::local_address(socket).ok().flatten()),
         }
+    }
+
+    /// Looks at the descriptor now, as the leader does after a report. Returns whether the
+    /// connection stands, and how many received bytes the script's side has not got yet.
+    pub fn look(&self, hub: &Arc<Hub>) -> (bool, usize) {
+        let mut scratch = Vec::new();
+        let seen = self.step(hub, |inner| {
+            if inner.socket.is_none() {
+                inner.check_dials(hub, self.token);
+            }
+            if inner.socket.is_some() && inner.wanted().read {
+                inner.receive(hub, self.token, &mut scratch);
+            }
+            (inner.life.is_standing(), inner.inbound.bytes.len())
+        });
+        if scratch.capacity() > 0 {
+            scratch.clear();
+            hub.recycle(scratch);
+        }
+        seen.unwrap_or_default()
     }
 
     /// Bytes accepted and not yet handed to the system.

@@ -419,7 +419,7 @@ impl Inner {
         self.linger_by.is_some()
     }
 
-    fn wanted(&self) -> Interest {
+    pub(super) fn wanted(&self) -> Interest {
         let ended = self.life.has_ended();
         let write = !self.outbound.queue.is_empty();
         match self.life.phase() {

@@ -172,6 +172,13 @@ impl Life {
         self.ended
     }
 
+    /// Whether the connection carries bytes both ways, a handshake on the way or not.
+    #[must_use]
+    pub fn is_standing(&self) -> bool {
+        let upgrading = self.phase == Phase::Securing && self.upgrades;
+        !self.ended && (self.phase == Phase::Open || upgrading)
+    }
+
     /// Whether the script asked to close.
     #[must_use]
     pub fn is_closing(&self) -> bool {
