@@ -123,6 +123,32 @@ describe("reading", function()
             end)
         end
 
+        it("of kind each ends at LF, CR LF or CR, one each, however they arrive", function()
+            local text = "a\rb\n\nc\r\n\r\r\n\nd\r\nrest"
+            local lines = { "a", "b", "", "c", "", "", "", "d" }
+            local client, peer = filled(text)
+            assert.same(lines, all_lines(client, "each"))
+            assert.equal("rest", client:read())
+            local found, told = {}, 0
+            client.on_data = function(_, n)
+                told = told + n
+                for _, line in ipairs(all_lines(client, "each")) do
+                    found[#found + 1] = line
+                end
+            end
+            for i = 1, #text do
+                peer:write(text:sub(i, i))
+                pump_until(function()
+                    return client:info().bytes_in == #text + i
+                end, 5, "the byte")
+                helper.evsock.pump()
+            end
+            assert.same(lines, found)
+            assert.equal("rest", client:read())
+            -- The LF of three pairs was never there to be read.
+            assert.equal(#text - 3, told)
+        end)
+
         it("returns nil while no whole line is buffered, and takes nothing", function()
             local client, peer = filled("half a li")
             assert.is_nil(client:read_line())

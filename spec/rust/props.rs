@@ -14,8 +14,8 @@ use evsock::proto::write_queue::WriteQueue;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-const ENDS: [LineEnd; 5] =
-    [LineEnd::Any, LineEnd::CrLf, LineEnd::CrLfStrict, LineEnd::Lf, LineEnd::Null];
+const ENDS: [LineEnd; 6] =
+    [LineEnd::Any, LineEnd::CrLf, LineEnd::CrLfStrict, LineEnd::Each, LineEnd::Lf, LineEnd::Null];
 
 fn config() -> ProptestConfig {
     // A failure prints its case; nothing is written beside the sources.
@@ -50,8 +50,9 @@ fn naive_line(bytes: &[u8], end: LineEnd) -> Option<(usize, usize)> {
         let rest = &bytes[at..];
         let length = match end {
             LineEnd::Any => rest.iter().take_while(|&&byte| is_break(byte)).count(),
-            LineEnd::CrLf if rest.starts_with(b"\r\n") => 2,
+            LineEnd::CrLf | LineEnd::Each if rest.starts_with(b"\r\n") => 2,
             LineEnd::CrLf | LineEnd::Lf => usize::from(rest[0] == b'\n'),
+            LineEnd::Each => usize::from(is_break(rest[0])),
             LineEnd::CrLfStrict => 2 * usize::from(rest.starts_with(b"\r\n")),
             LineEnd::Null => usize::from(rest[0] == 0),
         };
@@ -213,6 +214,7 @@ struct Model {
     hidden: Vec<u8>,
     taken: u64,
     run_open: bool,
+    return_open: bool,
 }
 
 impl Model {
@@ -236,6 +238,8 @@ impl Model {
         let (line, whole) = naive_line(&self.shown[..limit], end)?;
         let mut taken = self.take(whole);
         self.run_open = end == LineEnd::Any && whole == limit;
+        self.return_open = end == LineEnd::Each && whole == limit && taken.ends_with(b"\r");
+        self.drop_feed();
         taken.truncate(line);
         Some(taken)
     }
@@ -256,8 +260,12 @@ impl Model {
                 self.reveal(usize::MAX);
                 self.take(self.shown.len());
                 self.run_open = false;
+                self.return_open = false;
             }
-            Op::Forget => drop(self.take(shown)),
+            Op::Forget => {
+                self.take(shown);
+                self.return_open = false;
+            }
             Op::Lend | Op::Mark | Op::Settle => {}
             Op::Line(end) => return Answer::Bytes(self.line(*end, u64::MAX)),
             Op::LineBefore(end, ahead) => {
@@ -282,6 +290,14 @@ impl Model {
     fn reveal(&mut self, n: usize) {
         let n = n.min(self.hidden.len());
         self.shown.extend(self.hidden.drain(..n));
+        self.drop_feed();
+    }
+
+    fn drop_feed(&mut self) {
+        if !self.shown.is_empty() && std::mem::take(&mut self.return_open) && self.shown[0] == b'\n'
+        {
+            self.take(1);
+        }
     }
 }
 

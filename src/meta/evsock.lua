@@ -76,6 +76,7 @@ local evsock = {}
 ---@alias evsock.LineEnd
 ---| "crlf" # LF with an optional CR before it; the default
 ---| "any" # a run of CR and LF
+---| "each" # LF, CR LF or CR, one each
 ---| "strict" # CR LF and nothing else
 ---| "lf"
 ---| "null" # a zero byte

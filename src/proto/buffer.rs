@@ -40,6 +40,9 @@ pub struct ReadBuffer {
     scanned: Range<u64>,
     /// The last read took a run of CR and LF that may go on.
     after_any: bool,
+    /// The last line ended with a CR, and nothing is visible behind it: a LF that comes next belongs
+    /// to it.
+    after_return: bool,
     /// How many borrowers of the storage have not settled; a finaliser nests them.
     lent: u32,
     rare: Option<Box<Rare>>,
@@ -84,11 +87,13 @@ impl ReadBuffer {
         self.storage.append(incoming);
     }
 
-    /// Makes `n` more hidden bytes visible, as far as there are so many; how many there were.
+    /// Makes `n` more hidden bytes visible, as far as there are so many; how many can be read more
+    /// than before.
     pub fn reveal(&mut self, n: usize) -> usize {
-        let before = self.visible;
+        let before = self.len();
         self.visible = self.visible.saturating_add(n).min(self.storage.len());
-        self.visible - before
+        self.drop_feed();
+        self.len() - before
     }
 
     /// All bytes, hidden ones too.
@@ -100,6 +105,7 @@ impl ReadBuffer {
     /// Drops the visible bytes.
     pub fn forget(&mut self) {
         self.consume(self.len());
+        self.after_return = false;
     }
 
     /// Drops all bytes and what the last read left to do.
@@ -107,6 +113,7 @@ impl ReadBuffer {
         self.visible = self.storage.len();
         self.consume(self.len());
         self.after_any = false;
+        self.after_return = false;
         if self.lent == 0 {
             self.head = 0;
             self.visible = 0;
@@ -134,7 +141,8 @@ impl ReadBuffer {
     /// Takes a line and the end behind it; the range is the line alone.
     ///
     /// A run of [`LineEnd::Any`] that reaches the end of the visible bytes may go on in what comes
-    /// later: the next such read drops the rest of it first, also if it then finds no line.
+    /// later: the next such read drops the rest of it first, also if it then finds no line. A LF that
+    /// belongs to the CR of [`LineEnd::Each`] is dropped as it becomes visible: no read sees it.
     pub fn take_line(&mut self, end: LineEnd) -> Option<Range<usize>> {
         self.line_in(end, self.visible)
     }
@@ -199,6 +207,7 @@ impl ReadBuffer {
         self.sought = Sought::Nothing;
         self.scanned = 0..0;
         self.after_any = false;
+        self.after_return = false;
     }
 
     /// Promises that the storage stays where it is until the matching [`ReadBuffer::settle`].
@@ -304,6 +313,10 @@ impl ReadBuffer {
         };
         let mut range = self.consume(whole);
         self.after_any = end == LineEnd::Any && self.head == limit;
+        self.after_return = end == LineEnd::Each
+            && self.head == limit
+            && self.bytes(range.clone()).ends_with(b"\r");
+        self.drop_feed();
         range.end = range.start + line;
         Some(range)
     }
@@ -314,6 +327,16 @@ impl ReadBuffer {
         let (run, length) = (framing::run_length(window), window.len());
         self.consume(run);
         self.after_any = run == length;
+    }
+
+    /// Drops the LF of the CR that ended the last line.
+    fn drop_feed(&mut self) {
+        if self.after_return && !self.is_empty() {
+            self.after_return = false;
+            if self.bytes(self.head..self.visible).starts_with(b"\n") {
+                self.consume(1);
+            }
+        }
     }
 
     /// The offset of `text` in the visible bytes, at or after the offset `start`.
@@ -406,8 +429,14 @@ impl ReadBuffer {
 mod tests {
     use super::*;
 
-    const ENDS: [LineEnd; 5] =
-        [LineEnd::Any, LineEnd::CrLf, LineEnd::CrLfStrict, LineEnd::Lf, LineEnd::Null];
+    const ENDS: [LineEnd; 6] = [
+        LineEnd::Any,
+        LineEnd::CrLf,
+        LineEnd::CrLfStrict,
+        LineEnd::Each,
+        LineEnd::Lf,
+        LineEnd::Null,
+    ];
 
     fn add(buffer: &mut ReadBuffer, bytes: &[u8]) {
         buffer.refill(&mut bytes.to_vec());
@@ -521,10 +550,11 @@ mod tests {
     #[test]
     fn each_kind_of_line_is_taken_with_its_end() {
         let stream = b"a\r\nb\nc\rd\0e\r\n\r\n";
-        let expected: [&[&str]; 5] = [
+        let expected: [&[&str]; 6] = [
             &["a", "b", "c", "d\0e"],
             &["a", "b", "c\rd\0e", ""],
             &["a", "b\nc\rd\0e", ""],
+            &["a", "b", "c", "d\0e", ""],
             &["a\r", "b", "c\rd\0e\r", "\r"],
             &["a\r\nb\nc\rd"],
         ];
@@ -544,6 +574,26 @@ mod tests {
         assert_eq!(lines(&mut buffer, LineEnd::Any), ["b"]);
         add(&mut buffer, b"\r");
         assert_eq!(lines(&mut buffer, LineEnd::Any), ["c"]);
+    }
+
+    #[test]
+    fn a_feed_that_belongs_to_a_return_is_seen_by_no_read() {
+        let mut buffer = with(b"a\r");
+        assert_eq!(line(&mut buffer, LineEnd::Each).as_deref(), Some("a"));
+        buffer.refill(&mut b"\nb".to_vec());
+        assert_eq!((buffer.reveal(1), buffer.len(), buffer.reveal(1)), (0, 0, 1));
+        assert_eq!(text(&buffer, Some(buffer.peek(9))).as_deref(), Some("b"));
+        add(&mut buffer, b"\r");
+        let stop = buffer.end_position();
+        add(&mut buffer, b"\n\n");
+        let taken = buffer.take_line_before(LineEnd::Each, stop);
+        assert_eq!(text(&buffer, taken).as_deref(), Some("b"));
+        assert_eq!((buffer.len(), line(&mut buffer, LineEnd::Each).as_deref()), (1, Some("")));
+        add(&mut buffer, b"\r");
+        assert_eq!(line(&mut buffer, LineEnd::Each).as_deref(), Some(""));
+        buffer.forget();
+        add(&mut buffer, b"\n");
+        assert_eq!(line(&mut buffer, LineEnd::Each).as_deref(), Some(""), "a new stream");
     }
 
     #[test]

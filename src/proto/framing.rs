@@ -15,6 +15,8 @@ pub enum LineEnd {
     CrLf,
     /// CR LF; a lone CR and a lone LF are data.
     CrLfStrict,
+    /// LF, CR LF or CR, one each.
+    Each,
     /// LF; a CR before it is data.
     Lf,
     /// The byte 0.
@@ -27,7 +29,7 @@ impl LineEnd {
     pub fn shortest(self) -> usize {
         match self {
             Self::CrLfStrict => 2,
-            Self::Any | Self::CrLf | Self::Lf | Self::Null => 1,
+            Self::Any | Self::CrLf | Self::Each | Self::Lf | Self::Null => 1,
         }
     }
 }
@@ -35,7 +37,7 @@ impl LineEnd {
 /// The first line of `haystack`: its length without and with its end.
 ///
 /// The line begins at 0; no line end may start before `from`. A run of [`LineEnd::Any`] that
-/// reaches the end of `haystack` is reported as far as it is there.
+/// reaches the end of `haystack` is reported as far as it is there, and so is a CR of [`LineEnd::Each`].
 #[must_use]
 pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, usize)> {
     let rest = haystack.get(from..)?;
@@ -52,6 +54,11 @@ pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, u
             .map(|offset| from + offset)
             .find(|&feed| follows_return(haystack, feed))
             .map(|feed| (feed - 1, feed + 1)),
+        LineEnd::Each => {
+            let line = from + memchr2(b'\r', b'\n', rest)?;
+            let pair = haystack.get(line..)?.starts_with(b"\r\n");
+            Some((line, line + 1 + usize::from(pair)))
+        }
         LineEnd::Lf => single(b'\n', rest, from),
         LineEnd::Null => single(0, rest, from),
     }
@@ -92,25 +99,43 @@ fn follows_return(haystack: &[u8], index: usize) -> bool {
 mod tests {
     use super::*;
 
-    const ENDS: [LineEnd; 5] =
-        [LineEnd::Any, LineEnd::CrLf, LineEnd::CrLfStrict, LineEnd::Lf, LineEnd::Null];
+    const ENDS: [LineEnd; 6] = [
+        LineEnd::Any,
+        LineEnd::CrLf,
+        LineEnd::CrLfStrict,
+        LineEnd::Lf,
+        LineEnd::Null,
+        LineEnd::Each,
+    ];
 
     #[test]
     fn each_kind_ends_a_line_as_its_table_says() {
-        type Found = [Option<(usize, usize)>; 5];
+        type Found = [Option<(usize, usize)>; 6];
         let table: [(&[u8], Found); 12] = [
-            (b"", [None; 5]),
-            (b"abc", [None; 5]),
-            (b"a\nb", [Some((1, 2)), Some((1, 2)), None, Some((1, 2)), None]),
-            (b"a\r\nb", [Some((1, 3)), Some((1, 3)), Some((1, 3)), Some((2, 3)), None]),
-            (b"a\rb", [Some((1, 2)), None, None, None, None]),
-            (b"a\rb\n", [Some((1, 2)), Some((3, 4)), None, Some((3, 4)), None]),
-            (b"a\r\r\nb", [Some((1, 4)), Some((2, 4)), Some((2, 4)), Some((3, 4)), None]),
-            (b"a\nb\r\n", [Some((1, 2)), Some((1, 2)), Some((3, 5)), Some((1, 2)), None]),
-            (b"\n", [Some((0, 1)), Some((0, 1)), None, Some((0, 1)), None]),
-            (b"\r\n", [Some((0, 2)), Some((0, 2)), Some((0, 2)), Some((1, 2)), None]),
-            (b"\n\r\n\n\rx", [Some((0, 5)), Some((0, 1)), Some((1, 3)), Some((0, 1)), None]),
-            (b"a\0b\0", [None, None, None, None, Some((1, 2))]),
+            (b"", [None; 6]),
+            (b"abc", [None; 6]),
+            (b"a\nb", [Some((1, 2)), Some((1, 2)), None, Some((1, 2)), None, Some((1, 2))]),
+            (
+                b"a\r\nb",
+                [Some((1, 3)), Some((1, 3)), Some((1, 3)), Some((2, 3)), None, Some((1, 3))],
+            ),
+            (b"a\rb", [Some((1, 2)), None, None, None, None, Some((1, 2))]),
+            (b"a\rb\n", [Some((1, 2)), Some((3, 4)), None, Some((3, 4)), None, Some((1, 2))]),
+            (
+                b"a\r\r\nb",
+                [Some((1, 4)), Some((2, 4)), Some((2, 4)), Some((3, 4)), None, Some((1, 2))],
+            ),
+            (
+                b"a\nb\r\n",
+                [Some((1, 2)), Some((1, 2)), Some((3, 5)), Some((1, 2)), None, Some((1, 2))],
+            ),
+            (b"\n", [Some((0, 1)), Some((0, 1)), None, Some((0, 1)), None, Some((0, 1))]),
+            (b"\r\n", [Some((0, 2)), Some((0, 2)), Some((0, 2)), Some((1, 2)), None, Some((0, 2))]),
+            (
+                b"\n\r\n\n\rx",
+                [Some((0, 5)), Some((0, 1)), Some((1, 3)), Some((0, 1)), None, Some((0, 1))],
+            ),
+            (b"a\0b\0", [None, None, None, None, Some((1, 2)), None]),
         ];
         for (text, expected) in table {
             for (end, expected) in ENDS.into_iter().zip(expected) {

@@ -142,13 +142,14 @@ fn socket_event(
 ) -> Outcome {
     let state = &*object.state;
     let silenced = object.ended.get();
+    let shown = reveal(part, &event);
     match event {
         Event::Closed(error) => return closed(stack, base, object, part, token, error),
         Event::Ended if !part.options.borrow().half_open => {
             return end_of_stream(stack, base, object, part, token);
         }
         // Of what `start_tls` has taken nothing is left to tell.
-        Event::Data(count) if part.buffer.borrow_mut().reveal(count as usize) == 0 && count > 0 => {
+        Event::Data(count) if shown == 0 && count > 0 => {
             stack.pop(1);
             return Outcome::Silent;
         }
@@ -178,7 +179,7 @@ fn socket_event(
             (Number::Resolve, Argument::Addresses)
         }
         Event::Connected => (Number::Connect, Argument::None),
-        Event::Data(count) => (Number::Data, Argument::Count(count as usize)),
+        Event::Data(_) => (Number::Data, Argument::Count(shown)),
         Event::Drained => (Number::Drain, Argument::None),
         Event::Secured => (Number::Secure, Argument::None),
         Event::Ended => (Number::End, Argument::None),
@@ -189,6 +190,14 @@ fn socket_event(
         }
     };
     call(stack, base, number, argument, state)
+}
+
+/// How many bytes the script can read more than before the event.
+fn reveal(part: &SocketPart, event: &Event) -> usize {
+    match event {
+        Event::Data(count) => part.buffer.borrow_mut().reveal(*count as usize),
+        _ => 0,
+    }
 }
 
 /// The peer has ended and the script does not keep its half: flush what the handlers have written,

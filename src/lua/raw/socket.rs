@@ -78,13 +78,14 @@ fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
     match stack.is_string(index).then(|| stack.to_bytes(index)).flatten() {
         Some(b"any") => LineEnd::Any,
         Some(b"crlf") => LineEnd::CrLf,
+        Some(b"each") => LineEnd::Each,
         Some(b"lf") => LineEnd::Lf,
         Some(b"null") => LineEnd::Null,
         Some(b"strict") => LineEnd::CrLfStrict,
         Some(other) => {
             let other = std::str::from_utf8(other).unwrap_or("?");
             stack.raise(&Text::new(format_args!(
-                "bad argument 'kind' to '{method}' ('any', 'crlf', 'strict', 'lf' or 'null' \
+                "bad argument 'kind' to '{method}' ('any', 'each', 'crlf', 'strict', 'lf' or 'null' \
                  expected, got '{other}')"
             )))
         }
