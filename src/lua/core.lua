@@ -515,6 +515,7 @@ end
 -- The loop ----------------------------------------------------------------------------------------
 
 evsock._VERSION = version
+evsock.attend = native.attend
 evsock.pump = native.pump
 evsock.active = native.active
 evsock.pollfd = native.pollfd

@@ -48,8 +48,7 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     let own = Rc::clone(state);
     // Timers are fired by the thread once there is a descriptor, so nothing else is due.
     let due = move |_: &Lua, _: mlua::Variadic<Value>| {
-        let waits =
-            !own.batch.borrow().is_empty() || own.hub().is_some_and(|hub| hub.waiting() > 0);
+        let waits = own.has_items() || own.hub().is_some_and(|hub| hub.waiting() > 0);
         Ok(waits.then_some(0))
     };
     table.set("timeout", lua.create_function(due)?)?;

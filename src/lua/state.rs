@@ -2,7 +2,8 @@
 //!
 //! Not here: Lua values (they live in Lua tables). Single-threaded: only the interpreter's thread
 //! touches it. Invariants: `slots[token.slot]` is null or the address of a live object; `batch`
-//! holds events in the order in which they are to be dispatched.
+//! holds events in the order in which they are to be dispatched; what the sources of `aside` have
+//! posted comes after it, and before what is in the hub's queue.
 
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::{HashSet, VecDeque};
@@ -62,9 +63,14 @@ pub(super) struct State {
     /// The options of a socket that has none of its own.
     pub(super) defaults: Arc<Options>,
     last_plan: RefCell<Option<Arc<ConnectPlan>>>,
-    pub(super) batch: RefCell<VecDeque<Item>>,
-    /// How many items have been taken out of the batch.
-    pub(super) taken: Cell<u64>,
+    /// Each with its number: the items that a pump found when it began are those up to a number.
+    pub(super) batch: RefCell<VecDeque<(u64, Item)>>,
+    /// The number of the last item.
+    pub(super) pushed: Cell<u64>,
+    /// Tokens out of the hub's queue whose turn was not yet: a call waits for one object alone.
+    pub(super) aside: RefCell<VecDeque<Token>>,
+    /// How many servers there were.
+    pub(super) servers: Cell<u32>,
     pub(super) depth: Cell<u32>,
     /// Sockets, servers, timers and tasks that keep `run` going. Below zero for a moment while a handler
     /// replaces the connection whose end it is told.
@@ -95,7 +101,9 @@ impl State {
             defaults: Arc::default(),
             last_plan: RefCell::default(),
             batch: RefCell::default(),
-            taken: Cell::new(0),
+            pushed: Cell::new(0),
+            aside: RefCell::default(),
+            servers: Cell::new(0),
             depth: Cell::new(0),
             active: Cell::new(0),
             spin: Cell::new(limits::SPIN.as_secs_f64()),
@@ -179,12 +187,33 @@ impl State {
     }
 
     pub(super) fn push(&self, item: Item) {
-        self.batch.borrow_mut().push_back(item);
+        let number = self.pushed.get() + 1;
+        self.pushed.set(number);
+        self.batch.borrow_mut().push_back((number, item));
     }
 
-    /// Items that nobody has announced wait in the batch: a foreign loop must come and see.
+    /// The first item numbered `from` to `to` that `is_wanted`, taken out, and its number.
+    pub(super) fn pick(
+        &self,
+        from: u64,
+        to: u64,
+        is_wanted: impl Fn(&Item) -> bool,
+    ) -> Option<(u64, Item)> {
+        let mut batch = self.batch.borrow_mut();
+        let start = batch.partition_point(|(number, _)| *number < from);
+        let found = batch.range(start..).position(|(number, item)| *number > to || is_wanted(item));
+        let place = start + found?;
+        batch.get(place).is_some_and(|(number, _)| *number <= to).then(|| batch.remove(place))?
+    }
+
+    /// Whether anything waits on this side that nobody has announced.
+    pub(super) fn has_items(&self) -> bool {
+        !self.batch.borrow().is_empty() || !self.aside.borrow().is_empty()
+    }
+
+    /// If so, a foreign loop must come and see.
     pub(super) fn ring(&self) {
-        if let Some(hub) = self.hub().filter(|_| !self.batch.borrow().is_empty()) {
+        if let Some(hub) = self.hub().filter(|_| self.has_items()) {
             hub.ring();
         }
     }

@@ -217,6 +217,18 @@ function evsock.listen(host, port, options) end
 ---@return evsock.ErrorCode? code
 function evsock.pump(timeout) end
 
+--- As `pump`, for one object alone: a socket, a timer, or a server with the sockets that it has
+--- accepted. Everybody else's events stay queued, in order. Bytes that the system has are found
+--- with no timeout, too.
+---
+--- `while sock.state == "connecting" do evsock.attend(sock, 1) end`
+---@param object evsock.Object
+---@param timeout? number how long to wait; default 0: not at all
+---@return integer called how many handlers it called
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.attend(object, timeout) end
+
 --- Pumps until nothing is active or `evsock.stop()` is called.
 ---
 --- `evsock.run()`

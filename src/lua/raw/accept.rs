@@ -29,6 +29,7 @@ pub(super) fn push_accepted<'a>(
     let anchor = if handlers_anchor { Anchor::Handlers } else { Anchor::Object };
     let object = new(stack, 0.0, anchor);
     stack.remove(-2);
+    object.house.set(server.house.get());
     let found = adopt(state, part, token, object);
     let Some(token) = found else {
         stack.pop(1);

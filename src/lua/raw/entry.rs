@@ -9,6 +9,7 @@ use std::rc::Rc;
 use mlua::{Lua, Table, ffi};
 
 use super::anchor;
+use super::attend::attend;
 use super::dispatch::NAMES;
 use super::index::{index, new_index};
 use super::object::{Object, Part, collect, create, state_behind, state_of};
@@ -107,7 +108,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     for (name, function) in FUNCTIONS.iter().chain(tasks::FUNCTIONS) {
         set_function(stack, functions, name, *function, block);
     }
-    let rest: [(&str, Function); 8] = [
+    let rest: [(&str, Function); 9] = [
+        ("attend", attend),
         ("bind", bind),
         ("collect", collect),
         ("create", create),

@@ -8,6 +8,7 @@
 mod accept;
 mod anchor;
 pub(super) mod attempts;
+mod attend;
 pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;

@@ -123,6 +123,8 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) peer_ended: Cell<bool>,
     /// Tasks wait on it.
     pub(in crate::lua) watched: Cell<bool>,
+    /// The number of the server that it is or was accepted by; else 0.
+    pub(in crate::lua) house: Cell<u32>,
     pub(in crate::lua) part: Part,
 }
 
@@ -246,9 +248,12 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
     stack.new_table();
     stack.set_own(-2);
     let state = shared_state(stack);
+    let mut house = 0;
     let part = if kind > 1.5 {
         Part::Timer(Box::default())
     } else if kind > 0.5 {
+        house = state.servers.get().wrapping_add(1).max(1);
+        state.servers.set(house);
         Part::Server(Box::default())
     } else {
         // Shared until it changes: a quiet connection should stay small.
@@ -276,6 +281,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         ended: Cell::new(false),
         peer_ended: Cell::new(false),
         watched: Cell::new(false),
+        house: Cell::new(house),
         part,
     };
     // SAFETY: the block is new, of the right size, and Lua aligns blocks for any type.

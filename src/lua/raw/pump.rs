@@ -1,6 +1,6 @@
 //! `pump`: collects what waits and dispatches it.
 //!
-//! Invariant: one pump handles the events that were there when it began. An error of a handler
+//! Not here: which items are those of one object (`attend`). Invariant: one pump handles the events that were there when it began. An error of a handler
 //! leaves the rest queued in order.
 
 use std::ffi::c_int;
@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use mlua::ffi::lua_State;
 
+use super::attend::{belongs, has_items, is_of, look_at};
 use super::dispatch::{Base, Outcome, dispatch};
 use super::guard::fenced;
 use super::object::{Object, Part, state_of};
@@ -16,56 +17,74 @@ use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::limits;
 use crate::lua::state::{Item, State};
+use crate::net::hub::Hub;
+use crate::proto::token::Token;
+use crate::sync::Arc;
 
 /// `pump([timeout])`. Upvalue: the state.
 pub(in crate::lua) extern "C-unwind" fn pump(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let state = state_of(stack);
-    let timeout = timeout(stack);
+    let timeout = timeout(stack, 1, "pump");
+    stack.set_top(0);
+    pump_for(stack, state, None, timeout, "pump")
+}
+
+/// Dispatches the events of everybody, or of `only` one object, which is at the bottom of the stack.
+pub(super) fn pump_for(
+    stack: Stack,
+    state: &State,
+    only: Option<&Object>,
+    timeout: Duration,
+    method: &str,
+) -> c_int {
     if state.is_forked() {
         return push_error(stack, state, State::forked());
     }
     if state.depth.get() >= limits::PUMP_DEPTH {
         let most = limits::PUMP_DEPTH;
-        stack.raise(&Text::new(format_args!("pump: called inside of handlers {most} deep")));
+        stack.raise(&Text::new(format_args!("{method}: called inside of handlers {most} deep")));
     }
-    stack.set_top(0);
     stack.reserve(20);
+    let first = stack.top() + 1;
     let references = state.references.get();
     for reference in [references.objects, references.names, references.traceback] {
         stack.push_registered(reference);
     }
-    let base = Base { objects: 1, names: 2, traceback: 3 };
+    let base = Base { objects: first, names: first + 1, traceback: first + 2 };
     let deadline = Instant::now() + timeout;
     let mut handled = 0;
     loop {
-        let gathered = fenced(stack, || gather(state, timeout, deadline));
+        let gathered = fenced(stack, || gather(state, only, timeout, deadline));
         let more = match gathered {
             Ok(more) => more,
             Err(error) => return push_error(stack, state, error),
         };
-        let (found, count) = dispatch_batch(stack, base, state);
+        let (found, count) = dispatch_batch(stack, base, state, only);
         handled += count;
         if found || !more {
             break;
         }
     }
+    if only.is_some() {
+        state.ring();
+    }
     stack.push_count(handled);
     1
 }
 
-fn timeout(stack: Stack) -> Duration {
-    if stack.is_nil(1) {
+pub(super) fn timeout(stack: Stack, index: c_int, method: &str) -> Duration {
+    if stack.is_nil(index) {
         return Duration::ZERO;
     }
-    match stack.to_number(1) {
+    match stack.to_number(index) {
         Some(seconds) if !seconds.is_nan() => {
             Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(limits::LONGEST_WAIT)
         }
         _ => {
-            let got = stack.type_name(1);
+            let got = stack.type_name(index);
             stack.raise(&Text::new(format_args!(
-                "bad argument 'timeout' to 'pump' (number of seconds expected, got {got})"
+                "bad argument 'timeout' to '{method}' (number of seconds expected, got {got})"
             )))
         }
     }
@@ -73,27 +92,38 @@ fn timeout(stack: Stack) -> Duration {
 }
 
 /// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense.
-fn gather(state: &State, timeout: Duration, deadline: Instant) -> Result<bool, Box<Error>> {
-    let idle = state.batch.borrow().is_empty();
-    if state.hub().is_none() && (timeout.is_zero() || !idle) {
+fn gather(
+    state: &State,
+    only: Option<&Object>,
+    timeout: Duration,
+    deadline: Instant,
+) -> Result<bool, Box<Error>> {
+    let is_idle = || match only {
+        Some(object) => !has_items(state, object),
+        None => state.batch.borrow().is_empty(),
+    };
+    if state.hub().is_none() && (timeout.is_zero() || !is_idle()) {
         return Ok(false);
     }
     state.open().map_err(Box::new)?;
     state.with_reactor(crate::reactor::Reactor::fire_due);
-    drain(state);
-    if !state.batch.borrow().is_empty() {
+    drain(state, only);
+    if !is_idle() {
         return Ok(false);
     }
     let left = deadline.saturating_duration_since(Instant::now());
     let interrupted = if left.is_zero() {
         state.with_reactor(crate::reactor::Reactor::glance);
+        if let Some(object) = only {
+            look_at(state, object);
+        }
         false
     } else {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
         let interrupted = || is_interrupted(state);
         state.with_reactor(|reactor| reactor.wait(left, spin, &interrupted)).unwrap_or(true)
     };
-    drain(state);
+    drain(state, only);
     Ok(!interrupted && Instant::now() < deadline)
 }
 
@@ -105,47 +135,58 @@ fn is_interrupted(state: &State) -> bool {
     changed && hook != 0
 }
 
-/// Moves what the sources have posted into the batch, in the order of their tokens.
-fn drain(state: &State) {
+/// Moves what the sources have posted into the batch, in the order of their tokens; the tokens of
+/// other objects than `only` are put aside, in order.
+fn drain(state: &State, only: Option<&Object>) {
     let Some(hub) = state.hub() else { return };
     hub.quiet();
-    for _ in 0..hub.waiting() {
-        let Some(token) = hub.next_token() else { return };
+    let before = state.aside.take();
+    let fresh = (0..hub.waiting()).map_while(|_| hub.next_token());
+    for token in before.into_iter().chain(fresh) {
         let place = state.slots.borrow().get(token.slot as usize).copied();
         let Some(object) = place.and_then(Object::in_slot) else { continue };
-        let push = |event| state.push(Item::Event(token, event));
-        match &object.part {
-            Part::Socket(part) if object.token.get() == Some(token) => {
-                let stream = part.stream.borrow();
-                if let Some(stream) = stream.as_ref() {
-                    let paused = stream.collect(hub, &mut part.buffer.borrow_mut(), push);
-                    part.paused.set(paused);
-                }
-            }
-            Part::Timer(part) if object.token.get() == Some(token) => {
-                if let Some(alarm) = part.alarm.borrow().as_ref() {
-                    alarm.collect(push);
-                }
-            }
-            Part::Server(part) => {
-                let listeners = part.listeners.borrow();
-                if let Some(listener) = listeners.iter().find(|l| l.token() == token) {
-                    listener.collect(push);
-                }
-            }
-            _ => {}
+        if only.is_none_or(|only| belongs(object, only)) {
+            collect(state, hub, object, token);
+        } else {
+            state.aside.borrow_mut().push_back(token);
         }
     }
 }
 
-/// Dispatches what the batch holds now. Returns whether anything was found, and how many handlers
-/// ran. Raises the error of a handler when the script has no `on_error`.
-fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
-    let end = state.taken.get() + state.batch.borrow().len() as u64;
-    let (mut found, mut handled) = (false, 0);
-    while state.taken.get() < end {
-        let Some(item) = state.batch.borrow_mut().pop_front() else { break };
-        state.taken.set(state.taken.get() + 1);
+/// Moves what one source has posted into the batch.
+fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
+    let push = |event| state.push(Item::Event(token, event));
+    match &object.part {
+        Part::Socket(part) if object.token.get() == Some(token) => {
+            let stream = part.stream.borrow();
+            if let Some(stream) = stream.as_ref() {
+                let paused = stream.collect(hub, &mut part.buffer.borrow_mut(), push);
+                part.paused.set(paused);
+            }
+        }
+        Part::Timer(part) if object.token.get() == Some(token) => {
+            if let Some(alarm) = part.alarm.borrow().as_ref() {
+                alarm.collect(push);
+            }
+        }
+        Part::Server(part) => {
+            let listeners = part.listeners.borrow();
+            if let Some(listener) = listeners.iter().find(|l| l.token() == token) {
+                listener.collect(push);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Dispatches what the batch holds now, or what it holds of one object. Returns whether anything
+/// was found, and how many handlers ran. Raises the error of a handler when the script has no
+/// `on_error`.
+fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>) -> (bool, usize) {
+    let end = state.pushed.get();
+    let (mut found, mut handled, mut last) = (false, 0, 0);
+    while let Some((number, item)) = next(state, only, last, end) {
+        last = number;
         state.depth.set(state.depth.get() + 1);
         let outcome = dispatch(stack, base, state, item);
         state.depth.set(state.depth.get() - 1);
@@ -160,6 +201,16 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State) -> (bool, usize) {
         }
     }
     (found, handled)
+}
+
+/// The next item up to the number `end` (of one object: above the number `last`).
+fn next(state: &State, only: Option<&Object>, last: u64, end: u64) -> Option<(u64, Item)> {
+    if let Some(object) = only {
+        return state.pick(last + 1, end, |item| is_of(state, item, object));
+    }
+    let mut batch = state.batch.borrow_mut();
+    let due = batch.front().is_some_and(|(number, _)| *number <= end);
+    due.then(|| batch.pop_front()).flatten()
 }
 
 /// The error on top of the stack, above the object, goes to `evsock.on_error(message, object)`, or is raised.

@@ -1,0 +1,56 @@
+//! `attend`: a pump for one object; everybody else's events stay queued, in order.
+//!
+//! Not here: the pumping (`pump`). Invariant: the items of one object are dispatched in their order,
+//! and those of all others keep theirs.
+
+use std::ffi::c_int;
+
+use mlua::ffi::lua_State;
+
+use super::object::{Object, Part, state_of};
+use super::pump::{pump_for, timeout};
+use super::stack::{Stack, Text};
+use crate::lua::state::{Item, State};
+
+/// `attend(object [, timeout])`. Upvalue: the state.
+pub(in crate::lua) extern "C-unwind" fn attend(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let state = state_of(stack);
+    let Some(object) = Object::at(stack, 1) else {
+        let got = stack.type_name(1);
+        stack.raise(&Text::new(format_args!(
+            "bad argument 'object' to 'attend' (socket, server or timer expected, got {got})"
+        )))
+    };
+    let timeout = timeout(stack, 2, "attend");
+    stack.set_top(1);
+    pump_for(stack, state, Some(object), timeout, "attend")
+}
+
+/// Whether it is that object, or a socket that this server has accepted.
+pub(super) fn belongs(object: &Object, to: &Object) -> bool {
+    match to.part {
+        Part::Server(_) => object.house.get() == to.house.get(),
+        _ => std::ptr::eq(object, to),
+    }
+}
+
+/// Whether the item is of that object.
+pub(super) fn is_of(state: &State, item: &Item, object: &Object) -> bool {
+    let (Item::Event(token, _) | Item::Farewell(token)) = item else { return false };
+    let place = state.slots.borrow().get(token.slot as usize).copied();
+    place.and_then(Object::in_slot).is_some_and(|found| belongs(found, object))
+}
+
+/// Whether an item of that object waits.
+pub(super) fn has_items(state: &State, object: &Object) -> bool {
+    state.batch.borrow().iter().any(|(_, item)| is_of(state, item, object))
+}
+
+/// Reads what a socket has now, whoever leads: no byte that the system has is missed.
+pub(super) fn look_at(state: &State, object: &Object) {
+    let stream = object.socket().and_then(|part| part.stream.borrow().clone());
+    if let (Some(stream), Some(hub)) = (stream, state.hub()) {
+        stream.look(hub);
+    }
+}
