@@ -18,6 +18,9 @@ local compile_tls, tls_of = checks.compile_tls, checks.tls_of
 local is_socket_handler, is_server_handler = checks.is_socket_handler, checks.is_server_handler
 local socket_handlers, server_handlers = checks.socket_handlers, checks.server_handlers
 
+-- Longer than any wait; every event ends it.
+local LONG = 1e6
+
 -- Options ---------------------------------------------------------------------------------------
 
 -- Options that a script has set differ from the defaults; they are kept here, by object, so that
@@ -150,6 +153,29 @@ function core.socket.connect(sock, host, port, given, route)
     return set_out(sock, host, port, route)
 end
 
+-- `timeout`: how long nothing may move.
+function core.socket.flush(sock, timeout)
+    expect(sock, "socket", "flush")
+    if timeout ~= nil and not is_seconds(timeout) then
+        bad("argument", "timeout", "flush", "seconds of at least 0, or nil", timeout)
+    end
+    local pending, deadline
+    while true do
+        local left = native.pending(sock)
+        if left ~= pending then
+            pending, deadline = left, timeout and evsock.now() + timeout
+        end
+        local rest = deadline and math.max(0, deadline - evsock.now()) or LONG
+        local done, message, code = native.flush(sock, rest)
+        if done ~= false then
+            return done, message, code
+        elseif rest == 0 and native.pending(sock) == pending then
+            local host, port = native.target(sock)
+            return nil, "flush" .. core.where(host, port) .. ": timed out", "ETIMEDOUT"
+        end
+    end
+end
+
 -- `given`: as the option `tls`; nil is `true`.
 function core.socket.start_tls(sock, given)
     expect(sock, "socket", "start_tls")
@@ -234,6 +260,7 @@ core.where = where
 core.methods = {
     abort = native.abort,
     close = native.close,
+    flush = core.socket.flush,
     connect = function(sock, host, port, given)
         return core.socket.connect(sock, host, port, given)
     end,
@@ -528,9 +555,6 @@ function evsock.events()
 end
 
 local running = 0
--- Longer than any wait; every event ends it.
-local LONG = 1e6
-
 local function loop()
     while not native.stopping() and native.active() > 0 do
         local handled, message, code = native.pump(LONG)

@@ -450,6 +450,16 @@ function Socket:receive(what, timeout) end
 ---@return evsock.ErrorCode? code
 function Socket:send(data, timeout) end
 
+--- Blocks until all that was written is handed to the system: no handler and no task runs
+--- meanwhile. It gives up with `ETIMEDOUT` when nothing has moved for `timeout`; what waits stays.
+---
+--- `assert(sock:flush(5))`
+---@param timeout? number
+---@return true? flushed
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:flush(timeout) end
+
 --- Waits for an event: suspends the task it is called in, pumps elsewhere.
 ---
 --- `assert(sock:wait("connect", 5))`

@@ -4,6 +4,7 @@
 //! be ahead of what the script has been told by events.
 
 use crate::address::Address;
+use crate::error::{Code, Error, Result};
 use crate::net::hub::Hub;
 use crate::net::options::Options;
 use crate::net::stream::Stream;
@@ -91,6 +92,20 @@ impl Stream {
     pub fn pending(&self) -> usize {
         let inner = lock(&self.inner);
         inner.outbound.queue.len() + inner.held()
+    }
+
+    /// Bytes that wait to be handed to the system, as long as they have a chance.
+    ///
+    /// # Errors
+    /// Why the connection takes no more.
+    pub fn unsent(&self) -> Result<usize> {
+        let inner = lock(&self.inner);
+        if let Some(error) = &inner.outbound.broken {
+            return Err((**error).clone());
+        } else if inner.life.phase() == Phase::Closed {
+            return Err(Error::new(Code::Closed, "flush: the socket is closed"));
+        }
+        Ok(inner.outbound.queue.len() + inner.held())
     }
 
     /// Bytes handed to the system since the connection began, those that wait, and whether the two

@@ -77,6 +77,18 @@ impl Reactor {
     /// Leads until there is an event, the time is up or a signal came; whether it was a signal.
     /// `interrupted` tells of signals that came while it was awake.
     pub fn wait(&self, timeout: Duration, spin: Duration, interrupted: &dyn Fn() -> bool) -> bool {
+        self.wait_until(&|| self.shared.hub.waiting() > 0, timeout, spin, interrupted)
+    }
+
+    /// Leads until something is so. It is asked after each report, while it leads, and may take
+    /// the lock of a source.
+    pub fn wait_until(
+        &self,
+        is_so: &dyn Fn() -> bool,
+        timeout: Duration,
+        spin: Duration,
+        interrupted: &dyn Fn() -> bool,
+    ) -> bool {
         let shared = &*self.shared;
         let deadline = Instant::now() + timeout.min(limits::LONGEST_WAIT);
         let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
@@ -84,7 +96,7 @@ impl Reactor {
         // Whatever the thread pushed before it gave the lead away is in the queue now.
         let waited = fenced(|| {
             let mut ended = false;
-            while shared.hub.waiting() == 0 && !ended {
+            while !is_so() && !ended {
                 let waited = desk.poll(&shared.hub, Some(deadline), Some(interrupted));
                 ended = waited == Waited::Interrupted;
                 if Instant::now() >= deadline {

@@ -1,15 +1,20 @@
-//! `attend`: a pump for one object; everybody else's events stay queued, in order.
+//! `attend`: a pump for one object; everybody else's events stay queued, in order. `flush`: a wait
+//! in which nobody's are dispatched.
 //!
 //! Not here: the pumping (`pump`). Invariant: the items of one object are dispatched in their order,
 //! and those of all others keep theirs.
 
 use std::ffi::c_int;
+use std::time::Duration;
 
 use mlua::ffi::lua_State;
 
-use super::object::{Object, Part, state_of};
-use super::pump::{pump_for, timeout};
+use super::guard::fenced;
+use super::object::{Object, Part, expect, state_of};
+use super::pump::{is_interrupted, pump_for, timeout};
+use super::socket::push_error;
 use super::stack::{Stack, Text};
+use crate::error::{Code, Error};
 use crate::lua::state::{Item, State};
 
 /// `attend(object [, timeout])`. Upvalue: the state.
@@ -25,6 +30,39 @@ pub(in crate::lua) extern "C-unwind" fn attend(state: *mut lua_State) -> c_int {
     let timeout = timeout(stack, 2, "attend");
     stack.set_top(1);
     pump_for(stack, state, Some(object), timeout, "attend")
+}
+
+/// `flush(sock, seconds)`: true once all that was written is handed to the system; false when some
+/// of it was, the time is up or a signal came; or nil, message, code.
+pub(in crate::lua) extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let object = expect(stack, "flush", "socket");
+    let timeout = timeout(stack, 2, "flush");
+    match fenced(stack, || hand_over(object, timeout)) {
+        Ok(done) => {
+            stack.push_bool(done);
+            1
+        }
+        Err(error) => push_error(stack, &object.state, error),
+    }
+}
+
+fn hand_over(object: &Object, timeout: Duration) -> Result<bool, Box<Error>> {
+    let state = &*object.state;
+    if state.is_forked() {
+        return Err(Box::new(State::forked()));
+    }
+    let Some(stream) = object.socket().and_then(|part| part.stream.borrow().clone()) else {
+        return Err(Box::new(Error::new(Code::Closed, "flush: the socket is not connected")));
+    };
+    let before = stream.unsent()?;
+    if before > 0 && !timeout.is_zero() {
+        let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
+        let has_moved = || stream.unsent().map_or(true, |left| left < before);
+        let interrupted = || is_interrupted(state);
+        state.with_reactor(|reactor| reactor.wait_until(&has_moved, timeout, spin, &interrupted));
+    }
+    Ok(stream.unsent()? == 0)
 }
 
 /// Whether it is that object, or a socket that this server has accepted.

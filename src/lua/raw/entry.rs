@@ -9,7 +9,7 @@ use std::rc::Rc;
 use mlua::{Lua, Table, ffi};
 
 use super::anchor;
-use super::attend::attend;
+use super::attend::{attend, flush};
 use super::dispatch::NAMES;
 use super::index::{index, new_index};
 use super::object::{Object, Part, collect, create, state_behind, state_of};
@@ -108,11 +108,12 @@ fn fill(stack: Stack, state: Rc<State>) {
     for (name, function) in FUNCTIONS.iter().chain(tasks::FUNCTIONS) {
         set_function(stack, functions, name, *function, block);
     }
-    let rest: [(&str, Function); 9] = [
+    let rest: [(&str, Function); 10] = [
         ("attend", attend),
         ("bind", bind),
         ("collect", collect),
         ("create", create),
+        ("flush", flush),
         ("indexer", indexer),
         ("kind", kind),
         ("pump", pump),

@@ -129,7 +129,7 @@ fn gather(
 
 /// Whether the interpreter's handler of a signal has set its hook, which Lua will run as soon as
 /// this pump has returned. Another hook that the script has set ends one wait early.
-fn is_interrupted(state: &State) -> bool {
+pub(super) fn is_interrupted(state: &State) -> bool {
     let hook = Stack::hook(state.main_thread.get());
     let changed = hook != state.hook.replace(hook);
     changed && hook != 0
