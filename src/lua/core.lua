@@ -256,6 +256,7 @@ local function where(host, port)
 end
 
 core.where = where
+core.is_numeric = native.is_numeric
 -- `tasks.lua` adds the waiting calls.
 core.methods = {
     abort = native.abort,
@@ -373,12 +374,20 @@ function core.server.close(server)
     native.server_close(server)
 end
 
+-- The address and port that it listens on.
+function core.server.address(server)
+    local address, port = native.server_info(server)
+    return address, port
+end
+
 local function pause(paused)
     return function(server)
         expect(server, "server", paused and "pause" or "resume")
         native.server_pause(server, paused)
     end
 end
+
+core.server.pause, core.server.resume = pause(true), pause(false)
 
 local Server = core.class {
     name = "evsock.Server",
@@ -420,8 +429,8 @@ local Server = core.class {
     },
     methods = {
         close = core.server.close,
-        pause = pause(true),
-        resume = pause(false),
+        pause = core.server.pause,
+        resume = core.server.resume,
     },
     tostring = function(server)
         local address, port = native.server_info(server)
