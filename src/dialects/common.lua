@@ -2,9 +2,14 @@
 --
 -- Not here: anything that one dialect alone does. Each dialect has settings of its own.
 
-local _, core = ...
+local evsock, core = ...
 
 local common = {}
+
+function common.bad(argument, method, wanted, value)
+    core.raise("bad argument '" .. argument .. "' to '" .. method .. "' (" .. wanted
+        .. " expected, got " .. type(value) .. ")")
+end
 
 -- An integer from 0 to 65535 from an integer, a float with integral value or a numeric string; else
 -- nil. `Controls.Port.Value` is a float on Q-SYS, and plugins pass it straight in.
@@ -116,16 +121,52 @@ function settings:route(host, port)
     end
 end
 
+-- Blocks until `is_over()`, at most for so many seconds; meanwhile only the events of this object
+-- are dispatched. Returns whether it is over; nil and a message when nothing can be waited for.
+function common.block(object, seconds, is_over)
+    local deadline = evsock.now() + seconds
+    local left
+    repeat
+        if is_over() then
+            return true
+        end
+        left = math.max(0, deadline - evsock.now())
+        local handled, message = evsock.attend(object, left)
+        if not handled then
+            return nil, message
+        end
+    until left == 0
+    return is_over() and true or false
+end
+
+local function check_env(env)
+    if env ~= nil and type(env) ~= "table" then
+        common.bad("env", "install", "table", env)
+    end
+    return env or _G
+end
+
 -- `install([env])`: sets the names in `env` (default: the globals) and returns the module.
 function common.installer(module, names)
     return function(env)
-        env = env or _G
-        if type(env) ~= "table" then
-            core.raise("bad argument 'env' to 'install' (table expected, got " .. type(env) .. ")")
-        end
+        env = check_env(env)
         for _, name in ipairs(names) do
             env[name] = module[name]
         end
+        return module
+    end
+end
+
+-- The same for one name in a table of the host (`renoise.Socket`), which is made if there is none.
+function common.nested_installer(module, host, name)
+    return function(env)
+        env = check_env(env)
+        local owner = rawget(env, host)
+        if type(owner) ~= "table" then
+            owner = {}
+            rawset(env, host, owner)
+        end
+        owner[name] = module[name]
         return module
     end
 end
