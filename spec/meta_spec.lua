@@ -7,8 +7,11 @@
 local evsock = require "evsock"
 local helper = require "spec.helper"
 local qsys = require "evsock.qsys"
+local renoise = require "evsock.renoise"
 
-local files = { "src/meta/evsock.lua", "src/meta/evsock/qsys.lua" }
+local files = {
+    "src/meta/evsock.lua", "src/meta/evsock/qsys.lua", "src/meta/evsock/renoise.lua",
+}
 
 local function read(path)
     local file = assert(io.open(path))
@@ -402,11 +405,62 @@ real["evsock.qsys.Event"] = function()
     return names
 end
 
-real["evsock.qsys.Settings"] = function()
-    local settings = table_behind(qsys.configure, "settings", "values")
+local function of_settings(configure)
+    local settings = table_behind(configure, "settings", "values")
     local kinds = table_behind(getmetatable(settings).configure, "kinds", "hosts")
     local names = of_list(keys(kinds), "value")
-    return of_options(names, keys(settings.extra), qsys.configure)
+    return of_options(names, keys(settings.extra), configure)
+end
+
+real["evsock.qsys.Settings"] = function()
+    return of_settings(qsys.configure)
+end
+
+real["evsock.renoise"] = function()
+    return of_table(renoise)
+end
+
+real["evsock.renoise.Sockets"] = function()
+    return of_table(renoise.Socket)
+end
+
+local function renoise_server()
+    return helper.track(assert(renoise.Socket.create_server("localhost", 0)))
+end
+
+local function renoise_client()
+    local server = renoise_server()
+    return helper.track(assert(renoise.Socket.create_client("localhost", server.local_port)))
+end
+
+real["evsock.renoise.SocketClient"] = function()
+    return of_object(renoise_client())
+end
+
+real["evsock.renoise.SocketServer"] = function()
+    return of_object(renoise_server())
+end
+
+-- What both have.
+real["evsock.renoise.SocketBase"] = function()
+    local of_server, names = of_object(renoise_server()), {}
+    for name, what in pairs(of_object(renoise_client())) do
+        names[name] = what.kind == "value" and of_server[name] or nil
+    end
+    return names
+end
+
+real["evsock.renoise.ReceiveMode"] = function()
+    return expected_words(renoise_client(), "receive", "nothing")
+end
+
+real["evsock.renoise.Notifier"] = function()
+    local text = read("src/dialects/renoise.lua")
+    return of_list(keys(words_of(text, 'notify%(server, "([%l_]+)"')), "value")
+end
+
+real["evsock.renoise.Settings"] = function()
+    return of_settings(renoise.configure)
 end
 
 -- The comparison ----------------------------------------------------------------------------------
