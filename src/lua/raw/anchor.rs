@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use super::object::{Anchor, Object};
+use super::object::{Anchor, Object, Part};
 use super::stack::Stack;
 use crate::lua::state::State;
 use crate::proto::token::Token;
@@ -34,6 +34,21 @@ pub(super) fn unbind(stack: Stack, object: &Object, token: Token) {
         stack.push_nil();
         stack.raw_set_at(-2, token.slot);
         stack.pop(1);
+    }
+}
+
+/// Takes all slots of the object out of the tables; a server has one per listener.
+pub(super) fn unbind_all(stack: Stack, object: &Object) {
+    if let Part::Server(part) = &object.part {
+        let count = part.listeners.borrow().len();
+        for place in 0..count {
+            let token = part.listeners.borrow().get(place).map(|listener| listener.token());
+            if let Some(token) = token {
+                unbind(stack, object, token);
+            }
+        }
+    } else if let Some(token) = object.token.get() {
+        unbind(stack, object, token);
     }
 }
 

@@ -271,17 +271,8 @@ extern "C-unwind" fn bind(state: *mut ffi::lua_State) -> c_int {
 
 extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
-    let Some(object) = Object::at(stack, 1) else { return 0 };
-    if let Part::Server(part) = &object.part {
-        let count = part.listeners.borrow().len();
-        for place in 0..count {
-            let token = part.listeners.borrow().get(place).map(|listener| listener.token());
-            if let Some(token) = token {
-                anchor::unbind(stack, object, token);
-            }
-        }
-    } else if let Some(token) = object.token.get() {
-        anchor::unbind(stack, object, token);
+    if let Some(object) = Object::at(stack, 1) {
+        anchor::unbind_all(stack, object);
     }
     0
 }

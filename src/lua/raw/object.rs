@@ -324,6 +324,8 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
     let Some(object) = Object::at(stack, 1) else { return 0 };
     if let Some(token) = object.token.get() {
         object.state.vacate(token, object);
+        // What its handlers reach must not wait for the next object in this slot.
+        super::anchor::unbind_all(stack, object);
     }
     object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
     object.let_go();
