@@ -1,7 +1,8 @@
--- What looks past the events: the connection as it is now.
+-- Single steps of a connection: as it is now, ahead of the events; what was written has left.
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
+local tls_kit = require "spec.tls_kit"
 
 after_each(helper.finish)
 
@@ -83,5 +84,121 @@ describe("sock:look()", function()
     it("raises for anything but a socket", function()
         local client = helper.pair()
         helper.misuse(function() client.look(1) end, "bad argument 'self' to 'look'")
+    end)
+end)
+
+describe("sock:mark()", function()
+    local certificates
+    setup(function()
+        certificates = tls_kit.certificates()
+    end)
+    teardown(function()
+        certificates:remove()
+    end)
+
+    -- More than the system takes at once while the peer does not read.
+    local BLOCK = ("x"):rep(1024 * 1024)
+
+    it("calls on_mark in a pump, also when everything has left already", function()
+        local client, peer = helper.pair()
+        client.on_mark = helper.expect(1)
+        assert.is_true(client:write("now"))
+        assert.is_true(client:mark())
+        assert.equal(0, helper.calls(client.on_mark))
+        evsock.pump()
+        assert.equal(1, helper.calls(client.on_mark))
+        helper.pump_until(function()
+            return peer.buffered == 3
+        end)
+    end)
+
+    it("comes once a mark, in order, each as soon as its own bytes have left", function()
+        local client, peer = helper.pair(nil, { read_limit = 1024 })
+        local pending = {}
+        client.on_mark = helper.expect(function(sock)
+            pending[#pending + 1] = sock.pending
+        end, 12)
+        for _ = 1, 12 do
+            client:write(BLOCK)
+            client:mark()
+        end
+        helper.pump_for(0.05)
+        assert.is_true(#pending < 12, "all have left although nobody reads")
+        peer.on_data = function(sock)
+            sock:read()
+        end
+        peer:read()
+        helper.pump_until(function()
+            return #pending == 12
+        end, 5 * helper.slow)
+        -- Told one by one, not all when the queue was empty at last.
+        assert.is_true(pending[6] > 0, "the sixth came when everything had left")
+    end)
+
+    it("may be set while connecting, and waits for the connection if something waits", function()
+        local server, log = helper.server(), {}
+        local client = helper.connect(server.port)
+        client.on_connect = function()
+            log[#log + 1] = "connect"
+        end
+        client.on_mark = helper.expect(function()
+            log[#log + 1] = "mark"
+        end, 2)
+        client:write("early")
+        client:mark()
+        client:write("and more")
+        client:mark()
+        helper.pump_until(function()
+            return #log == 3
+        end)
+        assert.same({ "connect", "mark", "mark" }, log)
+    end)
+
+    it("does not come for what never leaves", function()
+        local client, peer = helper.pair(nil, { read_limit = 1024 })
+        client.on_mark = helper.expect(nil, 0)
+        client.on_close = helper.expect(1)
+        client:write(BLOCK:rep(12))
+        client:mark()
+        peer:abort()
+        helper.pump_until(function()
+            return client.state == "closed"
+        end)
+    end)
+
+    it("is refused where a write would be", function()
+        local sock = evsock.socket()
+        local ok, message, code = sock:mark()
+        assert.same({ nil, "mark: the socket is not connected", "ECLOSED" }, { ok, message, code })
+        local client = helper.pair()
+        client:shutdown()
+        assert.equal("ECLOSED", (select(3, client:mark())))
+        client:close()
+        assert.equal("ECLOSED", (select(3, client:mark())))
+    end)
+
+    it("counts what TLS makes of the bytes, and waits for the handshake", function()
+        local record = tls_kit.server(certificates, "ecdsa")
+        local client = helper.track(evsock.connect("localhost", record.port, {
+            tls = { cafile = certificates:path("ca.pem") } }))
+        local log = {}
+        client.on_connect = function()
+            log[#log + 1] = "connect"
+        end
+        client.on_mark = helper.expect(function(sock)
+            log[#log + 1] = sock.pending
+        end, 3)
+        client:write("held")
+        client:mark()
+        client:mark()
+        helper.pump_until(function()
+            return #log == 3
+        end)
+        assert.same({ "connect", 0, 0 }, log)
+        client:write(("y"):rep(100000))
+        client:mark()
+        helper.pump_until(function()
+            return #log == 4
+        end)
     end)
 end)

@@ -61,7 +61,7 @@ end
 local events = {
     socket = {
         resolve = 1, connect = 2, data = 3, drain = 4, ["end"] = 5, close = 6, reconnect = 7,
-        secure = 11,
+        secure = 11, mark = 12,
     },
     server = { accept = 8, error = 9 },
     timer = { timer = 10 },
@@ -105,8 +105,8 @@ end
 core.raise = raise
 core.socket = {}
 for _, name in ipairs {
-    "abort", "buffered", "close", "forget", "lines", "look", "peek", "pending", "read", "read_exact",
-    "read_line", "read_until", "release", "search", "shutdown", "state", "write",
+    "abort", "buffered", "close", "forget", "lines", "look", "mark", "peek", "pending", "read",
+    "read_exact", "read_line", "read_until", "release", "search", "shutdown", "state", "write",
 } do
     core.socket[name] = native[name]
 end
@@ -268,6 +268,7 @@ core.methods = {
     info = core.socket.info,
     lines = native.lines,
     look = native.look,
+    mark = native.mark,
     peek = native.peek,
     read = native.read,
     read_exact = native.read_exact,

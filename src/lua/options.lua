@@ -281,7 +281,7 @@ local defaults = {
 
 local socket_handlers = {
     "on_resolve", "on_connect", "on_data", "on_drain", "on_end", "on_close", "on_reconnect",
-    "on_secure",
+    "on_secure", "on_mark",
 }
 local server_handlers = { "on_accept", "on_error" }
 

@@ -120,6 +120,7 @@ local evsock = {}
 ---@field on_close? fun(sock: evsock.Socket, message?: string, code?: evsock.ErrorCode)
 ---@field on_reconnect? fun(sock: evsock.Socket, attempt: integer) a new attempt begins by itself
 ---@field on_secure? fun(sock: evsock.Socket) an open connection was secured
+---@field on_mark? fun(sock: evsock.Socket) what was written before a `mark` is with the system
 
 --- What a TLS table may say. A bad certificate, key or option raises with the reason.
 ---@class evsock.TlsOptions
@@ -412,6 +413,15 @@ function Socket:lines(kind) end
 ---@return boolean stands
 ---@return integer unread bytes
 function Socket:look() end
+
+--- Has `on_mark` called once everything written so far was handed to the system; in order, one call
+--- a mark, and none for what never leaves.
+---
+--- `sock:write(page); sock:mark()`
+---@return true? marked
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:mark() end
 
 --- Where plain text stands in the buffer, from 1; removes nothing.
 ---

@@ -238,6 +238,7 @@ impl Inner {
             self.say_goodbye(hub, token);
         }
         self.feed(hub, token, Input::Secured);
+        self.place_marks(hub, token);
         self.finish_writing(hub, token);
     }
 

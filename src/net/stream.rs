@@ -186,6 +186,15 @@ impl Stream {
         written.unwrap_or_else(|| Err(fault("write")))
     }
 
+    /// Posts `Marked` once everything written so far is with the system.
+    ///
+    /// # Errors
+    /// `ECLOSED` when nothing can be written any more.
+    pub fn mark(&self, hub: &Arc<Hub>) -> Result<()> {
+        let marked = self.step(hub, |inner| inner.mark(hub, self.token));
+        marked.unwrap_or_else(|| Err(fault("mark")))
+    }
+
     /// Sends the end of stream once everything before it is out.
     pub fn shutdown(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {

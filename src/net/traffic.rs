@@ -3,6 +3,7 @@
 //! Not here: when a stream opens and ends (`stream`, `proto::life`). One copy on the way in:
 //! system > back buffer, which is swapped with the script's front buffer.
 
+use std::collections::VecDeque;
 use std::io::IoSlice;
 use std::time::Instant;
 
@@ -64,11 +65,26 @@ pub(super) struct Outbound {
     pub(super) total: u64,
     /// Somebody waits for the queue to move: one `Sent` tells that it has.
     pub(super) watched: bool,
+    marks: Option<Box<Marks>>,
+}
+
+/// Places between writes whose passing the script wants to hear of.
+#[derive(Debug, Default)]
+struct Marks {
+    /// Ascending, in bytes since the connection began.
+    places: VecDeque<u64>,
+    /// Behind what waits for a handshake: how long that will be is not known before.
+    held: usize,
 }
 
 impl Outbound {
     pub(super) fn restart(&mut self) {
         *self = Self::default();
+    }
+
+    /// The place behind everything that was written.
+    fn end(&self) -> u64 {
+        self.total.saturating_add(u64::try_from(self.queue.len()).unwrap_or(u64::MAX))
     }
 }
 
@@ -174,6 +190,53 @@ impl Inner {
         Ok(())
     }
 
+    /// Has the script told when everything written so far is with the system.
+    pub(super) fn mark(&mut self, hub: &Hub, token: Token) -> Result<()> {
+        let phase = self.life.phase();
+        let setting_out = matches!(phase, Phase::Resolving | Phase::Connecting | Phase::Securing);
+        let ends = self.life.is_closing() || self.outbound.fin;
+        if ends || !(setting_out || phase == Phase::Open) {
+            return Err(Error::new(Code::Closed, "mark: the socket is closed for writing"));
+        }
+        if self.outbound.broken.is_none() {
+            let held = match &self.secure {
+                Some(secure) => !secure.is_secured(),
+                None => setting_out && self.options.begins_secure(),
+            };
+            let place = self.outbound.end();
+            let marks = self.outbound.marks.get_or_insert_default();
+            if held {
+                marks.held += 1;
+            } else {
+                marks.places.push_back(place);
+            }
+            self.tell_marks(hub, token);
+        }
+        Ok(())
+    }
+
+    /// The handshake is done and what it held is under way.
+    pub(super) fn place_marks(&mut self, hub: &Hub, token: Token) {
+        let place = self.outbound.end();
+        if let Some(marks) = &mut self.outbound.marks {
+            let held = std::mem::take(&mut marks.held);
+            marks.places.extend(std::iter::repeat_n(place, held));
+        }
+        self.tell_marks(hub, token);
+    }
+
+    fn tell_marks(&mut self, hub: &Hub, token: Token) {
+        let total = self.outbound.total;
+        let Some(marks) = &mut self.outbound.marks else { return };
+        while marks.places.front().is_some_and(|place| *place <= total) {
+            marks.places.pop_front();
+            hub.post(&mut self.mail, token, Event::Marked);
+        }
+        if marks.places.is_empty() && marks.held == 0 {
+            self.outbound.marks = None;
+        }
+    }
+
     pub(super) fn send_now(&mut self, hub: &Arc<Hub>, token: Token, parts: &[&[u8]]) -> usize {
         let Some(socket) = &self.socket else { return 0 };
         let progress = if let [part] = parts {
@@ -228,6 +291,7 @@ impl Inner {
                 Progress::Again | Progress::Eof => return,
             }
         }
+        self.tell_marks(hub, token);
         if std::mem::take(&mut self.outbound.watched) {
             hub.post(&mut self.mail, token, Event::Sent);
         }
@@ -274,6 +338,7 @@ impl Inner {
         if reads {
             self.outbound.queue.clear();
             self.outbound.high = false;
+            self.outbound.marks = None;
             self.outbound.broken = Some(Box::new(error));
         } else {
             self.feed(hub, token, Input::Broken(error));

@@ -35,6 +35,8 @@ pub enum Event {
     Secured,
     /// A timer ran out.
     Fired,
+    /// What was written before a mark is with the system.
+    Marked,
     /// Some of the write queue was handed to the system; only for those who asked to be told.
     Sent,
 }

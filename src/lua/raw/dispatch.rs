@@ -17,7 +17,7 @@ use crate::proto::event::Event;
 use crate::proto::token::Token;
 
 /// The handlers by event number; class functions stand in the metatable under the same numbers.
-pub(in crate::lua) const NAMES: [&str; 11] = [
+pub(in crate::lua) const NAMES: [&str; 12] = [
     "on_resolve",
     "on_connect",
     "on_data",
@@ -29,6 +29,7 @@ pub(in crate::lua) const NAMES: [&str; 11] = [
     "on_error",
     "on_timer",
     "on_secure",
+    "on_mark",
 ];
 
 /// Event numbers: places in [`NAMES`], from 1.
@@ -45,6 +46,7 @@ enum Number {
     Error,
     Timer,
     Secure,
+    Mark,
 }
 
 /// How a dispatch ended.
@@ -181,6 +183,7 @@ fn socket_event(
         Event::Connected => (Number::Connect, Argument::None),
         Event::Data(_) => (Number::Data, Argument::Count(shown)),
         Event::Drained => (Number::Drain, Argument::None),
+        Event::Marked => (Number::Mark, Argument::None),
         Event::Secured => (Number::Secure, Argument::None),
         Event::Ended => (Number::End, Argument::None),
         Event::Reconnecting(attempt) => (Number::Reconnect, Argument::Count(attempt as usize)),

@@ -13,6 +13,7 @@ pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;
 mod index;
+mod live;
 pub(super) mod object;
 mod pump;
 mod socket;

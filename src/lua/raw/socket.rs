@@ -23,7 +23,6 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("close", close),
     ("forget", forget),
     ("lines", lines),
-    ("look", look),
     ("peek", peek),
     ("pending", pending),
     ("read", read),
@@ -40,7 +39,7 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
 /// Parts of a `write` that are handed over in one call of the system.
 const PARTS: usize = 16;
 
-fn socket<'a>(stack: Stack, method: &str) -> (&'a Object, &'a SocketPart) {
+pub(super) fn socket<'a>(stack: Stack, method: &str) -> (&'a Object, &'a SocketPart) {
     let object = expect(stack, method, "socket");
     match object.socket() {
         Some(part) => (object, part),
@@ -436,23 +435,6 @@ extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
     let (_, part) = socket(stack, "buffered");
     stack.push_count(part.buffer.borrow().len());
     1
-}
-
-/// `look(sock)`: whether the connection stands now, and the bytes that came and were not read.
-extern "C-unwind" fn look(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (object, part) = socket(stack, "look");
-    let (stands, waiting) = fenced(stack, || {
-        let stream = part.stream.borrow().clone().filter(|_| !object.state.is_forked());
-        stream.zip(object.state.hub()).map_or((false, 0), |(stream, hub)| stream.look(hub))
-    });
-    let unread = {
-        let buffer = part.buffer.borrow();
-        buffer.len() + buffer.hidden() + waiting
-    };
-    stack.push_bool(stands);
-    stack.push_count(unread);
-    2
 }
 
 extern "C-unwind" fn pending(state: *mut lua_State) -> c_int {
