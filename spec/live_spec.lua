@@ -202,3 +202,85 @@ describe("sock:mark()", function()
         end)
     end)
 end)
+
+describe("server:accept()", function()
+    local function take(server)
+        local sock
+        helper.pump_until(function()
+            sock = sock or server:accept()
+            return sock
+        end)
+        return helper.track(sock)
+    end
+
+    it("takes a connection without its event, which does not come for it", function()
+        local server = helper.track(assert(evsock.listen("127.0.0.1", 0, {
+            on_accept = helper.expect(nil, 0), read_timeout = 9 })))
+        assert.is_nil(server:accept())
+        local client = helper.connect(server.port)
+        -- The system knows of it before any pump.
+        local deadline = evsock.now() + 5 * helper.slow
+        local sock
+        repeat
+            sock = server:accept()
+        until sock or evsock.now() > deadline
+        helper.track(sock)
+        assert.equal("open", sock.state)
+        assert.equal(9, sock.read_timeout)
+        assert.equal(1, server.connections)
+        helper.pump_until(function()
+            return client.state == "open"
+        end)
+        helper.pump_for(0.02)
+    end)
+
+    it("lets the data come, and gives the handlers that listen was given", function()
+        local server = helper.track(assert(evsock.listen("*", 0, {
+            on_data = helper.expect(function(sock)
+                sock:write(sock:read())
+            end, 1),
+        })))
+        local client = helper.connect(server.port)
+        client:write("echo")
+        take(server)
+        helper.pump_until(function()
+            return client.buffered == 4
+        end)
+    end)
+
+    it("takes them in the order in which they came, and events bring the others", function()
+        local got = {}
+        local server = helper.track(assert(evsock.listen("127.0.0.1", 0, {
+            on_accept = function(_, sock)
+                got[#got + 1] = helper.track(sock).peer_port
+            end,
+        })))
+        local ports = {}
+        for i = 1, 4 do
+            local client = helper.connect(server.port)
+            helper.pump_until(function()
+                return (client:look())
+            end)
+            ports[i] = client:info().local_port
+            if i % 2 == 1 then
+                local sock = server:accept()
+                got[#got + 1] = sock and helper.track(sock).peer_port
+            end
+        end
+        helper.pump_until(function()
+            return #got == 4
+        end)
+        assert.same(ports, got)
+    end)
+
+    it("gives nothing when paused or closed, and raises for anything but a server", function()
+        local server = helper.track(assert(evsock.listen("127.0.0.1", 0)))
+        server:pause()
+        helper.connect(server.port)
+        helper.pump_for(0.02)
+        assert.is_nil(server:accept())
+        server:close()
+        assert.is_nil(server:accept())
+        helper.misuse(function() server.accept({}) end, "bad argument 'self' to 'accept'")
+    end)
+end)

@@ -380,6 +380,8 @@ function core.server.address(server)
     local address, port = native.server_info(server)
     return address, port
 end
+-- A connection that waits now, without its event; the calls of a class's `on.accept` are its own.
+core.server.accept = native.accept
 
 local function pause(paused)
     return function(server)
@@ -389,6 +391,19 @@ local function pause(paused)
 end
 
 core.server.pause, core.server.resume = pause(true), pause(false)
+-- What `listen` was given for accepted sockets.
+local function prepare(server, sock)
+    local ready = accepted_handlers[server]
+    if ready then
+        for name, handler in pairs(ready.handlers) do
+            sock[name] = handler
+        end
+        if ready.chosen then
+            chosen[sock] = setmetatable({}, ready.chosen)
+        end
+    end
+    return ready
+end
 
 local Server = core.class {
     name = "evsock.Server",
@@ -408,15 +423,7 @@ local Server = core.class {
     },
     on = {
         accept = function(server, sock)
-            local ready = accepted_handlers[server]
-            if ready then
-                for name, handler in pairs(ready.handlers) do
-                    sock[name] = handler
-                end
-                if ready.chosen then
-                    chosen[sock] = setmetatable({}, ready.chosen)
-                end
-            end
+            local ready = prepare(server, sock)
             local on_accept = server.on_accept
             if not on_accept then
                 if not ready or next(ready.handlers) == nil then
@@ -429,6 +436,13 @@ local Server = core.class {
         end,
     },
     methods = {
+        accept = function(server)
+            local sock = core.server.accept(server)
+            if sock then
+                prepare(server, sock)
+            end
+            return sock
+        end,
         close = core.server.close,
         pause = core.server.pause,
         resume = core.server.resume,

@@ -5,8 +5,11 @@
 
 use std::ffi::c_int;
 
+use mlua::ffi::lua_State;
+
 use super::anchor::{bind, update_anchor};
-use super::object::{Anchor, Object, Part, ServerPart, new};
+use super::guard::fenced;
+use super::object::{Anchor, Object, Part, ServerPart, expect, new, state_of};
 use super::stack::Stack;
 use crate::lua::state::State;
 use crate::net::listener::Accepted;
@@ -63,6 +66,30 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     state.place(token, object);
     state.count(1);
     Some(token)
+}
+
+/// `accept(server)`: a connection that waits now, looked for at the descriptors themselves, or nil.
+pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let server = expect(stack, "accept", "server");
+    stack.set_top(1);
+    let state = state_of(stack);
+    let Part::Server(part) = &server.part else { return 0 };
+    let count = if state.is_forked() { 0 } else { part.listeners.borrow().len() };
+    for place in 0..count {
+        let listener = part.listeners.borrow().get(place).cloned();
+        let (Some(listener), Some(hub)) = (listener, state.hub()) else { continue };
+        fenced(stack, || listener.on_ready(hub));
+        let token = listener.token();
+        // It must not live across what may raise.
+        drop(listener);
+        if let Some(accepted) = push_accepted(stack, state, server, token) {
+            greet(stack, stack.top(), accepted, state);
+            return 1;
+        }
+    }
+    stack.push_nil();
+    1
 }
 
 /// `on_accept` has returned: the data of the new connection may come.

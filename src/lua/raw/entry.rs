@@ -8,6 +8,7 @@ use std::rc::Rc;
 
 use mlua::{Lua, Table, ffi};
 
+use super::accept::accept;
 use super::anchor;
 use super::attend::{attend, flush};
 use super::dispatch::NAMES;
@@ -109,7 +110,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     for (name, function) in FUNCTIONS.iter().chain(live::FUNCTIONS).chain(tasks::FUNCTIONS) {
         set_function(stack, functions, name, *function, block);
     }
-    let rest: [(&str, Function); 10] = [
+    let rest: [(&str, Function); 11] = [
+        ("accept", accept),
         ("attend", attend),
         ("bind", bind),
         ("collect", collect),
