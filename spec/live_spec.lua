@@ -284,3 +284,28 @@ describe("server:accept()", function()
         helper.misuse(function() server.accept({}) end, "bad argument 'self' to 'accept'")
     end)
 end)
+
+describe("ipv4_first", function()
+    -- What a client of localhost was told of its addresses.
+    local function addresses(options)
+        local server, found = helper.server(), nil
+        local client = helper.track(evsock.connect("localhost", server.port, options))
+        client.on_resolve = function(_, list)
+            found = list
+        end
+        helper.pump_until(function()
+            return client.state == "open"
+        end)
+        return found, client
+    end
+
+    it("has the IPv4 addresses of a name tried before the IPv6 ones", function()
+        local found, client = addresses { ipv4_first = true }
+        assert.same({ "127.0.0.1", "::1" }, found)
+        assert.equal("127.0.0.1", client.peer_address)
+    end)
+
+    it("is off by default: IPv6 first, as RFC 8305 asks", function()
+        assert.same({ "::1", "127.0.0.1" }, (addresses()))
+    end)
+end)

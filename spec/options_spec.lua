@@ -34,6 +34,7 @@ local defaults = {
     write_limit = 64 * 1024 * 1024,
     drain_at = 0,
     half_open = false,
+    ipv4_first = false,
 }
 
 local others = {
@@ -47,6 +48,7 @@ local others = {
     write_limit = 8192,
     drain_at = 512,
     half_open = true,
+    ipv4_first = true,
 }
 
 local wrong = {
@@ -60,6 +62,7 @@ local wrong = {
     write_limit = true,
     drain_at = {},
     half_open = "half",
+    ipv4_first = 4,
 }
 
 describe("an option", function()

@@ -288,6 +288,7 @@ fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Settin
         "write_limit" => options.write_limit = bytes(value),
         "drain_at" => options.drain_at = bytes(value),
         "half_open" => options.half_open = on,
+        "ipv4_first" => options.ipv4_first = on,
         "bind" => options.bind = bind(value, *max),
         "tls" => options.tls = super::tls::of(value),
         _ => {}

@@ -259,6 +259,7 @@ local options = {
     write_limit = byte_count,
     drain_at = byte_count,
     half_open = boolean,
+    ipv4_first = boolean,
     bind = bind,
     tls = tls,
 }
@@ -275,6 +276,7 @@ local defaults = {
     write_limit = 64 * 1024 * 1024,
     drain_at = 0,
     half_open = false,
+    ipv4_first = false,
     bind = false,
     tls = false,
 }

@@ -161,6 +161,7 @@ local evsock = {}
 ---@field write_limit? integer a write that would pass it is refused; default 64 MiB
 ---@field drain_at? integer low-water mark for `on_drain`; default 0
 ---@field half_open? boolean keep writing after the peer's end of stream; default false
+---@field ipv4_first? boolean try the IPv4 addresses of a name before its IPv6 ones; default false
 ---@field bind? false|evsock.Bind where it connects from, `{ "10.0.0.5", 0 }`; default false
 ---@field tls? boolean|evsock.TlsOptions|evsock.Tls begin with a TLS handshake; default false
 
@@ -344,6 +345,7 @@ function evsock.now() end
 ---@field write_limit integer
 ---@field drain_at integer
 ---@field half_open boolean
+---@field ipv4_first boolean
 ---@field bind false|evsock.Bind
 local Socket = {}
 
@@ -538,6 +540,7 @@ function Socket:info() end
 ---@field write_limit integer
 ---@field drain_at integer
 ---@field half_open boolean
+---@field ipv4_first boolean
 ---@field bind false|evsock.Bind
 
 --- How things stand now, events that wait to be dispatched included.

@@ -52,7 +52,7 @@ impl Inner {
         match &plan.way {
             // Numeric: `set_out` has named it.
             Way::Address(_) => None,
-            Way::Localhost(port) => Some(Input::Resolved(Ok(loopback(*port)))),
+            Way::Localhost(port) => Some(Input::Resolved(Ok(self.ordered(loopback(*port))))),
             Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
             Way::Name(name, port) => {
                 // A lookup that takes long must not keep a closed reactor's descriptors.
@@ -76,6 +76,14 @@ impl Inner {
                 }
             }
         }
+    }
+
+    /// In the order in which they are to be tried.
+    pub(super) fn ordered(&self, mut addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
+        if self.options.ipv4_first {
+            addresses.sort_by_key(SocketAddr::is_ipv6);
+        }
+        addresses
     }
 
     pub(super) fn dial_direct(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {

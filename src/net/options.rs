@@ -12,6 +12,7 @@ use crate::proto::backoff::Backoff;
 use crate::sync::Arc;
 
 /// Options of one connection; durations of zero have become `None`.
+#[expect(clippy::struct_excessive_bools, reason = "choices that do not depend on each other")]
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Bound of lookup and connecting together.
@@ -38,6 +39,8 @@ pub struct Options {
     pub drain_at: usize,
     /// Whether writing goes on after the peer's end of stream.
     pub half_open: bool,
+    /// Of a name with both, IPv4 addresses are tried before IPv6 ones.
+    pub ipv4_first: bool,
     /// Our own end of an outgoing connection; port 0 is the system's choice.
     pub bind: Option<SocketAddr>,
     /// Connections begin with a TLS handshake.
@@ -59,6 +62,7 @@ impl Default for Options {
             write_limit: limits::WRITE_LIMIT,
             drain_at: 0,
             half_open: false,
+            ipv4_first: false,
             bind: None,
             tls: None,
         }

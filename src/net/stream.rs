@@ -169,7 +169,10 @@ impl Stream {
 
     /// The lookup answered.
     pub fn on_answer(&self, hub: &Arc<Hub>, answer: Result<Vec<SocketAddr>>) {
-        self.step(hub, |inner| inner.feed(hub, self.token, Input::Resolved(answer)));
+        self.step(hub, |inner| {
+            let answer = answer.map(|addresses| inner.ordered(addresses));
+            inner.feed(hub, self.token, Input::Resolved(answer));
+        });
     }
 
     /// A fault of ours: the stream ends with `EINTERNAL`, the others go on.
