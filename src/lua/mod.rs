@@ -25,6 +25,16 @@ const DIALECTS: &[(&str, &str, &str)] = &[
     ("evsock.pharos", "@evsock/pharos.lua", include_str!("../dialects/pharos.lua")),
     ("evsock.renoise", "@evsock/renoise.lua", include_str!("../dialects/renoise.lua")),
     ("evsock.hammerspoon", "@evsock/hammerspoon.lua", include_str!("../dialects/hammerspoon.lua")),
+    (
+        "evsock.hammerspoon.lane",
+        "@evsock/hammerspoon_lane.lua",
+        include_str!("../dialects/hammerspoon_lane.lua"),
+    ),
+    (
+        "evsock.hammerspoon.sockaddr",
+        "@evsock/hammerspoon_sockaddr.lua",
+        include_str!("../dialects/hammerspoon_sockaddr.lua"),
+    ),
 ];
 
 /// `require "evsock"`: builds the module and fills `package.preload` with the dialects.

@@ -1,0 +1,364 @@
+-- Hammerspoon: one connection with its queue of reads and its queue of writes.
+--
+-- Not here: the object that scripts hold (`hammerspoon.lua`); a listener has one lane for each
+-- client. Numbers like 6.5 name the sections of the dialects' specification.
+-- Invariants: callbacks run in events only, never in the call that queued; a queue is served in
+-- order, and what is behind the barrier of `startTLS` not before the handshake is done; the clock
+-- of a queue runs for its head alone.
+
+local _, core = ...
+local native, timers = core.socket, core.timer
+
+local lanes = {}
+
+-- Keys in the socket's own table, and in those of its clocks.
+local LANE, TARGET, DUTY = {}, {}, {}
+
+-- Queues ------------------------------------------------------------------------------------------
+
+local function new_queue()
+    return { first = 1, last = 0, handed = 0 }
+end
+
+local function push(queue, item)
+    queue.last = queue.last + 1
+    queue[queue.last] = item
+end
+
+local function head(queue)
+    return queue[queue.first]
+end
+
+local function pop(queue)
+    local item = head(queue)
+    queue[queue.first] = nil
+    queue.first = queue.first + 1
+    return item
+end
+
+-- Clocks ------------------------------------------------------------------------------------------
+
+-- What a clock does when it is due, by its duty.
+local due = {}
+
+-- It knows its socket by a weak reference: a dropped socket does not wait for its timeouts.
+local Clock = core.class {
+    name = "hs.socket clock",
+    kind = "timer",
+    anchor = "handlers",
+    on = {
+        timer = function(clock)
+            local sock = clock[TARGET].sock
+            local lane = sock and sock[LANE]
+            return lane and due[clock[DUTY]](sock, lane) or false
+        end,
+    },
+}
+
+local function start_clock(sock, lane, duty, seconds)
+    local clock = lane.clocks[duty]
+    if not clock then
+        clock = Clock.new()
+        clock[TARGET] = setmetatable({ sock = sock }, { __mode = "v" })
+        clock[DUTY] = duty
+        lane.clocks[duty] = clock
+    end
+    timers.start(clock, seconds)
+end
+
+local function stop_clock(lane, duty)
+    local clock = lane.clocks[duty]
+    if clock and timers.active(clock) then
+        timers.cancel(clock)
+    end
+end
+
+-- The clock of a queue follows its head (6.7).
+local function follow_head(sock, lane, duty)
+    local queue = lane[duty]
+    local item = head(queue)
+    if queue.timed ~= item then
+        queue.timed = item
+        stop_clock(lane, duty)
+        if item and item.timeout >= 0 then
+            start_clock(sock, lane, duty, item.timeout)
+        end
+    end
+end
+
+-- The reads go on in the next pump.
+local function defer(sock, lane)
+    local clock = lane.clocks.turn
+    if not (clock and timers.active(clock)) then
+        start_clock(sock, lane, "turn", 0)
+    end
+end
+
+-- Callbacks ---------------------------------------------------------------------------------------
+
+local function explain(problem)
+    if type(problem) == "string" and debug then
+        return debug.traceback(problem, 2)
+    end
+    return problem
+end
+
+-- An error is caught and told, and everything goes on (1.6).
+local function call(sock, lane, fn, ...)
+    if not fn then
+        return false
+    end
+    local one, two = ...
+    local ok, problem = xpcall(function()
+        fn(one, two)
+    end, explain)
+    if not ok then
+        -- Whoever is told may raise in turn.
+        defer(sock, lane)
+        lane.owner.report(problem, lane.owner.object.sock)
+    end
+    return true
+end
+
+-- Lanes -------------------------------------------------------------------------------------------
+
+-- `owner`: `callback` (of reads), `timeout`, `object.sock` (weak), `report(problem, object)`.
+-- `among`: the list of the listener's clients that it stands in, by a weak reference.
+function lanes.begin(sock, owner, among)
+    local lane = {
+        owner = owner,
+        reads = new_queue(),
+        writes = new_queue(),
+        clocks = {},
+        open = among ~= nil,
+        among = among,
+    }
+    sock[LANE] = lane
+    return lane
+end
+
+function lanes.of(sock)
+    return sock[LANE]
+end
+
+-- It is over: what is queued is dropped, and nobody is told (6.9).
+function lanes.finish(sock)
+    local lane = sock[LANE]
+    if not lane then
+        return
+    end
+    sock[LANE] = nil
+    for duty in pairs(lane.clocks) do
+        stop_clock(lane, duty)
+    end
+    native.release(sock)
+    local clients = lane.among and lane.among.clients
+    for i, client in ipairs(clients or {}) do
+        if client == sock then
+            table.remove(clients, i)
+            break
+        end
+    end
+end
+
+-- Live: an end that the system knows of counts as soon as nothing is left to be read (6.9).
+function lanes.is_connected(sock)
+    local stands, unread = native.look(sock)
+    return stands or unread > 0
+end
+
+-- Both barriers are at the head of their queues: the handshake begins.
+local function secure_when_due(sock, lane)
+    local read, write = head(lane.reads), head(lane.writes)
+    if lane.securing or not (lane.open and read and read.barrier and write and write.barrier) then
+        return
+    end
+    lane.securing = true
+    -- The original has no bound for it.
+    native.set(sock, "connect_timeout", 0)
+    if not (read.tls and native.start_tls(sock, read.tls)) then
+        lanes.finish(sock)
+    end
+end
+
+-- Writes ------------------------------------------------------------------------------------------
+
+-- Gives the core what may go out; it says by a mark when each has left.
+local function hand_over(sock, lane)
+    local writes = lane.writes
+    while lane.open do
+        local item = writes[writes.handed + 1]
+        if not item or item.barrier or not native.write(sock, item.text) then
+            break
+        end
+        native.mark(sock)
+        item.text = nil
+        writes.handed = writes.handed + 1
+    end
+    if lane.open then
+        follow_head(sock, lane, "writes")
+    end
+end
+
+-- `done.fn` is called once, whichever of the lanes that share it is first.
+function lanes.write(sock, lane, text, tag, done)
+    push(lane.writes, { text = text, tag = tag, done = done, timeout = lane.owner.timeout })
+    hand_over(sock, lane)
+end
+
+-- With nothing left to send, the news that all has left is on its way.
+function due.writes(sock)
+    if native.pending(sock) > 0 then
+        lanes.finish(sock)
+    end
+end
+
+-- Reads -------------------------------------------------------------------------------------------
+
+local function take(sock, what)
+    if type(what) == "number" then
+        return native.read_exact(sock, what)
+    end
+    return native.read_until(sock, what, true)
+end
+
+-- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile).
+local function serve(sock, lane, all)
+    local reads, called, starved = lane.reads, false, false
+    local left = all and math.huge or reads.last - reads.first + 1
+    while left > 0 and sock[LANE] == lane do
+        local item = head(reads)
+        local data = item and not item.barrier and take(sock, item.what)
+        if not data then
+            starved = item ~= nil
+            break
+        end
+        pop(reads)
+        left = left - 1
+        called = call(sock, lane, lane.owner.callback, data, item.tag) or called
+    end
+    if sock[LANE] ~= lane then
+        return called
+    end
+    if lane.open then
+        follow_head(sock, lane, "reads")
+    end
+    local unread = native.buffered(sock)
+    if lane.ended and (unread == 0 or starved) then
+        lanes.finish(sock)
+    elseif not starved and head(reads) and unread > 0 then
+        defer(sock, lane)
+    else
+        secure_when_due(sock, lane)
+    end
+    return called
+end
+
+function lanes.read(sock, lane, what, tag)
+    push(lane.reads, { what = what, tag = tag, timeout = lane.owner.timeout })
+    if lane.open then
+        follow_head(sock, lane, "reads")
+        if lane.ended or native.buffered(sock) > 0 then
+            defer(sock, lane)
+        end
+    end
+end
+
+due.turn = serve
+
+-- Bytes that came in time are on their way: they get one pump more.
+function due.reads(sock, lane)
+    local item = head(lane.reads)
+    local _, unread = native.look(sock)
+    if unread > native.buffered(sock) and not item.late then
+        item.late = true
+        start_clock(sock, lane, "reads", 0)
+    else
+        lanes.finish(sock)
+    end
+end
+
+-- An attempt to connect that was given no time.
+due.attempt = lanes.finish
+
+function lanes.expire(sock, lane)
+    start_clock(sock, lane, "attempt", 0)
+end
+
+-- TLS ---------------------------------------------------------------------------------------------
+
+-- `tls`: compiled, or nil when the handshake cannot but fail. Only the first call counts (6.8).
+function lanes.start_tls(sock, lane, tls)
+    if lane.has_barrier then
+        return
+    end
+    lane.has_barrier = true
+    for _, queue in ipairs { lane.reads, lane.writes } do
+        push(queue, { barrier = true, tls = tls, timeout = -1 })
+    end
+    secure_when_due(sock, lane)
+end
+
+-- Events of the core ------------------------------------------------------------------------------
+
+local on = {}
+lanes.on = {}
+for _, name in ipairs { "connect", "data", "end", "close", "mark", "secure" } do
+    lanes.on[name] = function(sock, ...)
+        local lane = sock[LANE]
+        return lane and on[name](sock, lane, ...) or false
+    end
+end
+
+function on.connect(sock, lane)
+    lane.open = true
+    hand_over(sock, lane)
+    follow_head(sock, lane, "reads")
+    local greet = lane.greet
+    lane.greet = nil
+    secure_when_due(sock, lane)
+    return call(sock, lane, greet)
+end
+
+function on.data(sock, lane)
+    return serve(sock, lane)
+end
+
+on["end"] = function(sock, lane)
+    lane.ended = true
+    return serve(sock, lane)
+end
+
+-- The attempt failed or the connection broke; what came before can still be read.
+function on.close(sock, lane, message)
+    if message then
+        lane.owner.log("debug", message)
+    end
+    local called = lane.open and not lane.securing and serve(sock, lane, true)
+    if sock[LANE] == lane then
+        lanes.finish(sock)
+    end
+    return called
+end
+
+function on.mark(sock, lane)
+    local item = pop(lane.writes)
+    hand_over(sock, lane)
+    secure_when_due(sock, lane)
+    local fn = item.done and item.done.fn
+    if fn then
+        item.done.fn = nil
+        return call(sock, lane, fn, item.tag)
+    end
+end
+
+function on.secure(sock, lane)
+    lane.securing = nil
+    pop(lane.reads)
+    pop(lane.writes)
+    lane.writes.handed = lane.writes.handed + 1
+    hand_over(sock, lane)
+    follow_head(sock, lane, "reads")
+end
+
+return lanes
