@@ -1,17 +1,17 @@
 -- Hammerspoon: hs.socket, as its scripts know it.
 --
--- Translation only. The queues of a connection are in `hammerspoon_lane.lua`, the layout of socket
--- addresses in `hammerspoon_sockaddr.lua`. Times are seconds, negative ones mean none. Numbers like
--- 6.4 name the sections of the dialects' specification.
+-- Translation only. The queues of a connection are in `hammerspoon_lane.lua`, what `info` tells in
+-- `hammerspoon_state.lua`, the layout of socket addresses in `hammerspoon_sockaddr.lua`. Times are
+-- seconds, negative ones mean none. Numbers like 6.4 name the sections of the specification.
 
 local evsock, core = ...
 local common, native = core.common, core.socket
 local lanes = require "evsock.hammerspoon.lane"
 local sockaddr = require "evsock.hammerspoon.sockaddr"
+local state = require "evsock.hammerspoon.state"
 
 local settings = common.settings()
 
-local DEFAULT, SERVER = "DEFAULT", "SERVER"
 local NO_TAG = -1
 local BUSY = "Attempting to connect while connected or accepting connections. Disconnect first."
 
@@ -64,17 +64,18 @@ local function check_timeout(value, what)
     return value
 end
 
--- To the logger; without one, errors go where those of Lua's own finalisers do.
 local function log(level, text)
     local logger = settings:get("logger")
     if logger then
         logger(level, "hs.socket: " .. text)
-    elseif level == "error" then
-        io.stderr:write("hs.socket: ", text, "\n")
     end
 end
 
--- An error of a callback (1.6).
+-- Whether there is somebody to hear of an error of a callback; if not, it leaves `pump`.
+local function is_heard()
+    return rawget(evsock, "on_error") ~= nil or settings:get("logger") ~= nil
+end
+
 local function report(problem, object)
     local on_error = rawget(evsock, "on_error")
     if on_error then
@@ -362,60 +363,17 @@ function methods.connected(socket)
     return methods.connections(socket) > 0
 end
 
-local function describe_listener(info, listening)
-    info.userData, info.isDisconnected = SERVER, false
-    info.unixSocketPath = listening.path
-    if listening.path == "" then
-        info.localHost, info.localPort = "0.0.0.0", listening.port
-        info.isIPv4, info.isIPv6 = true, true
-    end
-end
-
-local function describe_client(info, socket, place)
-    local found = native.info(socket)
-    info.isConnected = true
-    info.isSecure = found.tls ~= nil
-    if place.path then
-        info.connectedURL, info.unixSocketPath = place.path, place.path
-        return
-    end
-    local peer = found.peer_address or ""
-    info.isIPv6 = peer:find(":", 1, true) ~= nil
-    info.isIPv4 = not info.isIPv6
-    -- What `configure` has led elsewhere looks like what was asked for.
-    local asked = place.mapped and sockaddr.pack(place.host, 0)
-    info.connectedHost, info.connectedPort = asked and place.host or peer, place.port
-    info.localHost, info.localPort = found.local_address or "", found.local_port or 0
-end
-
 function methods.info(socket)
     local owner = owner_of(socket, "info")
-    local info = {
-        userData = "",
-        isConnected = false,
-        isDisconnected = true,
-        connections = methods.connections(socket),
-        connectedHost = "", connectedPort = 0, connectedAddress = "",
-        connectedURL = "",
-        localHost = "", localPort = 0, localAddress = "",
-        unixSocketPath = "",
-        isIPv4 = false, isIPv6 = false,
-        isIPv4Enabled = true, isIPv6Enabled = true, isIPv4PreferredOverIPv6 = true,
-        isSecure = false,
-        timeout = owner.timeout,
-    }
+    local count = methods.connections(socket)
+    local info = state.new(count, owner.timeout)
     local listening, lane = socket[LISTENING], lanes.of(socket)
     if listening then
-        describe_listener(info, listening)
-    elseif lane and (info.connections > 0 or not lane.open) then
-        info.userData, info.isDisconnected = DEFAULT, false
-        if info.connections > 0 then
-            describe_client(info, socket, socket[PLACE])
-        end
-    end
-    for _, side in ipairs { "connected", "local" } do
-        local host, port = info[side .. "Host"], info[side .. "Port"]
-        info[side .. "Address"] = sockaddr.pack(host, port) or ""
+        state.add_listener(info, listening)
+    elseif lane and count > 0 then
+        state.add_client(info, native.info(socket), socket[PLACE])
+    elseif lane and not lane.open then
+        state.add_attempt(info)
     end
     return info
 end
@@ -428,16 +386,7 @@ Socket = core.class {
     on = lanes.on,
     close = methods.disconnect,
     tostring = function(socket)
-        local owner = socket[OWNER]
-        local info = methods.info(socket)
-        local kind = info.userData == SERVER and "hs.socket(server)" or "hs.socket"
-        local host = kind == "hs.socket" and info.connectedHost or info.localHost
-        local port = kind == "hs.socket" and info.connectedPort or info.localPort
-        local where = (host == "" and "(null)" or host) .. ":" .. port
-        if info.unixSocketPath ~= "" then
-            where = info.unixSocketPath
-        end
-        return kind .. ": " .. where .. " (" .. tostring(owner):match("0x%x+") .. ")"
+        return state.text(methods.info(socket), tostring(socket[OWNER]):match("0x%x+"))
     end,
 }
 
@@ -453,6 +402,7 @@ function socket.new(fn)
         callback = fn,
         timeout = timeout,
         object = setmetatable({ sock = object }, { __mode = "v" }),
+        is_heard = is_heard,
         report = report,
         log = log,
     }

@@ -103,18 +103,20 @@ local function explain(problem)
     return problem
 end
 
--- An error is caught and told, and everything goes on (1.6).
-local function call(sock, lane, fn, ...)
+-- An error is caught and told, and everything goes on (1.6). Nothing may be left to be done
+-- behind the last callback of an event: with nobody to tell, its error ends the event.
+local function call(lane, fn, ...)
     if not fn then
         return false
+    elseif not lane.owner.is_heard() then
+        fn(...)
+        return true
     end
     local one, two = ...
     local ok, problem = xpcall(function()
         fn(one, two)
     end, explain)
     if not ok then
-        -- Whoever is told may raise in turn.
-        defer(sock, lane)
         lane.owner.report(problem, lane.owner.object.sock)
     end
     return true
@@ -122,7 +124,8 @@ end
 
 -- Lanes -------------------------------------------------------------------------------------------
 
--- `owner`: `callback` (of reads), `timeout`, `object.sock` (weak), `report(problem, object)`.
+-- `owner`: `callback` (of reads), `timeout`, `object.sock` (weak); `is_heard`, `report` and `log`
+-- for what goes wrong.
 -- `among`: the list of the listener's clients that it stands in, by a weak reference.
 function lanes.begin(sock, owner, among)
     local lane = {
@@ -235,7 +238,11 @@ local function serve(sock, lane, all)
         end
         pop(reads)
         left = left - 1
-        called = call(sock, lane, lane.owner.callback, data, item.tag) or called
+        if lane.ended or head(reads) and native.buffered(sock) > 0 then
+            -- In case that the callback raises.
+            defer(sock, lane)
+        end
+        called = call(lane, lane.owner.callback, data, item.tag) or called
     end
     if sock[LANE] ~= lane then
         return called
@@ -317,7 +324,7 @@ function on.connect(sock, lane)
     local greet = lane.greet
     lane.greet = nil
     secure_when_due(sock, lane)
-    return call(sock, lane, greet)
+    return call(lane, greet)
 end
 
 function on.data(sock, lane)
@@ -334,6 +341,7 @@ function on.close(sock, lane, message)
     if message then
         lane.owner.log("debug", message)
     end
+    lane.ended = true
     local called = lane.open and not lane.securing and serve(sock, lane, true)
     if sock[LANE] == lane then
         lanes.finish(sock)
@@ -348,7 +356,7 @@ function on.mark(sock, lane)
     local fn = item.done and item.done.fn
     if fn then
         item.done.fn = nil
-        return call(sock, lane, fn, item.tag)
+        return call(lane, fn, item.tag)
     end
 end
 

@@ -31,6 +31,11 @@ const DIALECTS: &[(&str, &str, &str)] = &[
         include_str!("../dialects/hammerspoon_lane.lua"),
     ),
     (
+        "evsock.hammerspoon.state",
+        "@evsock/hammerspoon_state.lua",
+        include_str!("../dialects/hammerspoon_state.lua"),
+    ),
+    (
         "evsock.hammerspoon.sockaddr",
         "@evsock/hammerspoon_sockaddr.lua",
         include_str!("../dialects/hammerspoon_sockaddr.lua"),
