@@ -360,6 +360,7 @@ function methods.connections(socket)
 end
 
 function methods.connected(socket)
+    owner_of(socket, "connected")
     return methods.connections(socket) > 0
 end
 

@@ -8,6 +8,7 @@
 
 local _, core = ...
 local native, timers = core.socket, core.timer
+local unpack = table.unpack or unpack
 
 local lanes = {}
 
@@ -112,9 +113,9 @@ local function call(lane, fn, ...)
         fn(...)
         return true
     end
-    local one, two = ...
+    local arguments, count = { ... }, select("#", ...)
     local ok, problem = xpcall(function()
-        fn(one, two)
+        fn(unpack(arguments, 1, count))
     end, explain)
     if not ok then
         lane.owner.report(problem, lane.owner.object.sock)
