@@ -274,9 +274,13 @@ end
 
 due.turn = serve
 
--- Bytes that came in time are on their way: they get one pump more.
+-- What is there is enough, or bytes that came in time are on their way: they get one pump more.
 function due.reads(sock, lane)
     local item = head(lane.reads)
+    local called = serve(sock, lane)
+    if sock[LANE] ~= lane or head(lane.reads) ~= item then
+        return called
+    end
     local _, unread = native.look(sock)
     if unread > native.buffered(sock) and not item.late then
         item.late = true
