@@ -6,11 +6,13 @@
 
 local evsock = require "evsock"
 local helper = require "spec.helper"
+local hammerspoon = require "evsock.hammerspoon"
 local qsys = require "evsock.qsys"
 local renoise = require "evsock.renoise"
 
 local files = {
     "src/meta/evsock.lua", "src/meta/evsock/qsys.lua", "src/meta/evsock/renoise.lua",
+    "src/meta/evsock/hammerspoon.lua",
 }
 
 local function read(path)
@@ -461,6 +463,34 @@ end
 
 real["evsock.renoise.Settings"] = function()
     return of_settings(renoise.configure)
+end
+
+real["evsock.hammerspoon.Settings"] = function()
+    return of_settings(hammerspoon.configure)
+end
+
+real["evsock.hammerspoon"] = function()
+    return of_table(hammerspoon)
+end
+
+real["evsock.hammerspoon.Sockets"] = function()
+    return of_table(hammerspoon.socket)
+end
+
+real["evsock.hammerspoon.Udp"] = function()
+    return of_table(hammerspoon.socket.udp)
+end
+
+real["evsock.hammerspoon.Socket"] = function()
+    return of_object(hammerspoon.socket.new())
+end
+
+real["evsock.hammerspoon.Info"] = function()
+    return of_table(hammerspoon.socket.new():info())
+end
+
+real["evsock.hammerspoon.Address"] = function()
+    return of_table(hammerspoon.socket.parseAddress("\16\2" .. ("\0"):rep(14)))
 end
 
 -- The comparison ----------------------------------------------------------------------------------
