@@ -14,3 +14,4 @@ files["examples/qsys_demo"] = { std = "min", allow_defined = true, ignore = { "1
 -- What these hosts give to their scripts.
 files["examples/hosts/love"] = { globals = { "love" } }
 files["examples/hosts/with_neovim.lua"] = { read_globals = { "vim" } }
+files["examples/hammerspoon_http.lua"] = { read_globals = { "hs" } }
