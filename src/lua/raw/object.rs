@@ -322,10 +322,10 @@ fn shared_state(stack: Stack) -> Rc<State> {
 pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
     let Some(object) = Object::at(stack, 1) else { return 0 };
+    // What its handlers reach must not wait for the next object in its slot.
+    super::anchor::unbind_all(stack, object);
     if let Some(token) = object.token.get() {
         object.state.vacate(token, object);
-        // What its handlers reach must not wait for the next object in this slot.
-        super::anchor::unbind_all(stack, object);
     }
     object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
     object.let_go();
