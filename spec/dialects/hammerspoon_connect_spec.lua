@@ -17,6 +17,15 @@ local function wait_failed(client)
     assert.is_false(client:connected())
 end
 
+-- A native server on ::1 that keeps what it accepts.
+local function listen_on_ipv6(port)
+    return helper.track(assert(evsock.listen("::1", port, {
+        on_accept = function(_, sock)
+            helper.track(sock)
+        end,
+    })))
+end
+
 describe("hs.socket: connecting", function()
     it("6.3 returns nil and logs at once, changing nothing, when already connecting", function()
         tools.log_all()
@@ -226,12 +235,25 @@ describe("hs.socket: connecting", function()
     end)
 
     it("6.3 IPv6 is taken when IPv4 does not answer", function()
-        local server = helper.track(assert(evsock.listen("::1", 0)))
+        local server = listen_on_ipv6(0)
         local client = new():connect("localhost", server.port)
         wait(function()
             return client:connected()
         end)
         assert.equal("::1", client:info().connectedHost)
+    end)
+
+    it("6.3 IPv6 is tried a moment later, in parallel; the first wins", function()
+        local port = helper.silent_port()
+        listen_on_ipv6(port)
+        local begin = evsock.now()
+        local client = new():connect("localhost", port)
+        wait(function()
+            return client:connected()
+        end)
+        local took = evsock.now() - begin
+        assert.equal("::1", client:info().connectedHost)
+        assert.is_true(took >= 0.2 and took < 0.5 + helper.slow, "took " .. took)
     end)
 
     it("6.3 localhost never asks DNS", function()

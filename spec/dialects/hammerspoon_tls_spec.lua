@@ -166,6 +166,27 @@ describe("hs.socket TLS:", function()
         assert.same({ true, false }, { trusted, refused })
     end)
 
+    it("6.8 the chain is verified against the system's roots where no cafile is", function()
+        local server = helper.server { tls = certificates:identity("ecdsa") }
+        local function try(roots)
+            local output = helper.run(([[
+                local evsock = require "evsock"
+                require("evsock.hammerspoon").install()
+                local client = hs.socket.new():connect("127.0.0.1", %d)
+                client:startTLS()
+                local stop, info = evsock.now() + 10
+                repeat
+                    evsock.pump(0.02)
+                    info = client:info()
+                until info.isSecure or info.isDisconnected or evsock.now() > stop
+                print(info.isSecure, info.isDisconnected)
+            ]]):format(server.port), nil, "unset SSL_CERT_DIR; export SSL_CERT_FILE=" .. roots)
+            return output
+        end
+        assert.equal("true\tfalse\n", try(certificates:path("ca.pem")))
+        assert.equal("false\ttrue\n", try(certificates:path("other.pem")))
+    end)
+
     it("6.8 a cafile that cannot be read raises", function()
         local client = tools.pair()
         hammerspoon.configure { cafile = "/nowhere/ca.pem" }
