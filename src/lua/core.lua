@@ -61,9 +61,9 @@ end
 local events = {
     socket = {
         resolve = 1, connect = 2, data = 3, drain = 4, ["end"] = 5, close = 6, reconnect = 7,
-        secure = 11, mark = 12,
+        secure = 11, mark = 12, note = 13,
     },
-    server = { accept = 8, error = 9 },
+    server = { accept = 8, error = 9, note = 13 },
     timer = { timer = 10 },
 }
 local kinds = { socket = 0, server = 1, timer = 2 }
@@ -103,6 +103,7 @@ end
 -- Sockets -----------------------------------------------------------------------------------------
 
 core.raise = raise
+core.post = native.post
 core.socket = {}
 for _, name in ipairs {
     "abort", "buffered", "close", "forget", "lines", "look", "mark", "peek", "pending", "read",

@@ -30,6 +30,8 @@ pub(super) enum Item {
     Event(Token, Event),
     /// The end of a connection that the script has already replaced by another.
     Farewell(Token),
+    /// An object has something to tell of its own (`raw::notes` knows which).
+    Note(u32),
     /// A task wants its turn (`tasks.lua` knows which).
     Turn,
 }
@@ -71,6 +73,8 @@ pub(super) struct State {
     pub(super) aside: RefCell<VecDeque<Token>>,
     /// How many servers there were.
     pub(super) servers: Cell<u32>,
+    /// The number of the next note.
+    pub(super) notes: Cell<u32>,
     pub(super) depth: Cell<u32>,
     /// Sockets, servers, timers and tasks that keep `run` going. Below zero for a moment while a handler
     /// replaces the connection whose end it is told.
@@ -104,6 +108,7 @@ impl State {
             pushed: Cell::new(0),
             aside: RefCell::default(),
             servers: Cell::new(0),
+            notes: Cell::new(0),
             depth: Cell::new(0),
             active: Cell::new(0),
             spin: Cell::new(limits::SPIN.as_secs_f64()),
@@ -209,6 +214,12 @@ impl State {
     /// Whether anything waits on this side that nobody has announced.
     pub(super) fn has_items(&self) -> bool {
         !self.batch.borrow().is_empty() || !self.aside.borrow().is_empty()
+    }
+
+    /// Puts an item before all others. Every pump that runs handles it: it belongs to an event that
+    /// was there when they began.
+    pub(super) fn push_next(&self, item: Item) {
+        self.batch.borrow_mut().push_front((0, item));
     }
 
     /// If so, a foreign loop must come and see.

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use super::accept::{greet, push_accepted};
 use super::anchor::unbind;
 use super::attempts::{pause, starting_view};
+use super::notes::give_note;
 use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
@@ -47,6 +48,8 @@ enum Number {
     Timer,
     Secure,
     Mark,
+    /// From here on for the functions of classes alone.
+    Note,
 }
 
 /// How a dispatch ended.
@@ -85,6 +88,7 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
     let (token, event) = match item {
         Item::Event(token, event) => (token, Some(event)),
         Item::Farewell(token) => (token, None),
+        Item::Note(number) => return give_note(stack, base, state, number),
         Item::Turn => return give_turn(stack, state),
     };
     let place = state.slots.borrow().get(token.slot as usize).copied();
@@ -329,6 +333,11 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
         unbind(stack, object, token);
     }
     call(stack, base, Number::Timer, Argument::None, state)
+}
+
+/// Calls the class's function for its own notes; the object is on top of the stack.
+pub(super) fn call_note(stack: Stack, base: Base, state: &State) -> Outcome {
+    call(stack, base, Number::Note, Argument::None, state)
 }
 
 /// Calls the handler of the object on top of the stack and takes the object off.

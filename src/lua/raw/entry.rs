@@ -14,6 +14,7 @@ use super::attend::{attend, flush};
 use super::dispatch::NAMES;
 use super::index::{index, new_index};
 use super::live;
+use super::notes;
 use super::object::{Object, Part, collect, create, state_behind, state_of};
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
@@ -107,7 +108,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.register();
     stack.new_table();
     let functions = stack.top();
-    for (name, function) in FUNCTIONS.iter().chain(live::FUNCTIONS).chain(tasks::FUNCTIONS) {
+    let more = live::FUNCTIONS.iter().chain(notes::FUNCTIONS).chain(tasks::FUNCTIONS);
+    for (name, function) in FUNCTIONS.iter().chain(more) {
         set_function(stack, functions, name, *function, block);
     }
     let rest: [(&str, Function); 11] = [

@@ -14,6 +14,7 @@ pub(super) mod entry;
 mod guard;
 mod index;
 mod live;
+mod notes;
 pub(super) mod object;
 mod pump;
 mod socket;
