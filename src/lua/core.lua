@@ -62,6 +62,8 @@ local events = {
     socket = {
         resolve = 1, connect = 2, data = 3, drain = 4, ["end"] = 5, close = 6, reconnect = 7,
         secure = 11, mark = 12, note = 13,
+        -- For classes alone: TCP stands and the handshake begins; some of what waited was sent.
+        securing = 14, sent = 15,
     },
     server = { accept = 8, error = 9, note = 13 },
     timer = { timer = 10 },
@@ -104,10 +106,12 @@ end
 
 core.raise = raise
 core.post = native.post
+-- `sent(sock)`: bytes handed to the system, bytes that wait; the event `sent` tells the next progress.
 core.socket = {}
 for _, name in ipairs {
     "abort", "buffered", "close", "forget", "lines", "look", "mark", "peek", "pending", "read",
-    "read_exact", "read_line", "read_until", "release", "search", "shutdown", "state", "write",
+    "read_exact", "read_line", "read_until", "release", "search", "sent", "shutdown", "state",
+    "write",
 } do
     core.socket[name] = native[name]
 end

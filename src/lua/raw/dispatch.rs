@@ -50,6 +50,8 @@ enum Number {
     Mark,
     /// From here on for the functions of classes alone.
     Note,
+    Securing,
+    Sent,
 }
 
 /// How a dispatch ended.
@@ -189,6 +191,8 @@ fn socket_event(
         Event::Drained => (Number::Drain, Argument::None),
         Event::Marked => (Number::Mark, Argument::None),
         Event::Secured => (Number::Secure, Argument::None),
+        Event::Securing => (Number::Securing, Argument::None),
+        Event::Sent => (Number::Sent, Argument::None),
         Event::Ended => (Number::End, Argument::None),
         Event::Reconnecting(attempt) => (Number::Reconnect, Argument::Count(attempt as usize)),
         _ => {
