@@ -391,16 +391,19 @@ extern "C-unwind" fn shutdown(state: *mut lua_State) -> c_int {
     0
 }
 
+/// `release(sock, keep)`: gives the connection up without an event; `keep`: what can be read stays.
 extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "release");
     if object.state.is_forked() {
         return 0;
     }
-    let token = object.token.get();
+    let (token, keep) = (object.token.get(), stack.to_bool(2));
     fenced(stack, || {
         object.let_go();
-        part.buffer.borrow_mut().clear();
+        if !keep {
+            part.buffer.borrow_mut().clear();
+        }
         part.paused.set(false);
         object.view.set(View::Idle);
         object.ended.set(false);
