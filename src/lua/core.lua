@@ -181,6 +181,13 @@ function core.socket.flush(sock, timeout)
     end
 end
 
+-- Holds a local port until the socket connects or is released: the port (0 picks one), or
+-- nil, message, code. To use it the connection needs the option `bind`.
+function core.socket.reserve(sock, address, port)
+    expect(sock, "socket", "reserve")
+    return native.reserve(sock, address, port)
+end
+
 -- `given`: as the option `tls`; nil is `true`.
 function core.socket.start_tls(sock, given)
     expect(sock, "socket", "start_tls")

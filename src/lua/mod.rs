@@ -6,6 +6,7 @@
 
 #[cfg(feature = "fault")]
 mod fault;
+mod holds;
 mod native;
 mod raw;
 mod state;

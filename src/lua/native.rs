@@ -35,6 +35,7 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     add_sockets(lua, table, state)?;
     add_servers(lua, table, state)?;
     add_timers(lua, table, state)?;
+    super::holds::add(lua, table, state)?;
     let own = Rc::clone(state);
     table.set("now", lua.create_function(move |_, ()| Ok(own.now()))?)?;
     let own = Rc::clone(state);
@@ -86,7 +87,7 @@ fn pollfd(state: &State) -> Result<std::os::fd::RawFd, Error> {
 }
 
 /// `true`, or `nil, message, code`.
-fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
+pub(super) fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
     match outcome {
         Ok(()) => true.into_lua_multi(lua),
         Err(error) => (Value::Nil, error.message(), error.code().as_str()).into_lua_multi(lua),
@@ -111,7 +112,7 @@ fn look<R: IntoLuaMulti>(
 }
 
 /// Adds a function over an object and the arguments behind it.
-fn method<A, R>(
+pub(super) fn method<A, R>(
     lua: &Lua,
     table: &Table,
     state: &Rc<State>,
@@ -255,7 +256,7 @@ fn bytes(value: &Value) -> usize {
 }
 
 /// A numeric address that `options.lua` has passed, and a port; false binds nothing.
-fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
+pub(super) fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
     let text = value.as_string()?.to_string_lossy();
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in Lua")]
     let port = port.unwrap_or_default() as u16;

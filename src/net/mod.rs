@@ -8,6 +8,7 @@ pub mod hub;
 pub mod listener;
 mod looks;
 pub mod options;
+pub mod reserve;
 pub mod resolver;
 pub mod secure;
 pub mod stream;

@@ -60,6 +60,26 @@ fn bind_to(socket: &Socket, from: SocketAddr, to: &Address) -> io::Result<()> {
     socket.bind(&SockAddr::from(from))
 }
 
+/// Takes a local port without connecting or listening. An earlier connection that
+/// lingers does not keep it.
+///
+/// # Errors
+/// What the system says.
+pub fn reserve(address: SocketAddr) -> io::Result<Socket> {
+    let (socket, from) = new(&Address::Ip(address))?;
+    let bind = || fault::before(Call::Bind).and_then(|()| socket.bind(&from));
+    match bind() {
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => {
+            fault::before(Call::SetOption)?;
+            #[cfg(unix)]
+            socket.set_reuse_address(true)?;
+            bind()?;
+        }
+        other => other?,
+    }
+    Ok(socket)
+}
+
 fn other(text: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidInput, text)
 }

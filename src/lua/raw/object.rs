@@ -17,6 +17,7 @@ use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::listener::{Door, Listener};
 use crate::net::options::Options;
+use crate::net::reserve::Reserved;
 use crate::net::stream::Stream;
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::token::Token;
@@ -68,6 +69,8 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) buffer: RefCell<ReadBuffer>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
     pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
+    /// The port that the next connection is to use.
+    pub(in crate::lua) reserved: RefCell<Option<Box<Reserved>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
     /// Why the connection ended, if not orderly.
@@ -207,6 +210,9 @@ impl Object {
             self.state.vacate(token, self);
             self.state.count(-1);
         }
+        if let Part::Socket(part) = &self.part {
+            drop(part.reserved.take());
+        }
         let Some(hub) = self.state.hub() else { return };
         if self.state.is_forked() {
             return self.abandon();
@@ -263,6 +269,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             buffer: RefCell::default(),
             options,
             target: RefCell::default(),
+            reserved: RefCell::default(),
             paused: Cell::default(),
             failure: RefCell::default(),
         })

@@ -1,0 +1,29 @@
+//! What a dialect's objects hold besides their connections.
+//!
+//! Not here: how long (`raw::object`).
+
+use std::rc::Rc;
+
+use mlua::{IntoLuaMulti, Lua, Table, Value};
+
+use crate::lua::native::{answer, bind, method};
+use crate::lua::state::State;
+use crate::net::reserve::Reserved;
+
+/// Adds the functions to the table that `core.lua` gets.
+pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "reserve", |lua, object, (address, port): (Value, u16)| {
+        let (Some(address), Some(part)) = (bind(&address, Some(port.into())), object.socket())
+        else {
+            return answer(lua, Ok(()));
+        };
+        match Reserved::new(address) {
+            Ok(reserved) => {
+                let taken = reserved.port();
+                part.reserved.replace(Some(Box::new(reserved)));
+                taken.into_lua_multi(lua)
+            }
+            Err(error) => answer(lua, Err(error)),
+        }
+    })
+}
