@@ -392,8 +392,15 @@ function core.server.address(server)
     local address, port = native.server_info(server)
     return address, port
 end
+
 -- A connection that waits now, without its event; the calls of a class's `on.accept` are its own.
 core.server.accept = native.accept
+
+-- From now on accepted sockets are closed, silently, when the server is collected.
+function core.server.keep_sockets(server)
+    expect(server, "server", "keep_sockets")
+    native.server_keeps(server)
+end
 
 local function pause(paused)
     return function(server)
@@ -403,6 +410,7 @@ local function pause(paused)
 end
 
 core.server.pause, core.server.resume = pause(true), pause(false)
+
 -- What `listen` was given for accepted sockets.
 local function prepare(server, sock)
     local ready = accepted_handlers[server]
@@ -416,6 +424,8 @@ local function prepare(server, sock)
     end
     return ready
 end
+
+core.server.info = native.server_info
 
 local Server = core.class {
     name = "evsock.Server",

@@ -7,11 +7,18 @@ use std::rc::Rc;
 use mlua::{IntoLuaMulti, Lua, Table, Value};
 
 use crate::lua::native::{answer, bind, method};
+use crate::lua::raw::object::Part;
 use crate::lua::state::State;
 use crate::net::reserve::Reserved;
 
 /// Adds the functions to the table that `core.lua` gets.
 pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "server_keeps", |_, object, (): ()| {
+        if let Part::Server(part) = &object.part {
+            part.keeps.set(true);
+        }
+        Ok(())
+    })?;
     method(lua, table, state, "reserve", |lua, object, (address, port): (Value, u16)| {
         let (Some(address), Some(part)) = (bind(&address, Some(port.into())), object.socket())
         else {

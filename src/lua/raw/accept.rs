@@ -34,6 +34,9 @@ pub(super) fn push_accepted<'a>(
     stack.remove(-2);
     object.house.set(server.house.get());
     let found = adopt(state, part, token, object);
+    if let Some(socket) = object.socket().filter(|_| part.keeps.get()) {
+        socket.parent.set(std::ptr::from_ref(server) as usize);
+    }
     let Some(token) = found else {
         stack.pop(1);
         return None;

@@ -10,6 +10,7 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, ffi};
 
+use super::anchor::unbind;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::lua::state::State;
@@ -69,6 +70,8 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) buffer: RefCell<ReadBuffer>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
     pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
+    /// The address of the server that it dies with, while that lives; else 0.
+    pub(in crate::lua) parent: Cell<usize>,
     /// The port that the next connection is to use.
     pub(in crate::lua) reserved: RefCell<Option<Box<Reserved>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
@@ -85,6 +88,8 @@ pub(in crate::lua) struct ServerPart {
     pub(in crate::lua) options: RefCell<Arc<Options>>,
     /// Class number and anchor of accepted sockets.
     pub(in crate::lua) class: Cell<(u32, bool)>,
+    /// Accepted sockets are closed when the server is collected.
+    pub(in crate::lua) keeps: Cell<bool>,
 }
 
 /// A timer's own.
@@ -269,6 +274,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             buffer: RefCell::default(),
             options,
             target: RefCell::default(),
+            parent: Cell::default(),
             reserved: RefCell::default(),
             paused: Cell::default(),
             failure: RefCell::default(),
@@ -336,12 +342,37 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
     }
     object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
     object.let_go();
+    take_along(stack, object);
     let block = std::ptr::from_ref(object).cast_mut();
     // SAFETY: finalisers run once on a live block; nothing refers to it any more.
     unsafe { block.drop_in_place() };
     // SAFETY: the memory is Lua's until this returns; the number marks the block as dead.
     unsafe { (&raw mut (*block).magic).write(0) };
     0
+}
+
+/// The sockets that die with a server are released, without an event.
+fn take_along(stack: Stack, server: &Object) {
+    if !matches!(&server.part, Part::Server(part) if part.keeps.get()) {
+        return;
+    }
+    let parent = std::ptr::from_ref(server) as usize;
+    let places = server.state.slots.borrow().len();
+    for slot in 0..places {
+        let place = server.state.slots.borrow().get(slot).copied();
+        let Some(child) = place.and_then(Object::in_slot) else { continue };
+        let Some(part) = child.socket().filter(|part| part.parent.get() == parent) else {
+            continue;
+        };
+        part.parent.set(0);
+        let token = child.token.get();
+        child.let_go();
+        child.view.set(View::Idle);
+        child.ends_one();
+        if let Some(token) = token {
+            unbind(stack, child, token);
+        }
+    }
 }
 
 /// The object at index 1, which must be of the kind named; raises otherwise.
