@@ -20,6 +20,16 @@ const CORE: &str = include_str!("core.lua");
 const OPTIONS: &str = include_str!("options.lua");
 const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
+/// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
+const PARTS: &[(&str, &str, &str)] = &[
+    ("notes", "@evsock/pharos/notes.lua", include_str!("../dialects/pharos/notes.lua")),
+    ("server", "@evsock/pharos/server.lua", include_str!("../dialects/pharos/server.lua")),
+    ("socket", "@evsock/pharos/socket.lua", include_str!("../dialects/pharos/socket.lua")),
+    ("ssl", "@evsock/pharos/ssl.lua", include_str!("../dialects/pharos/ssl.lua")),
+    ("stream", "@evsock/pharos/stream.lua", include_str!("../dialects/pharos/stream.lua")),
+    ("tell", "@evsock/pharos/tell.lua", include_str!("../dialects/pharos/tell.lua")),
+    ("words", "@evsock/pharos/words.lua", include_str!("../dialects/pharos/words.lua")),
+];
 /// Module name, chunk name and text of every dialect.
 const DIALECTS: &[(&str, &str, &str)] = &[
     ("evsock.qsys", "@evsock/qsys.lua", include_str!("../dialects/qsys.lua")),
@@ -67,13 +77,25 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
         let (module, core) = (module.clone(), core.clone());
         let load = lua.create_function(move |lua, _: Value| {
             let chunk = lua.load(*text).set_name(*chunk_name);
-            chunk.call::<Value>((module.clone(), core.clone()))
+            chunk.call::<Value>((module.clone(), core.clone(), parts(lua, name)?))
         })?;
         preload.raw_set(*name, load)?;
     }
     #[cfg(feature = "fault")]
     fault::add(lua, &preload)?;
     Ok(module)
+}
+
+/// The parts of a dialect, as functions by name.
+fn parts(lua: &Lua, dialect: &str) -> mlua::Result<Table> {
+    let parts = lua.create_table()?;
+    let folder = format!("@{}/", dialect.replace('.', "/"));
+    for (name, chunk_name, text) in PARTS {
+        if chunk_name.starts_with(&folder) {
+            parts.raw_set(*name, lua.load(*text).set_name(*chunk_name).into_function()?)?;
+        }
+    }
+    Ok(parts)
 }
 
 /// `require` of a dialect that found it in this library before the root was opened.

@@ -1,0 +1,229 @@
+-- TcpServer (4.6): listens, and keeps the connections until the script asks for them.
+--
+-- Not here: accepting (the core), what a connection is (`socket.lua`). Invariants: at most
+-- `max_pending_connections` wait to be taken, more stand behind them unannounced; a connection
+-- tells nothing before it is taken.
+
+local core, notes, socket = ...
+local native = core.socket
+local stream = socket.stream
+
+local MOST_PENDING = 30
+
+local function of(server)
+    local record = notes.record(server)
+    if not record or not record.pending then
+        core.raise("a method of TcpServer was called without its server; call it with a colon")
+    end
+    return record
+end
+
+local tell = { answer = notes.answer }
+
+function tell.new_connection(server, record)
+    -- The introduction of the host's page has the second name.
+    local handler = server.new_connection_handler or server.new_connect_handler
+    if not handler or not record.listening then
+        return false
+    end
+    handler(server)
+end
+
+function tell.accept_error(server, record, cause)
+    record.error_string = cause[2]
+    local handler = server.accept_error_handler
+    if not handler then
+        return false
+    end
+    handler(server, cause[1])
+end
+
+-- Announces what may be announced now; the core accepts no more than is wanted.
+local function admit(server, record)
+    local pending, behind = record.pending, record.behind
+    while not record.paused and behind[1] and #pending < record.most do
+        pending[#pending + 1] = table.remove(behind, 1)
+        notes.add(record, "new_connection")
+    end
+    local full = record.paused or #pending >= record.most
+    if record.listening and full ~= record.stopped then
+        record.stopped = full
+        core.server[full and "pause" or "resume"](server)
+    end
+end
+
+local on = {}
+
+function on.note(server)
+    return notes.turn(server, tell)
+end
+
+function on.accept(server, accepted)
+    local record = of(server)
+    socket.adopt(accepted)
+    record.behind[#record.behind + 1] = accepted
+    admit(server, record)
+    return notes.follow(server, record, tell)
+end
+
+function on.error(server, message, code)
+    local record = of(server)
+    notes.add(record, "accept_error", socket.cause_of(message, code, true))
+    return notes.follow(server, record, tell)
+end
+
+local methods = {}
+
+local function stop(server)
+    local record = of(server)
+    core.server.close(server)
+    for _, list in ipairs { record.pending, record.behind } do
+        for index = #list, 1, -1 do
+            native.release(table.remove(list, index))
+        end
+    end
+    record.listening = false
+end
+
+-- `tls`: compiled, or nil. `class`: of the sockets.
+local function listen(server, port, class, tls)
+    local record = of(server)
+    port = socket.check_port(port, "listen")
+    if record.listening then
+        record.error_string = "The server is listening already"
+        return false
+    end
+    local options = { tls = tls }
+    for name, value in pairs(socket.options) do
+        options[name] = value
+    end
+    -- A connection lives while it has a handler, kept by the script or not, and the server lives.
+    local ok, message, code = core.server.listen(server, "*", port, options, class, "object")
+    if not ok then
+        record.error_string = socket.cause_of(message, code)[2]
+        return false
+    end
+    record.listening, record.stopped = true, false
+    admit(server, record)
+    return true
+end
+
+function methods.listen(server, port)
+    return listen(server, port, socket.class)
+end
+
+methods.listen_async = notes.async("listen_async", methods.listen)
+methods.close = stop
+
+function methods.pause_accepting(server)
+    local record = of(server)
+    record.paused = true
+    admit(server, record)
+end
+
+function methods.resume_accepting(server)
+    local record = of(server)
+    record.paused = false
+    admit(server, record)
+    notes.publish(server, record)
+end
+
+function methods.next_pending_connection(server)
+    local record = of(server)
+    local taken = table.remove(record.pending, 1)
+    if not taken then
+        return nil
+    end
+    local its = socket.of(taken)
+    its.held = nil
+    notes.publish(taken, its)
+    admit(server, record)
+    notes.publish(server, record)
+    return taken
+end
+
+methods.next_pending_connection_async = notes.async(
+    "next_pending_connection_async", methods.next_pending_connection)
+
+local get, set = {}, {}
+
+function get.listening(server)
+    return of(server).listening
+end
+
+function get.port(server)
+    return of(server).listening and select(2, core.server.info(server)) or 0
+end
+
+function get.has_pending_connections(server)
+    return of(server).pending[1] ~= nil
+end
+
+function get.error_string(server)
+    return of(server).error_string
+end
+
+function get.max_pending_connections(server)
+    return of(server).most
+end
+
+function set.max_pending_connections(server, most)
+    if not stream.is_whole(most, 2 ^ 31) then
+        core.raise("bad value for max_pending_connections (integer of at least 0 expected, got "
+            .. tostring(most) .. ")")
+    end
+    local record = of(server)
+    record.most = most
+    admit(server, record)
+    notes.publish(server, record)
+end
+
+local handlers = { "new_connection_handler", "new_connect_handler", "accept_error_handler" }
+
+local function printer(name)
+    return function(server)
+        local record = of(server)
+        return name .. ": " .. (record.listening and "listening" or "closed")
+    end
+end
+
+local Server = core.class {
+    name = "TcpServer",
+    kind = "server",
+    anchor = "handlers",
+    handlers = handlers,
+    methods = methods,
+    get = get,
+    set = set,
+    on = on,
+    tostring = printer "TcpServer",
+}
+
+local function new(class)
+    local server = class.new()
+    local record = notes.new_record(server)
+    record.pending, record.behind = {}, {}
+    record.most, record.listening, record.paused = MOST_PENDING, false, false
+    record.error_string = "Unknown error"
+    core.server.keep_sockets(server)
+    return server
+end
+
+local TcpServer = {}
+
+function TcpServer.new()
+    return new(Server)
+end
+
+return {
+    get = get,
+    handlers = handlers,
+    listen = listen,
+    methods = methods,
+    new = new,
+    of = of,
+    on = on,
+    printer = printer,
+    set = set,
+    TcpServer = TcpServer,
+}

@@ -1,0 +1,448 @@
+-- TcpSocket: the states of a connection and the order of its handlers (4.2 to 4.4).
+--
+-- Not here: reading and writing (`stream.lua`), encryption (`ssl.lua`), what connecting is (the
+-- core). What the script calls changes `state` at once, as on the host; what happens on the network
+-- changes it when its handlers are called.
+
+local core, notes, settings, words, stream_part, tell_part = ...
+local common, native = core.common, core.socket
+local add, change = notes.add, notes.change
+
+local UNCONNECTED, HOST_LOOKUP, CONNECTING = 0, 1, 2
+local CONNECTED, BOUND, CLOSING = 3, 4, 6
+
+local cause_of = words.cause_of
+local REMOTE_CLOSED = words.REMOTE_CLOSED
+
+-- Reads and writes without bounds of their own, as the host does: nothing but memory limits what a
+-- script may leave unread until all of a message is there.
+local PLENTY = 64 * 1024 * 1024
+
+local function new_record(socket)
+    local record = notes.new_record(socket)
+    record.mode = 0
+    record.error, record.error_string = -1, "Unknown error"
+    record.written, record.reported = 0, 0
+    return record
+end
+
+-- The record of a socket. `live`: there is a connection, or an attempt; one that died with its
+-- server ends here, without a handler.
+local function of(socket)
+    local state = native.state(socket)
+    local record = notes.record(socket) or new_record(socket)
+    if record.live and state == "idle" then
+        notes.drop(record)
+        record.live, record.ends, record.encrypted = false, nil, nil
+        record.state, record.newest = UNCONNECTED, UNCONNECTED
+    end
+    return record
+end
+
+local stream = stream_part(core, notes, of)
+local bad, progress = stream.bad, stream.progress
+
+local tell = tell_part(notes)
+
+-- The addresses are cleared after the disconnected handler has run, unless there are new ones.
+function tell.clear(_, record, ends)
+    if record.ends == ends then
+        record.ends = nil
+    end
+    return false
+end
+
+-- The end of a connection -------------------------------------------------------------------------
+
+local function is_over(record)
+    record.live, record.stood, record.closing = false, nil, nil
+    change(record, UNCONNECTED)
+end
+
+local function is_disconnected(record)
+    is_over(record)
+    add(record, "disconnected")
+    add(record, "clear", record.ends)
+end
+
+local function end_when_flushed(socket, record)
+    if native.pending(socket) == 0 then
+        native.release(socket, true)
+        is_disconnected(record)
+    end
+end
+
+local function begin_closing(socket, record)
+    if record.live and not record.closing then
+        record.closing = true
+        progress(socket, record)
+        change(record, CLOSING)
+        end_when_flushed(socket, record)
+    end
+end
+
+-- After the error handler or the connected handler, which may still write or abort.
+function tell.closing(socket, record)
+    begin_closing(socket, record)
+    return false
+end
+
+local function about_to_close(record)
+    if record.mode ~= 0 then
+        add(record, "about_to_close")
+        record.mode = 0
+    end
+end
+
+-- The system's events -----------------------------------------------------------------------------
+
+local function follow(socket, record)
+    return notes.follow(socket, record, tell)
+end
+
+-- An address that was asked for is told as it was asked for, wherever `configure` leads it.
+local function ends_of(socket, record)
+    local info = native.info(socket)
+    return {
+        local_address = info.local_address or "",
+        local_port = info.local_port or 0,
+        remote_address = record.asked or info.peer_address or "",
+        remote_port = info.port or info.peer_port or 0,
+    }
+end
+
+local function stands(socket, record)
+    record.stood = true
+    record.ends = ends_of(socket, record)
+    change(record, CONNECTED)
+    add(record, "connected")
+    if record.wants_close then
+        add(record, "closing")
+    end
+end
+
+local on = {}
+
+function on.note(socket)
+    of(socket)
+    return notes.turn(socket, tell)
+end
+
+function on.resolve(socket)
+    local record = of(socket)
+    change(record, CONNECTING)
+    add(record, "host_found")
+    return follow(socket, record)
+end
+
+function on.connect(socket)
+    local record = of(socket)
+    stands(socket, record)
+    return follow(socket, record)
+end
+
+function on.data(socket)
+    local record = of(socket)
+    if not record.closing then
+        add(record, "ready_read")
+    end
+    return follow(socket, record)
+end
+
+function on.sent(socket)
+    local record = of(socket)
+    if record.live then
+        progress(socket, record)
+        if record.closing then
+            end_when_flushed(socket, record)
+        end
+    end
+    return follow(socket, record)
+end
+
+on["end"] = function(socket)
+    local record = of(socket)
+    if record.live and not record.closing then
+        add(record, "error", REMOTE_CLOSED)
+        add(record, "closing")
+    end
+    return follow(socket, record)
+end
+
+function on.close(socket, message, code)
+    local record = of(socket)
+    if not record.live then
+        return false
+    end
+    local shaking = record.tls and not record.secured
+    local cause = code and cause_of(message, code, shaking) or REMOTE_CLOSED
+    if not record.stood then
+        local ends = record.ends
+        record.live = false
+        change(record, UNCONNECTED, cause)
+        add(record, "error", cause)
+        add(record, "clear", ends)
+    else
+        if code or not record.closing then
+            add(record, "error", cause)
+        end
+        if cause[1] == 13 then
+            about_to_close(record)
+        elseif not record.closing then
+            change(record, CLOSING)
+        end
+        is_disconnected(record)
+    end
+    return follow(socket, record)
+end
+
+-- Methods -----------------------------------------------------------------------------------------
+
+local methods = {}
+for name, method in pairs(stream.methods) do
+    methods[name] = method
+end
+
+local function check_port(value, method)
+    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
+end
+
+local function is_address(host)
+    return host:find(":", 1, true) ~= nil or host:find("^%d+%.%d+%.%d+%.%d+$") ~= nil
+end
+
+local function fail(socket, record, cause)
+    record.error, record.error_string = cause[1], cause[2]
+    add(record, "error", cause)
+    notes.publish(socket, record)
+end
+
+-- `tls`: compiled, or nil.
+local function start(socket, host, port, mode, tls)
+    local record = of(socket)
+    if record.live or record.state ~= UNCONNECTED and record.state ~= BOUND then
+        return fail(socket, record, words.BUSY)
+    end
+    local route = settings:route(host, port)
+    native.release(socket)
+    native.set(socket, "bind", record.bound and { "0.0.0.0", record.bound } or false)
+    native.set(socket, "tls", tls or false)
+    native.set(socket, "connect_timeout", settings:get("connect_timeout") or 30)
+    record.live, record.bound, record.wants_close, record.secured = true, nil, nil, nil
+    record.written, record.reported = 0, 0
+    record.tls, record.ssl_mode = tls, nil
+    record.asked = route and is_address(host) and host or nil
+    record.mode = mode
+    change(record, HOST_LOOKUP)
+    local ok, message, code = native.connect(socket, host, port, nil, route)
+    if not ok then
+        -- The process forked, or no thread could be started.
+        record.live = false
+        local cause = cause_of(message, code)
+        change(record, UNCONNECTED, cause)
+        add(record, "error", cause)
+    elseif native.state(socket) == "connecting" then
+        -- An address needs no lookup.
+        change(record, CONNECTING)
+        add(record, "host_found")
+    end
+    notes.publish(socket, record)
+    record.state = ok and HOST_LOOKUP or UNCONNECTED
+end
+
+function methods.connect(socket, host, port, mode)
+    host = stream.check_string(host, "host", "connect")
+    port = check_port(port, "connect")
+    start(socket, host, port, stream.check_mode(mode or 3, "connect"))
+end
+
+local function disconnect(socket, record)
+    if record.bound then
+        record.bound = nil
+        native.release(socket, true)
+        change(record, CLOSING)
+        is_disconnected(record)
+    elseif record.stood then
+        begin_closing(socket, record)
+    elseif record.live then
+        record.wants_close = true
+    end
+    notes.publish(socket, record)
+end
+
+function methods.disconnect(socket)
+    disconnect(socket, of(socket))
+end
+
+function methods.close(socket)
+    local record = of(socket)
+    about_to_close(record)
+    native.read(socket)
+    disconnect(socket, record)
+end
+
+function methods.abort(socket)
+    local record = of(socket)
+    if record.live then
+        about_to_close(record)
+        native.abort(socket)
+        if record.stood then
+            is_disconnected(record)
+        else
+            is_over(record)
+            add(record, "clear", record.ends)
+        end
+    elseif record.bound then
+        record.bound = nil
+        is_over(record)
+        add(record, "clear", record.ends)
+    end
+    record.mode = 0
+    native.release(socket)
+    notes.publish(socket, record)
+end
+
+local function bind(socket, port)
+    local record = of(socket)
+    port = check_port(port, "bind")
+    local cause = words.NOT_NOW
+    if not record.live and record.state == UNCONNECTED then
+        local taken, message, code = native.reserve(socket, "0.0.0.0", port)
+        if taken then
+            record.bound = taken
+            record.ends = {
+                local_address = "0.0.0.0", local_port = taken, remote_address = "", remote_port = 0,
+            }
+            change(record, BOUND)
+            notes.publish(socket, record)
+            return true
+        end
+        cause = cause_of(message, code)
+    end
+    fail(socket, record, cause)
+    return false
+end
+
+methods.bind = bind
+methods.bind_async = notes.async("bind_async", bind)
+
+-- Properties --------------------------------------------------------------------------------------
+
+local get = {}
+for name, getter in pairs(stream.get) do
+    get[name] = getter
+end
+for _, list in ipairs { words.constants, stream.modes } do
+    for name, value in pairs(list) do
+        get[name] = function()
+            return value
+        end
+    end
+end
+
+function get.error(socket)
+    return of(socket).error
+end
+
+function get.state(socket)
+    return of(socket).state
+end
+
+function get.valid(socket)
+    local state = of(socket).state
+    return state ~= UNCONNECTED and state ~= HOST_LOOKUP
+end
+
+local function end_of(field, missing)
+    get[field] = function(socket)
+        local ends = of(socket).ends
+        return ends and ends[field] or missing
+    end
+end
+end_of("local_address", "")
+end_of("local_port", 0)
+end_of("remote_address", "")
+end_of("remote_port", 0)
+
+-- The class ---------------------------------------------------------------------------------------
+
+local handlers = {
+    "connected_handler", "disconnected_handler", "error_handler", "state_changed_handler",
+    "host_found_handler", "ready_read_handler", "bytes_written_handler", "about_to_close_handler",
+}
+
+local function printer(name)
+    return function(socket)
+        local record = of(socket)
+        local ends = record.ends
+        local where = ends and ends.remote_port ~= 0
+            and core.where(ends.remote_address, ends.remote_port) or ""
+        return name .. ": state " .. record.state .. where
+    end
+end
+
+local Socket = core.class {
+    name = "TcpSocket",
+    kind = "socket",
+    anchor = "handlers",
+    handlers = handlers,
+    methods = methods,
+    get = get,
+    on = on,
+    tostring = printer "TcpSocket",
+}
+
+local TcpSocket = {}
+for _, list in ipairs { words.constants, stream.modes } do
+    for name, value in pairs(list) do
+        TcpSocket[name] = value
+    end
+end
+
+local options = { half_open = true, read_limit = PLENTY, write_limit = 2 ^ 53 }
+
+local function new(class)
+    local socket = class.new()
+    for name, value in pairs(options) do
+        native.set(socket, name, value)
+    end
+    new_record(socket)
+    return socket
+end
+
+function TcpSocket.new()
+    return new(Socket)
+end
+
+-- A connection that a server has accepted; it tells nothing before it is taken.
+local function adopt(socket)
+    local record = new_record(socket)
+    record.live, record.stood, record.held = true, true, true
+    record.state, record.newest, record.mode = CONNECTED, CONNECTED, stream.modes.READ_WRITE_MODE
+    record.ends = ends_of(socket, record)
+    return record
+end
+
+return {
+    add = add,
+    adopt = adopt,
+    cause_of = cause_of,
+    check_port = check_port,
+    class = Socket,
+    end_when_flushed = end_when_flushed,
+    fail = fail,
+    follow = follow,
+    get = get,
+    handlers = handlers,
+    methods = methods,
+    new = new,
+    of = of,
+    on = on,
+    options = options,
+    printer = printer,
+    stands = stands,
+    start = start,
+    stream = stream,
+    tell = tell,
+    TcpSocket = TcpSocket,
+}
