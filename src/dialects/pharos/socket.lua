@@ -116,6 +116,7 @@ local function stands(socket, record)
     record.ends = ends_of(socket, record)
     change(record, CONNECTED)
     add(record, "connected")
+    progress(socket, record)
     if record.wants_close then
         add(record, "closing")
     end

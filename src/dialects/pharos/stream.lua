@@ -118,8 +118,12 @@ end
 
 -- Writing -----------------------------------------------------------------------------------------
 
--- Adds a note of what was handed to the network since the last one.
+-- Adds a note of what was handed to the network since the last one; not before the script has been
+-- told that there is a connection, which may be long after.
 local function progress(socket, record)
+    if not record.stood or record.tls and not record.secured then
+        return
+    end
     local total, pending = native.sent(socket)
     if record.tls then
         -- What is encrypted becomes longer on the way: told once all of it is out.
