@@ -179,7 +179,16 @@ fn socket_event(
         stack.pop(1);
         return Outcome::Silent;
     }
-    let (number, argument) = match event {
+    let Some((number, argument)) = handler_of(state, event, shown) else {
+        stack.pop(1);
+        return Outcome::Silent;
+    };
+    call(stack, base, number, argument, state)
+}
+
+/// Which handler hears of the event, and with what. `shown`: how many bytes it made readable.
+fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argument)> {
+    Some(match event {
         Event::Resolved(addresses) => {
             let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
             let held = crate::error::Error::new(crate::error::Code::Io, texts.join("\n"));
@@ -195,12 +204,8 @@ fn socket_event(
         Event::Sent => (Number::Sent, Argument::None),
         Event::Ended => (Number::End, Argument::None),
         Event::Reconnecting(attempt) => (Number::Reconnect, Argument::Count(attempt as usize)),
-        _ => {
-            stack.pop(1);
-            return Outcome::Silent;
-        }
-    };
-    call(stack, base, number, argument, state)
+        _ => return None,
+    })
 }
 
 /// How many bytes the script can read more than before the event.
