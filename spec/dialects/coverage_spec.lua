@@ -4,10 +4,11 @@
 local PLACE = "spec/dialects/"
 
 local function load_with(path, env)
-    if not rawget(_G, "setfenv") then
-        return assert(loadfile(path, "t", env))
+    local set_environment = rawget(_G, "setfenv")
+    if set_environment then
+        return set_environment(assert(loadfile(path)), env)
     end
-    return setfenv(assert(loadfile(path)), env)
+    return assert(loadfile(path, "t", env))
 end
 
 -- The texts of all `it` of a file, as a set.
