@@ -106,7 +106,8 @@ end
 
 core.raise = raise
 core.post = native.post
--- `sent(sock)`: bytes handed to the system, bytes that wait; the event `sent` tells the next progress.
+-- `sent(sock)`: bytes handed to the system, bytes that wait; the event `sent` tells the next
+-- progress.
 core.socket = {}
 for _, name in ipairs {
     "abort", "buffered", "close", "forget", "lines", "look", "mark", "peek", "pending", "read",

@@ -1,0 +1,166 @@
+-- Q-SYS: a thousand objects of each class in each state, dropped; with and without handlers that
+-- reach their own object. Descriptors and memory return.
+-- dialects.md 1.9 > all
+
+local helper = require "spec.helper"
+local evsock = helper.evsock
+local qsys = require "evsock.qsys"
+local TcpSocket, TcpSocketServer, Timer = qsys.TcpSocket, qsys.TcpSocketServer, qsys.Timer
+
+local CROWD, ROUNDS = 100, math.ceil(10 / helper.fewer)
+
+local function descriptors()
+    local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
+    local count = pipe:read("*n")
+    pipe:close()
+    return count
+end
+
+local function collect()
+    collectgarbage()
+    collectgarbage()
+end
+
+-- `make(port)` gives an object in the state; `finish(object)` ends one that its handlers keep.
+local function check(make, finish)
+    local record = helper.server()
+    local peers = {}
+    record.server.on_accept = function(_, sock)
+        peers[#peers + 1] = sock
+    end
+    local weak, active = setmetatable({}, { __mode = "k" }), evsock.active()
+    local function crowd()
+        for _ = 1, CROWD do
+            weak[make(record.port)] = true
+        end
+    end
+    local function end_all()
+        for object in pairs(weak) do
+            finish(object)
+        end
+    end
+    local function round()
+        crowd()
+        evsock.pump(0.001)
+        evsock.pump(0.001)
+        if finish then
+            end_all()
+        end
+        helper.pump_until(function()
+            collect()
+            for _, peer in ipairs(peers) do
+                peer:abort()
+            end
+            peers = {}
+            return next(weak) == nil and evsock.active() == active
+        end, 5, "all are collected")
+    end
+    round()
+    local open, memory = descriptors(), collectgarbage("count")
+    for _ = 2, ROUNDS do
+        round()
+    end
+    local grown = collectgarbage("count") - memory
+    assert.is_true(grown < 200, "grown by KiB: " .. grown)
+    helper.pump_until(function()
+        return descriptors() <= open
+    end, 5, "no descriptor more")
+end
+
+local function noop() end
+
+local silent
+
+local states = {
+    ["unconnected"] = function(sock) return sock end,
+    ["looking up"] = function(sock) sock:Connect("no-such-name.invalid", 1) end,
+    ["connecting"] = function(sock)
+        sock:Connect("127.0.0.1", silent)
+    end,
+    ["waiting to connect again"] = function(sock) sock:Connect("127.0.0.1", 1) end,
+    ["connected, or about to be"] = function(sock, port)
+        sock.ReadTimeout, sock.WriteTimeout = 600, 600
+        sock:Connect("127.0.0.1", port)
+    end,
+    ["disconnected"] = function(sock, port)
+        sock:Connect("127.0.0.1", port)
+        sock:Disconnect()
+    end,
+}
+
+describe("Q-SYS: a thousand", function()
+    after_each(function()
+        qsys.configure({ hosts = {} })
+        helper.finish()
+    end)
+
+    before_each(function()
+        silent = helper.silent_port()
+        qsys.configure({ hosts = { ["no-such-name.invalid"] = false } })
+    end)
+
+    local classes = { TcpSocket = TcpSocket.New, ["TcpSocket with TLS"] = TcpSocket.NewTls }
+    for class, new in pairs(classes) do
+        for name, enter in pairs(states) do
+            it(("1.9 %s dropped: %s"):format(class, name), function()
+                check(function(port)
+                    local sock = new()
+                    sock.EventHandler = noop
+                    enter(sock, port)
+                    return sock
+                end)
+            end)
+
+            it(("1.9 %s that their handlers reach, ended: %s"):format(class, name), function()
+                check(function(port)
+                    local sock = new()
+                    sock.EventHandler = function() return sock end
+                    sock.Connected = function() return sock end
+                    enter(sock, port)
+                    return sock
+                end, function(sock) sock:Disconnect() end)
+            end)
+        end
+    end
+
+    it("1.9 TcpSocketServer dropped: idle", function()
+        check(function() return TcpSocketServer.New() end)
+    end)
+
+    it("1.9 TcpSocketServer dropped: listening", function()
+        check(function()
+            local server = TcpSocketServer.New()
+            server.EventHandler = noop
+            server:Listen(0)
+            return server
+        end)
+    end)
+
+    it("1.9 TcpSocketServer that their handlers reach, closed", function()
+        check(function()
+            local server = TcpSocketServer.New()
+            server.EventHandler = function() return server end
+            server:Listen(0)
+            return server
+        end, function(server) server:Close() end)
+    end)
+
+    it("1.9 Timer dropped: stopped", function()
+        check(function()
+            local timer = Timer.New()
+            timer.EventHandler = function() return timer end
+            timer:Start(600)
+            timer:Stop()
+            return timer
+        end)
+    end)
+
+    it("1.9 Timer that their handlers reach, stopped at the end", function()
+        check(function()
+            local timer = Timer.New()
+            timer.EventHandler = function() return timer end
+            timer:Start(600)
+            return timer
+        end, function(timer) timer:Stop() end)
+    end)
+end)
