@@ -11,11 +11,11 @@ source = {
 }
 
 description = {
-    summary = "Event-driven TCP sockets for stock Lua, with the socket API of Q-SYS on top",
+    summary = "Event-driven TCP sockets for stock Lua, with the socket APIs of Q-SYS and others on top",
     detailed = [[
 Sockets, servers and timers with handlers that run inside pump(), which your own loop calls. A
-thread reads ahead, connects and accepts while the script computes. Scripts written for Q-SYS's
-TcpSocket run unchanged. Building needs Rust (cargo) and a C compiler.]],
+thread reads ahead, connects and accepts while the script computes. Scripts written for
+Q-SYS, Pharos, Renoise or Hammerspoon run unchanged. Building needs Rust (cargo) and a C compiler.]],
     license = "MIT",
     labels = { "network", "sockets", "async" },
 }
