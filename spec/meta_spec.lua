@@ -7,12 +7,13 @@
 local evsock = require "evsock"
 local helper = require "spec.helper"
 local hammerspoon = require "evsock.hammerspoon"
+local pharos = require "evsock.pharos"
 local qsys = require "evsock.qsys"
 local renoise = require "evsock.renoise"
 
 local files = {
     "src/meta/evsock.lua", "src/meta/evsock/qsys.lua", "src/meta/evsock/renoise.lua",
-    "src/meta/evsock/hammerspoon.lua",
+    "src/meta/evsock/hammerspoon.lua", "src/meta/evsock/pharos.lua",
 }
 
 local function read(path)
@@ -491,6 +492,102 @@ end
 
 real["evsock.hammerspoon.Address"] = function()
     return of_table(hammerspoon.socket.parseAddress("\16\2" .. ("\0"):rep(14)))
+end
+
+-- Names of Pharos: class to what has them. Constants of objects have their values.
+local function of_constants(object)
+    local names = of_object(object)
+    for name, what in pairs(names) do
+        what.value = name:find("^%u") and object[name] or nil
+    end
+    return names
+end
+
+real["evsock.pharos"] = function()
+    return of_table(pharos)
+end
+
+real["evsock.pharos.Settings"] = function()
+    return of_settings(pharos.configure)
+end
+
+for name, values in pairs {
+    net = pharos.net,
+    iomodules = pharos.iomodules,
+    OpenModes = pharos.Stream,
+    SslCertificates = pharos.net.SslCertificate,
+    SslConfigurations = pharos.net.SslConfiguration,
+    SslEncoding = pharos.net.SslEncoding,
+    SslKeys = pharos.net.SslKey,
+    SslServers = pharos.net.SslServer,
+    SslSockets = pharos.net.SslSocket,
+    TcpServers = pharos.net.TcpServer,
+    TcpSockets = pharos.net.TcpSocket,
+    Timers = pharos.Timer,
+} do
+    real["evsock.pharos." .. name] = function()
+        return of_table(values)
+    end
+end
+
+for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket" } do
+    real["evsock.pharos." .. name] = function()
+        return of_constants(pharos.net[name].new())
+    end
+end
+
+real["evsock.pharos.Timer"] = function()
+    return of_object(pharos.Timer.new())
+end
+
+local function ends_in(names, ...)
+    local found = {}
+    for name, what in pairs(names) do
+        for _, ending in ipairs { ... } do
+            if name:find("^%u") and name:find(ending .. "$") then
+                found[name] = what
+            end
+        end
+    end
+    return found
+end
+
+real["evsock.pharos.Constants"] = function()
+    return ends_in(of_table(pharos.net.TcpSocket), "_ERROR", "_STATE", "_MODE")
+end
+
+real["evsock.pharos.VerifyModes"] = function()
+    return ends_in(of_table(pharos.net.SslConfiguration), "_NONE", "_PEER")
+end
+
+real["evsock.pharos.SslModes"] = function()
+    local names = of_table(pharos.net.SslSocket)
+    return ends_in(names, "ENCRYPTED_MODE", "SSL_%u+_MODE", "_NONE", "_PEER")
+end
+
+-- Nothing of these is public but that they are there.
+for _, name in ipairs { "SslCertificate", "SslKey" } do
+    real["evsock.pharos." .. name] = function()
+        return of_table({})
+    end
+end
+
+-- What a socket has that is of streams stands in a table of its own.
+real["evsock.pharos.Stream"] = function()
+    local definition = getmetatable(pharos.net.TcpSocket.new()).__definition
+    local stream = table_behind(definition.methods.connect, "stream", "methods")
+    local names = of_table(stream.modes)
+    of_list(keys(stream.methods), "function", names)
+    return of_list(keys(stream.get), "value", names)
+end
+
+real["evsock.pharos.SslConfiguration"] = function()
+    local index = getmetatable(pharos.net.SslConfiguration.new()).__index
+    local names = of_table(table_behind(index, "verify_modes", "VERIFY_NONE"))
+    local properties = table_behind(index, "configuration_get", "peer_verify_mode")
+    of_list(keys(properties), "value", names)
+    local methods = table_behind(index, "configuration_methods", "add_ca_certificate")
+    return of_list(keys(methods), "function", names)
 end
 
 -- The comparison ----------------------------------------------------------------------------------

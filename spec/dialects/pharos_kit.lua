@@ -102,4 +102,25 @@ function kit.server(class)
     return server, taken
 end
 
+--- Waits until the object is in that state. What waits does not hold it: LuaJIT keeps what it has
+--- compiled, and the closures that this has called.
+function kit.wait_state(object, state)
+    local weak = setmetatable({ object }, { __mode = "v" })
+    kit.wait(function()
+        return weak[1].state == state
+    end, "state " .. state)
+end
+
+--- Calls `fn` where no register of the test, nor any that it has used before, holds what is made.
+function kit.aside(fn)
+    local problem
+    coroutine.wrap(function()
+        local ok, message = pcall(fn)
+        problem = not ok and message or nil
+    end)()
+    if problem then
+        error(problem, 0)
+    end
+end
+
 return kit

@@ -457,7 +457,6 @@ describe("Pharos TcpServer: connections", function()
 end)
 
 describe("Pharos TcpServer: collection", function()
-    -- In a function of its own, so that no register of the test holds the server.
     local function served(keep)
         local port
         local function listen()
@@ -471,7 +470,7 @@ describe("Pharos TcpServer: collection", function()
             server:listen(0)
             port = server.port
         end
-        listen()
+        kit.aside(listen)
         return port
     end
 
@@ -547,7 +546,7 @@ describe("Pharos TcpServer: collection", function()
     end)
 
     it("1.9 a listening server that its handler reaches survives", function()
-        local count = 0
+        local count, port = 0, nil
         local function listen()
             local server = TcpServer.new()
             server.new_connection_handler = function()
@@ -556,9 +555,9 @@ describe("Pharos TcpServer: collection", function()
                 server:close()
             end
             server:listen(0)
-            return server.port
+            port = server.port
         end
-        local port = listen()
+        kit.aside(listen)
         collectgarbage()
         collectgarbage()
         helper.connect(port)
@@ -573,11 +572,13 @@ describe("Pharos TcpServer: collection", function()
             local server = TcpServer.new()
             server:listen(0)
             client = helper.connect(server.port)
+            -- Not held by what waits: see `wait_state`.
+            local weak = setmetatable({ server }, { __mode = "v" })
             wait(function()
-                return server.has_pending_connections
+                return weak[1].has_pending_connections
             end, "the connection")
         end
-        listen()
+        kit.aside(listen)
         wait(function()
             collectgarbage()
             return client.state == "closed"

@@ -320,7 +320,7 @@ describe("Pharos TcpSocket: methods", function()
             assert.is_true(socket:bind(0))
             port = socket.local_port
         end
-        bind()
+        kit.aside(bind)
         wait(function()
             collectgarbage()
             local server = evsock.listen("127.0.0.1", port)

@@ -276,6 +276,10 @@ describe("Pharos SSL:", function()
             socket:connect_encrypted("localhost", server.port)
             wait_for(log, "error 19")
             assert.is_true(socket.encrypted)
+            wait(function()
+                return server.sockets[1]
+            end, "the connection")
+            helper.pump_for(0.02)
             assert.equal(1, #server.sockets)
         end)
 
@@ -294,7 +298,7 @@ describe("Pharos SSL:", function()
         local function upgrading(name)
             return helper.server({
                 on_data = function(sock)
-                    if not sock.tls and sock:read() == "go" then
+                    if not sock.tls and sock:read(2) == "go" then
                         sock:start_tls(certificates:identity(name or "ecdsa"))
                     end
                 end,
@@ -711,7 +715,7 @@ describe("Pharos SSL:", function()
                 assert(server:listen(0))
                 port = server.port
             end
-            listen()
+            kit.aside(listen)
             local _, log = encrypted({ port = port })
             wait(function()
                 return kept[1]
@@ -737,7 +741,7 @@ describe("Pharos SSL:", function()
             socket.disconnected_handler = helper.never("disconnected_handler")
             socket:connect_encrypted("localhost", server.port)
         end
-        open()
+        kit.aside(open)
         wait(function()
             collectgarbage()
             return evsock.active() <= 2 and (not server.sockets[1]
