@@ -31,7 +31,7 @@ end
 local function rows()
     local list = {}
     for line in io.lines(PLACE .. "README.md") do
-        local row, file, name = line:match("^| (%S+) | .- | (%S+_spec%.lua) | (.+) |$")
+        local row, file, name = line:match("^| (%d[^|]-) | .- | (%S+_spec%.lua) | (.+) |$")
         if row then
             list[#list + 1] = { chapter = row:match("^%d+"), row = row, file = file,
                 name = (name:gsub("\\|", "|")) }
