@@ -195,6 +195,8 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
         object.farewells.set(object.farewells.get().saturating_add(1));
     }
     object.let_go();
+    // No longer the connection that its server has accepted.
+    part.parent.set(0);
     part.buffer.borrow_mut().clear();
     part.paused.set(false);
     part.failure.replace(None);
