@@ -30,8 +30,9 @@ pub(super) enum Item {
     Event(Token, Event),
     /// The end of a connection that the script has already replaced by another.
     Farewell(Token),
-    /// An object has something to tell of its own (`raw::notes` knows which).
-    Note(u32),
+    /// An object has something to tell of its own: the number of the note (`raw::notes`), and the
+    /// address where the object was, which may be another's by now.
+    Note(u32, *const Object),
     /// A task wants its turn (`tasks.lua` knows which).
     Turn,
 }
@@ -197,7 +198,8 @@ impl State {
         self.batch.borrow_mut().push_back((number, item));
     }
 
-    /// The first item numbered `from` to `to` that `is_wanted`, taken out, and its number.
+    /// The first item numbered `from` to `to`, or put before all others, that `is_wanted`, taken out,
+    /// and its number.
     pub(super) fn pick(
         &self,
         from: u64,
@@ -205,6 +207,10 @@ impl State {
         is_wanted: impl Fn(&Item) -> bool,
     ) -> Option<(u64, Item)> {
         let mut batch = self.batch.borrow_mut();
+        let mut ahead = batch.iter().take_while(|(number, _)| *number == 0);
+        if let Some(place) = ahead.position(|(_, item)| is_wanted(item)) {
+            return batch.remove(place);
+        }
         let start = batch.partition_point(|(number, _)| *number < from);
         let found = batch.range(start..).position(|(number, item)| *number > to || is_wanted(item));
         let place = start + found?;
@@ -227,6 +233,11 @@ impl State {
         if let Some(hub) = self.hub().filter(|_| self.has_items()) {
             hub.ring();
         }
+    }
+
+    /// Whether an object that was not finalised is at the address.
+    pub(super) fn is_live(&self, object: *const Object) -> bool {
+        self.live.borrow().contains(&(object as usize))
     }
 
     pub(super) fn place(&self, token: Token, object: *const Object) {

@@ -75,8 +75,13 @@ pub(super) fn belongs(object: &Object, to: &Object) -> bool {
 
 /// Whether the item is of that object.
 pub(super) fn is_of(state: &State, item: &Item, object: &Object) -> bool {
-    let (Item::Event(token, _) | Item::Farewell(token)) = item else { return false };
-    let place = state.slots.borrow().get(token.slot as usize).copied();
+    let place = match item {
+        Item::Event(token, _) | Item::Farewell(token) => {
+            state.slots.borrow().get(token.slot as usize).copied()
+        }
+        Item::Note(_, place) => Some(*place).filter(|place| state.is_live(*place)),
+        Item::Turn => None,
+    };
     place.and_then(Object::in_slot).is_some_and(|found| belongs(found, object))
 }
 

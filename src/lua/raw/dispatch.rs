@@ -90,7 +90,7 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
     let (token, event) = match item {
         Item::Event(token, event) => (token, Some(event)),
         Item::Farewell(token) => (token, None),
-        Item::Note(number) => return give_note(stack, base, state, number),
+        Item::Note(number, _) => return give_note(stack, base, state, number),
         Item::Turn => return give_turn(stack, state),
     };
     let place = state.slots.borrow().get(token.slot as usize).copied();

@@ -46,10 +46,11 @@ extern "C-unwind" fn post(state: *mut lua_State) -> c_int {
     }
     stack.raw_set_at(-2, FIRST + number);
     state.count(1);
+    let note = Item::Note(number, object);
     if stack.to_bool(2) {
-        state.push_next(Item::Note(number));
+        state.push_next(note);
     } else {
-        state.push(Item::Note(number));
+        state.push(note);
         state.ring();
     }
     0

@@ -186,7 +186,7 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>
     let end = state.pushed.get();
     let (mut found, mut handled, mut last) = (false, 0, 0);
     while let Some((number, item)) = next(state, only, last, end) {
-        last = number;
+        last = number.max(last);
         state.depth.set(state.depth.get() + 1);
         let outcome = dispatch(stack, base, state, item);
         state.depth.set(state.depth.get() - 1);
