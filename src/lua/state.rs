@@ -217,6 +217,17 @@ impl State {
         batch.get(place).is_some_and(|(number, _)| *number <= to).then(|| batch.remove(place))?
     }
 
+    /// Takes the events of one connection out, in order.
+    pub(super) fn pull(&self, token: Token) -> Vec<Item> {
+        let mut batch = self.batch.borrow_mut();
+        let is_its = |item: &Item| matches!(item, Item::Event(of, _) if *of == token);
+        let mut pulled = Vec::new();
+        while let Some(place) = batch.iter().position(|(_, item)| is_its(item)) {
+            pulled.extend(batch.remove(place).map(|(_, item)| item));
+        }
+        pulled
+    }
+
     /// Whether anything waits on this side that nobody has announced.
     pub(super) fn has_items(&self) -> bool {
         !self.batch.borrow().is_empty() || !self.aside.borrow().is_empty()

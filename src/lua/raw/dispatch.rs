@@ -13,8 +13,9 @@ use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
+use crate::error::Error;
 use crate::lua::state::{Item, State};
-use crate::proto::event::Event;
+use crate::proto::event::{Event, EventList};
 use crate::proto::token::Token;
 
 /// The handlers by event number; class functions stand in the metatable under the same numbers.
@@ -191,7 +192,7 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argu
     Some(match event {
         Event::Resolved(addresses) => {
             let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
-            let held = crate::error::Error::new(crate::error::Code::Io, texts.join("\n"));
+            let held = Error::new(crate::error::Code::Io, texts.join("\n"));
             hold_error(state, Box::new(held));
             (Number::Resolve, Argument::Addresses)
         }
@@ -225,27 +226,34 @@ fn end_of_stream(
     part: &SocketPart,
     token: Token,
 ) -> Outcome {
-    let Some(stream) = part.stream.borrow().clone() else {
-        stack.pop(1);
-        return Outcome::Silent;
-    };
-    let mut last = None;
-    if let Some(hub) = object.state.hub() {
-        stream.end_seen(hub);
-        let mut buffer = part.buffer.borrow_mut();
-        stream.collect(hub, &mut buffer, |event| {
-            if let Event::Closed(error) = event {
-                last = Some(error);
-            }
-        });
-    }
-    drop(stream);
-    if let Some(error) = last {
+    if let Some(Event::Closed(error)) = see_end(object, part, token) {
         return closed(stack, base, object, part, token, error);
     }
     object.view.set(View::Closing);
     stack.pop(1);
     Outcome::Silent
+}
+
+/// The close, if nothing else is to be told before. What is comes right behind the present event,
+/// and the close behind it.
+fn see_end(object: &Object, part: &SocketPart, token: Token) -> Option<Event> {
+    let stream = part.stream.borrow().clone()?;
+    let state = &*object.state;
+    let hub = state.hub()?;
+    let mut news = EventList::default();
+    stream.end_seen(hub);
+    stream.collect(hub, &mut part.buffer.borrow_mut(), |event| news.push(event));
+    let earlier = if part.marked.get() { state.pull(token) } else { Vec::new() };
+    let first = news.pop();
+    let is_alone = news.is_empty() && earlier.is_empty();
+    if is_alone && matches!(first, Some(Event::Closed(_))) {
+        return first;
+    }
+    let news = first.into_iter().chain(std::iter::from_fn(|| news.pop()));
+    let news = news.map(|event| Item::Event(token, event));
+    let items: Vec<Item> = earlier.into_iter().chain(news).collect();
+    items.into_iter().rev().for_each(|item| state.push_next(item));
+    None
 }
 
 fn closed(
@@ -254,7 +262,7 @@ fn closed(
     object: &Object,
     part: &SocketPart,
     token: Token,
-    error: Option<Box<crate::error::Error>>,
+    error: Option<Box<Error>>,
 ) -> Outcome {
     let state = &*object.state;
     object.view.set(View::Closed);

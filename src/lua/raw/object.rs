@@ -76,6 +76,8 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) reserved: RefCell<Option<Box<Reserved>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
+    /// A mark was set: there may be something to tell before a close.
+    pub(in crate::lua) marked: Cell<bool>,
     /// Why the connection ended, if not orderly.
     pub(in crate::lua) failure: RefCell<Option<Box<Error>>>,
 }
@@ -277,6 +279,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             parent: Cell::default(),
             reserved: RefCell::default(),
             paused: Cell::default(),
+            marked: Cell::default(),
             failure: RefCell::default(),
         })
     };
