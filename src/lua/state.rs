@@ -91,6 +91,9 @@ pub(super) struct State {
     over: Cell<bool>,
     /// The error being pushed: kept here so that no destructor is due while Lua may raise.
     pub(super) error: RefCell<Option<Box<Error>>>,
+    /// Errors whose messages Lua is copying: a finaliser nests them.
+    #[expect(clippy::vec_box, reason = "they must stay where they are")]
+    pub(super) lent: RefCell<Vec<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
     /// Every live object, to tell ours from other userdata.
     pub(super) live: RefCell<HashSet<usize>>,
@@ -119,6 +122,7 @@ impl State {
             hook: Cell::new(0),
             over: Cell::new(false),
             error: RefCell::default(),
+            lent: RefCell::default(),
             slots: RefCell::default(),
             live: RefCell::default(),
         })

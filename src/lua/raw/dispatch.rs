@@ -380,9 +380,8 @@ fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &St
             2
         }
         Argument::Failure => {
-            push_message(stack, state);
-            let code = state.error.borrow().as_ref().map_or("", |error| error.code().as_str());
-            stack.push_bytes(code.as_bytes());
+            let code = push_message(stack, state);
+            stack.push_bytes(code.as_str().as_bytes());
             3
         }
         Argument::Server(token) => {

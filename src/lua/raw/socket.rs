@@ -322,15 +322,25 @@ pub(super) fn hold_error(state: &State, error: Box<Error>) -> Code {
     code
 }
 
-pub(super) fn push_message(stack: Stack, state: &State) {
-    let (start, length) = {
-        let held = state.error.borrow();
-        let message = held.as_ref().map_or("", |error| error.message());
-        (message.as_ptr(), message.len())
+/// Pushes the message of the error held last; its code.
+///
+/// The error is lent meanwhile: on 5.1 and LuaJIT making a string may first run finalisers, and what
+/// they do may fail, too.
+pub(super) fn push_message(stack: Stack, state: &State) -> Code {
+    let (place, code, start, length) = {
+        let mut lent = state.lent.borrow_mut();
+        let place = lent.len();
+        lent.extend(state.error.take());
+        match lent.get(place) {
+            Some(error) => (place, error.code(), error.message().as_ptr(), error.message().len()),
+            None => (place, Code::Internal, "".as_ptr(), 0),
+        }
     };
-    // SAFETY: the message is in the state until the next error is held, and that does not happen
-    // while this one is being copied: finalisers make no errors.
+    // SAFETY: the error stays in its box until it is taken off the list, here or, if Lua raises,
+    // by whoever lent one before.
     stack.push_bytes(unsafe { std::slice::from_raw_parts(start, length) });
+    state.lent.borrow_mut().truncate(place);
+    code
 }
 
 extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
