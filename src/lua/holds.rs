@@ -20,14 +20,13 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
         Ok(())
     })?;
     method(lua, table, state, "reserve", |lua, object, (address, port): (Value, u16)| {
-        let (Some(address), Some(part)) = (bind(&address, Some(port.into())), object.socket())
-        else {
+        let Some(address) = bind(&address, Some(port.into())) else {
             return answer(lua, Ok(()));
         };
         match Reserved::new(address) {
             Ok(reserved) => {
                 let taken = reserved.port();
-                part.reserved.replace(Some(Box::new(reserved)));
+                object.state.hold_port(object, reserved);
                 taken.into_lua_multi(lua)
             }
             Err(error) => answer(lua, Err(error)),

@@ -196,7 +196,7 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     }
     object.let_go();
     // No longer the connection that its server has accepted.
-    part.parent.set(0);
+    part.kept.set(false);
     part.buffer.borrow_mut().clear();
     part.paused.set(false);
     part.failure.replace(None);

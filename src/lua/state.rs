@@ -6,7 +6,7 @@
 //! posted comes after it, and before what is in the hub's queue.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashSet, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -18,6 +18,7 @@ use crate::lua::raw::object::Object;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::hub::Hub;
 use crate::net::options::Options;
+use crate::net::reserve::Reserved;
 use crate::proto::event::Event;
 use crate::proto::token::Token;
 use crate::reactor::{Reactor, fork_generation};
@@ -72,6 +73,8 @@ pub(super) struct State {
     pub(super) pushed: Cell<u64>,
     /// Tokens out of the hub's queue whose turn was not yet: a call waits for one object alone.
     pub(super) aside: RefCell<VecDeque<Token>>,
+    /// The ports that the next connections of objects are to use, by the addresses of the objects.
+    reserved: RefCell<HashMap<usize, Reserved>>,
     /// How many servers there were.
     pub(super) servers: Cell<u32>,
     /// The number of the next note.
@@ -111,6 +114,7 @@ impl State {
             batch: RefCell::default(),
             pushed: Cell::new(0),
             aside: RefCell::default(),
+            reserved: RefCell::default(),
             servers: Cell::new(0),
             notes: Cell::new(0),
             depth: Cell::new(0),
@@ -264,6 +268,17 @@ impl State {
         if let Some(place) = slots.get_mut(slot) {
             *place = object;
         }
+    }
+
+    /// Holds a port for the object, and gives up another that it held.
+    pub(super) fn hold_port(&self, object: &Object, port: Reserved) {
+        let address = std::ptr::from_ref(object) as usize;
+        drop(self.reserved.borrow_mut().insert(address, port));
+    }
+
+    pub(super) fn free_port(&self, object: &Object) {
+        let address = std::ptr::from_ref(object) as usize;
+        drop(self.reserved.borrow_mut().remove(&address));
     }
 
     /// Empties the place, if it still holds that object.

@@ -35,7 +35,7 @@ pub(super) fn push_accepted<'a>(
     object.house.set(server.house.get());
     let found = adopt(state, part, token, object);
     if let Some(socket) = object.socket().filter(|_| part.keeps.get()) {
-        socket.parent.set(std::ptr::from_ref(server) as usize);
+        socket.kept.set(true);
     }
     let Some(token) = found else {
         stack.pop(1);

@@ -18,7 +18,6 @@ use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::listener::{Door, Listener};
 use crate::net::options::Options;
-use crate::net::reserve::Reserved;
 use crate::net::stream::Stream;
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::token::Token;
@@ -70,14 +69,12 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) buffer: RefCell<ReadBuffer>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
     pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
-    /// The address of the server that it dies with, while that lives; else 0.
-    pub(in crate::lua) parent: Cell<usize>,
-    /// The port that the next connection is to use.
-    pub(in crate::lua) reserved: RefCell<Option<Box<Reserved>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
     /// A mark was set: there may be something to tell before a close.
     pub(in crate::lua) marked: Cell<bool>,
+    /// It dies with the server of its house.
+    pub(in crate::lua) kept: Cell<bool>,
     /// Why the connection ended, if not orderly.
     pub(in crate::lua) failure: RefCell<Option<Box<Error>>>,
 }
@@ -217,9 +214,7 @@ impl Object {
             self.state.vacate(token, self);
             self.state.count(-1);
         }
-        if let Part::Socket(part) = &self.part {
-            drop(part.reserved.take());
-        }
+        self.state.free_port(self);
         let Some(hub) = self.state.hub() else { return };
         if self.state.is_forked() {
             return self.abandon();
@@ -276,10 +271,9 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             buffer: RefCell::default(),
             options,
             target: RefCell::default(),
-            parent: Cell::default(),
-            reserved: RefCell::default(),
             paused: Cell::default(),
             marked: Cell::default(),
+            kept: Cell::default(),
             failure: RefCell::default(),
         })
     };
@@ -359,15 +353,15 @@ fn take_along(stack: Stack, server: &Object) {
     if !matches!(&server.part, Part::Server(part) if part.keeps.get()) {
         return;
     }
-    let parent = std::ptr::from_ref(server) as usize;
     let places = server.state.slots.borrow().len();
     for slot in 0..places {
         let place = server.state.slots.borrow().get(slot).copied();
         let Some(child) = place.and_then(Object::in_slot) else { continue };
-        let Some(part) = child.socket().filter(|part| part.parent.get() == parent) else {
+        let Some(part) = child.socket().filter(|part| part.kept.get()) else { continue };
+        if child.house.get() != server.house.get() {
             continue;
-        };
-        part.parent.set(0);
+        }
+        part.kept.set(false);
         let token = child.token.get();
         child.let_go();
         child.view.set(View::Idle);
