@@ -1,4 +1,4 @@
-//! Single steps of a connection: how it is now, ahead of the events, and what has left.
+//! How a connection is: as of the last event, and now, ahead of the events; what has left.
 //!
 //! Not here: reading and writing (`socket`).
 
@@ -13,7 +13,13 @@ use crate::error::{Code, Error};
 use crate::lua::state::State;
 
 /// The functions by name, as dialects and the native class see them.
-pub(super) const FUNCTIONS: &[(&str, Function)] = &[("look", look), ("mark", mark)];
+pub(super) const FUNCTIONS: &[(&str, Function)] = &[
+    ("buffered", buffered),
+    ("look", look),
+    ("mark", mark),
+    ("pending", pending),
+    ("state", state),
+];
 
 /// `look(sock)`: whether the connection stands now, and the bytes that came and were not read.
 extern "C-unwind" fn look(state: *mut lua_State) -> c_int {
@@ -53,4 +59,30 @@ extern "C-unwind" fn mark(state: *mut lua_State) -> c_int {
         }
         Err(error) => push_error(stack, &object.state, error),
     }
+}
+
+extern "C-unwind" fn state(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, _) = socket(stack, "state");
+    stack.push_bytes(object.view.get().as_str().as_bytes());
+    1
+}
+
+extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (_, part) = socket(stack, "buffered");
+    stack.push_count(part.buffer.borrow().len());
+    1
+}
+
+extern "C-unwind" fn pending(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let (object, part) = socket(stack, "pending");
+    let pending = fenced(stack, || {
+        let stream = part.stream.borrow();
+        let stream = stream.as_ref().filter(|_| !object.state.is_forked());
+        stream.map_or(0, |stream| stream.pending())
+    });
+    stack.push_count(pending);
+    1
 }

@@ -19,12 +19,10 @@ use crate::proto::framing::LineEnd;
 /// The functions by name, as dialects and the native class see them.
 pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("abort", abort),
-    ("buffered", buffered),
     ("close", close),
     ("forget", forget),
     ("lines", lines),
     ("peek", peek),
-    ("pending", pending),
     ("read", read),
     ("read_exact", read_exact),
     ("read_line", read_line),
@@ -32,7 +30,6 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("release", release),
     ("search", search),
     ("shutdown", shutdown),
-    ("state", state),
     ("write", write),
 ];
 
@@ -434,30 +431,4 @@ extern "C-unwind" fn forget(state: *mut lua_State) -> c_int {
         has_read(object, part, 0);
     });
     0
-}
-
-extern "C-unwind" fn state(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (object, _) = socket(stack, "state");
-    stack.push_bytes(object.view.get().as_str().as_bytes());
-    1
-}
-
-extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (_, part) = socket(stack, "buffered");
-    stack.push_count(part.buffer.borrow().len());
-    1
-}
-
-extern "C-unwind" fn pending(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (object, part) = socket(stack, "pending");
-    let pending = fenced(stack, || {
-        let stream = part.stream.borrow();
-        let stream = stream.as_ref().filter(|_| !object.state.is_forked());
-        stream.map_or(0, |stream| stream.pending())
-    });
-    stack.push_count(pending);
-    1
 }
