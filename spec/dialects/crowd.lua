@@ -1,0 +1,65 @@
+-- A thousand objects in a state, in crowds of a hundred: then all are gone, and descriptors and
+-- memory are back. Shared by the specs of the dialects.
+
+local helper = require "spec.helper"
+local evsock = helper.evsock
+
+local CROWD, ROUNDS = 100, math.ceil(10 / helper.fewer)
+
+local function descriptors()
+    local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
+    local count = pipe:read("*n")
+    pipe:close()
+    return count
+end
+
+local function collect()
+    collectgarbage()
+    collectgarbage()
+end
+
+-- `make(port)` gives an object in the state; `finish(object)` ends one that its handlers keep.
+return function(make, finish)
+    local record = helper.server()
+    local peers = {}
+    record.server.on_accept = function(_, sock)
+        peers[#peers + 1] = sock
+    end
+    local weak, active = setmetatable({}, { __mode = "k" }), evsock.active()
+    local function crowd()
+        for _ = 1, CROWD do
+            weak[make(record.port)] = true
+        end
+    end
+    local function end_all()
+        for object in pairs(weak) do
+            finish(object)
+        end
+    end
+    local function round()
+        crowd()
+        evsock.pump(0.001)
+        evsock.pump(0.001)
+        if finish then
+            end_all()
+        end
+        helper.pump_until(function()
+            collect()
+            for _, peer in ipairs(peers) do
+                peer:abort()
+            end
+            peers = {}
+            return next(weak) == nil and evsock.active() == active
+        end, 5, "all are collected")
+    end
+    round()
+    local open, memory = descriptors(), collectgarbage("count")
+    for _ = 2, ROUNDS do
+        round()
+    end
+    local grown = collectgarbage("count") - memory
+    assert(grown < 200, "grown by KiB: " .. grown)
+    helper.pump_until(function()
+        return descriptors() <= open
+    end, 5, "no descriptor more")
+end
