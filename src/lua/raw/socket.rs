@@ -324,14 +324,13 @@ pub(super) fn hold_error(state: &State, error: Box<Error>) -> Code {
 /// The error is lent meanwhile: on 5.1 and LuaJIT making a string may first run finalisers, and what
 /// they do may fail, too.
 pub(super) fn push_message(stack: Stack, state: &State) -> Code {
-    let (place, code, start, length) = {
-        let mut lent = state.lent.borrow_mut();
-        let place = lent.len();
-        lent.extend(state.error.take());
-        match lent.get(place) {
-            Some(error) => (place, error.code(), error.message().as_ptr(), error.message().len()),
-            None => (place, Code::Internal, "".as_ptr(), 0),
-        }
+    let place = state.lent.borrow().len();
+    state.lent.borrow_mut().extend(state.error.take());
+    let (code, start, length) = {
+        let lent = state.lent.borrow();
+        let error = lent.get(place);
+        let text = error.map_or("", |error| error.message());
+        (error.map_or(Code::Internal, |error| error.code()), text.as_ptr(), text.len())
     };
     // SAFETY: the error stays in its box until it is taken off the list, here or, if Lua raises,
     // by whoever lent one before.
