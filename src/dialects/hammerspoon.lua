@@ -260,8 +260,9 @@ function methods.disconnect(socket)
     if listening then
         socket[LISTENING] = nil
         core.server.close(listening.server)
+        -- A finaliser may have called this while one of them was being finished.
         while listening.clients[1] do
-            lanes.finish(listening.clients[1])
+            lanes.finish(table.remove(listening.clients))
         end
     end
     return socket
