@@ -9,7 +9,7 @@
 
 #include "bench.h"
 
-enum { DEADLINE = 60, WINDOW = 64 };
+enum { DEADLINE = 30, WINDOW = 64 };
 
 struct peer;
 struct conn {

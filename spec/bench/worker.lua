@@ -183,9 +183,22 @@ function job.after_idle()
     job.stop(job.connections)
 end
 
-contestant[workload](job)
-if not took then
-    error(name .. " did not finish " .. workload)
+--- Prints the figures. For a contestant that can only end its loop by ending the process.
+function job.finish()
+    if not took then
+        error(name .. " did not finish " .. workload)
+    end
+    print(("operations=%.6f seconds=%.9f cpu=%.9f memory=%d version=%s"):format(operations, took,
+        cpu, status_of("VmHWM"), (contestant.version:gsub("%s+", "_"))))
+    io.stdout:flush()
+    os.exit(0)
 end
-print(("operations=%.6f seconds=%.9f cpu=%.9f memory=%d version=%s"):format(operations, took, cpu,
-    status_of("VmHWM"), (contestant.version:gsub("%s+", "_"))))
+
+--- Says that the contestant has nothing for this many connections.
+function job.skip()
+    print("missing=yes")
+    os.exit(0)
+end
+
+contestant[workload](job)
+job.finish()
