@@ -381,6 +381,8 @@ int main(int argc, char **argv) {
     peer.epoll = epoll_create1(EPOLL_CLOEXEC);
     start(&peer, atoi(argv[3]), argv + 9);
     pin(atoi(argv[2]));
+    /* Not before the contestant has begun: what is ignored is inherited. */
+    signal(SIGPIPE, SIG_IGN);
     signal(SIGALRM, on_alarm);
     alarm(DEADLINE);
     if (strcmp(argv[7], "-") != 0) {

@@ -1,0 +1,190 @@
+-- The benchmarks: evsock beside what a Lua user would take instead, and beside plain C, round by
+-- round, each contestant in a process of its own against the same peer (`make bench`; README.md
+-- says what the figures mean).
+--
+--   lua5.4 spec/bench/run.lua [WORDS OF WORKLOADS...]
+--
+-- BENCH=quick takes a third of the work and at most two minutes, a whole run at most fifteen: no
+-- round begins that would not end in time.
+
+local workloads = require "spec.bench.workloads"
+local report = require "spec.bench.report"
+local chart = require "spec.bench.chart"
+local kit = require "spec.peers.tls_kit"
+
+local QUICK = os.getenv("BENCH") == "quick"
+local ROUNDS, SCALE, BUDGET = 7, 3, 840
+if QUICK then
+    ROUNDS, SCALE, BUDGET = 3, 1, 105
+end
+local PLACE = "target/bench"
+local LIBRARIES = { "evsock", "luv", "cqueues", "luasocket", "copas" }
+local LUAS = {
+    { name = "luajit", command = "luajit" },
+    { name = "5.4", command = "lua5.4" },
+}
+
+local function capture(command)
+    local pipe = assert(io.popen(command))
+    local text = pipe:read("*a")
+    local ok = pipe:close()
+    return text, ok
+end
+
+local function first_line(command)
+    return (capture(command .. " 2>/dev/null"):match("[^\n]*"):gsub("%s+$", ""))
+end
+
+-- Two cores: ours and the peer's. The same one where there is but one.
+local function cores()
+    local list = {}
+    local allowed = first_line("grep Cpus_allowed_list: /proc/self/status"):match("%S+$")
+    for from, to in allowed:gmatch("(%d+)%-?(%d*)") do
+        for core = tonumber(from), tonumber(to) or tonumber(from) do
+            list[#list + 1] = core
+        end
+    end
+    return list[1], list[2] or list[1]
+end
+
+local own_core, peer_core = cores()
+
+local function every_contestant()
+    local list = { { key = "limit", library = "limit" } }
+    for _, library in ipairs(LIBRARIES) do
+        for _, lua in ipairs(LUAS) do
+            list[#list + 1] = { key = library .. " " .. lua.name, library = library, lua = lua }
+        end
+    end
+    return list
+end
+
+local contestants = every_contestant()
+
+local function wanted()
+    if not arg[1] then
+        return workloads
+    end
+    local list = {}
+    for _, workload in ipairs(workloads) do
+        for _, word in ipairs(arg) do
+            if workload.name:find(word, 1, true) then
+                list[#list + 1] = workload
+                break
+            end
+        end
+    end
+    return list
+end
+
+-- The command line of one run: the peer, which starts the contestant.
+local function command_of(workload, contestant, certificates)
+    local times = contestant.lua and 1 or workload.limit_times or 1
+    local count = (workload.count or 0) * SCALE * times
+    local bytes = workload.line and count * workload.line or (workload.bytes or 0) * SCALE
+    local sizes = ("%d %d %d"):format(workload.connections, count, bytes)
+    local cert, key = "-", "-"
+    if workload.tls then
+        cert, key = certificates:path("ecdsa.pem"), certificates:path("ecdsa.key")
+    end
+    local words = ("%s/peer %s %d %d %s %s %s "):format(PLACE, workload.role,
+        workload.one_core and own_core or peer_core, own_core, sizes, cert, key)
+    local ca = certificates:path("ca.pem")
+    if not contestant.lua then
+        return ("%s %s/limit %s %s %s"):format(words, PLACE, workload.call, sizes, ca)
+    end
+    return ("LUA_CPATH='build/%s/?.so;;' %s %s spec/bench/worker.lua %s %s %s %s"):format(
+        contestant.lua.name, words, contestant.lua.command, contestant.library, workload.call,
+        sizes, ca)
+end
+
+-- The figures of one run; nil where the contestant lacks the workload, false where it failed.
+local function measure(workload, contestant, certificates)
+    local text, ok = capture(command_of(workload, contestant, certificates))
+    if ok and text:find("missing=yes", 1, true) then
+        return nil
+    end
+    local figures = {}
+    for key, value in text:gmatch("(%w+)=(%S+)") do
+        figures[key] = tonumber(value) or value
+    end
+    if not (ok and figures.operations) then
+        io.stderr:write(("%s failed at %s\n"):format(contestant.key, workload.name))
+        return false
+    end
+    return {
+        value = figures.idle or workload.figure == "cpu" and figures.cpu / figures.operations * 1e6
+            or figures.operations / figures.seconds,
+        cpu = figures.cpu / figures.operations * 1e6,
+        memory = figures.memory,
+        version = figures.version,
+    }
+end
+
+-- Rounds of all, begun at another contestant each time.
+local function measure_all(list, certificates)
+    local results, failed, begun, longest = {}, false, os.time(), 0
+    for _, workload in ipairs(list) do
+        results[workload.name] = {}
+    end
+    for round = 1, ROUNDS do
+        local round_begun = os.time()
+        if round_begun - begun + longest > BUDGET then
+            io.stderr:write(("no time for round %d\n"):format(round))
+            break
+        end
+        io.stderr:write(("round %d of %d\n"):format(round, ROUNDS))
+        for _, workload in ipairs(list) do
+            local of = results[workload.name]
+            for i = 1, #contestants do
+                local contestant = contestants[(i + round - 2) % #contestants + 1]
+                if round == 1 or of[contestant.key] then
+                    local figures = measure(workload, contestant, certificates)
+                    failed = failed or figures == false
+                    if figures then
+                        of[contestant.key] = of[contestant.key] or {}
+                        of[contestant.key][round] = figures
+                    end
+                end
+            end
+        end
+        longest = math.max(longest, os.time() - round_begun)
+    end
+    return results, failed
+end
+
+local function machine()
+    return {
+        date = os.date("!%Y-%m-%d"),
+        cpu = first_line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"),
+        cores = first_line("nproc"),
+        system = first_line("uname -sr"),
+        lua = first_line("lua5.4 -v"):match("^Lua [%d.]+"),
+        luajit = first_line("luajit -v"):match("^LuaJIT [%d.]+%S*"),
+        command = QUICK and "BENCH=quick make bench" or "make bench",
+    }
+end
+
+local function write(path, text)
+    local file = assert(io.open(path, "w"))
+    assert(file:write(text))
+    assert(file:close())
+    io.stderr:write("wrote ", path, "\n")
+end
+
+local list = wanted()
+local certificates = kit.certificates()
+local results, failed = measure_all(list, certificates)
+certificates:remove()
+
+local summary = report.summary(list, contestants, results, machine())
+print(report.text(summary))
+write("target/bench.json", report.json(summary))
+write(PLACE .. "/results.md", report.markdown(summary))
+write(PLACE .. "/chart.svg", chart.draw(summary))
+-- A whole run of everything is what the repository shows.
+if not QUICK and not arg[1] then
+    write("spec/bench/results.md", report.markdown(summary))
+    write("spec/bench/chart.svg", chart.draw(summary))
+end
+os.exit(failed and 1 or 0)
