@@ -41,13 +41,15 @@ local function lower_is_better(workload)
 end
 
 -- How many times as good as the other, from the rounds that both have.
-local function ratio(workload, rounds, others)
+local function ratio(rounds, others, key, is_lower_better)
     local ratios = {}
     for round, figures in pairs(rounds) do
         local other = others[round]
-        if other and figures.value > 0 and other.value > 0 then
-            ratios[round] = lower_is_better(workload) and other.value / figures.value
-                or figures.value / other.value
+        if other and figures[key] > 0 and other[key] > 0 then
+            ratios[round] = figures[key] / other[key]
+            if is_lower_better then
+                ratios[round] = 1 / ratios[round]
+            end
         end
     end
     return median(ratios)
@@ -93,7 +95,7 @@ local function row_of(workload, contestants, of, contestant)
         library = contestant.library,
         lua = contestant.lua and contestant.lua.name,
         version = select(2, next(column(rounds, "version"))),
-        median = median(values),
+        median = median(values), least = quantile(values, 0), most = quantile(values, 1),
         spread = (quantile(values, 0.75) - quantile(values, 0.25)) / median(values),
         cpu = median(column(rounds, "cpu")),
         memory = quantile(column(rounds, "memory"), 1),
@@ -101,12 +103,14 @@ local function row_of(workload, contestants, of, contestant)
     }
     -- Bytes of C for an idle connection are none of its own: nothing can be a part of that.
     if workload.figure ~= "idle" and of.limit then
-        row.to_limit = ratio(workload, rounds, of.limit)
+        row.to_limit = ratio(rounds, of.limit, "value", lower_is_better(workload))
+        row.cpu_to_limit = ratio(rounds, of.limit, "cpu", true)
     end
     if contestant.lua then
         local best = best_peer(workload, contestants, of, contestant)
         if best then
-            row.best_peer, row.to_peer = best.library, ratio(workload, rounds, of[best.key])
+            row.best_peer = best.library
+            row.to_peer = ratio(rounds, of[best.key], "value", lower_is_better(workload))
         end
     end
     if contestant.library == "evsock" then
@@ -155,8 +159,9 @@ local function times(value)
 end
 
 local function machine_line(machine)
-    return ("%s, %s cores, %s, %s, %s; %s; `%s`"):format(machine.cpu, machine.cores,
-        machine.system, machine.lua, machine.luajit, machine.date, machine.command)
+    return ("%s, %s cores, %s, %s, %s; %s; `%s` (%d s; other programs used %.2f of a core)"):format(
+        machine.cpu, machine.cores, machine.system, machine.lua, machine.luajit, machine.date,
+        machine.command, machine.seconds, machine.others)
 end
 
 local function versions_line(summary)
@@ -170,22 +175,23 @@ end
 --- The report of a terminal.
 function report.text(summary)
     local lines = { machine_line(summary.machine), versions_line(summary) }
-    local format = "  %-17s %9s %7s %9s %12s %11s %9s  %s"
+    local format = "  %-17s %9s %7s %9s %12s %10s %9s %9s  %s"
     for _, entry in ipairs(summary.workloads) do
         local workload = entry.workload
         lines[#lines + 1] = ""
         lines[#lines + 1] = ("%s (%s)"):format(workload.title, workload.unit)
         lines[#lines + 1] = format:format("", "median", "spread", "to limit", "to best peer",
-            "CPU us/op", "peak MiB", "target")
+            "CPU us/op", "to limit", "peak MiB", "target")
         for _, contestant in ipairs(summary.contestants) do
             local row = entry.by_key[contestant.key]
             if row then
                 lines[#lines + 1] = format:format(contestant.key, short(row.median),
                     ("%.0f%%"):format(row.spread * 100), times(row.to_limit), times(row.to_peer),
-                    short(row.cpu), ("%.1f"):format(row.memory / 1024),
+                    short(row.cpu), times(row.cpu_to_limit), ("%.1f"):format(row.memory / 1024),
                     row.target and row.target .. (row.met and ": met" or ": MISSED") or "")
             else
-                lines[#lines + 1] = format:format(contestant.key, "-", "-", "-", "-", "-", "-", "")
+                lines[#lines + 1] = format:format(contestant.key, "-", "-", "-", "-", "-", "-", "-",
+                    "")
             end
         end
     end
