@@ -35,8 +35,8 @@ static void start(void) {
 static void stop(double operations) {
     double took = seconds_of(CLOCK_MONOTONIC) - began;
     double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - clock_then;
-    printf("operations=%.0f seconds=%.9f cpu=%.9f memory=%ld version=C_with_OpenSSL_%s\n", operations, took,
-           cpu, status_of("VmHWM"), OpenSSL_version(OPENSSL_VERSION_STRING));
+    printf("operations=%.0f seconds=%.9f cpu=%.9f memory=%ld version=C_with_OpenSSL_%s\n",
+           operations, took, cpu, status_of("VmHWM"), OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
 static void expect(int holds, const char *what) {
