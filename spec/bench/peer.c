@@ -196,7 +196,7 @@ static int ask_writable(struct peer *peer, struct conn *conn) {
     return ask(peer, conn);
 }
 
-/* Connects, waits until the server has closed, then another one. */
+/* Connects, waits until the server has closed in good order, then another one. */
 static int knock_readable(struct peer *peer, struct conn *conn) {
     char byte;
     ssize_t size = recv(conn->fd, &byte, 1, 0);
@@ -206,8 +206,8 @@ static int knock_readable(struct peer *peer, struct conn *conn) {
     if (again(size)) {
         return 1;
     }
-    if (size < 0 && errno != ECONNRESET) {
-        die("connect to the contestant");
+    if (size < 0) {
+        die("a connection to the contestant");
     }
     peer->done += 1;
     return 0;

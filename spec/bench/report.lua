@@ -159,9 +159,11 @@ local function times(value)
 end
 
 local function machine_line(machine)
-    return ("%s, %s cores, %s, %s, %s; %s; `%s` (%d s; other programs used %.2f of a core)"):format(
-        machine.cpu, machine.cores, machine.system, machine.lua, machine.luajit, machine.date,
-        machine.command, machine.seconds, machine.others)
+    local format = "%s, %s cores, %s, %s, %s; %s, %s; `%s` (%d s; "
+        .. "other programs used %.2f of a core)"
+    return format:format(machine.cpu, machine.cores, machine.system, machine.lua,
+        machine.luajit, machine.date, machine.commit, machine.command, machine.seconds,
+        machine.others)
 end
 
 local function versions_line(summary)

@@ -179,6 +179,7 @@ end
 local function machine()
     return {
         date = os.date("!%Y-%m-%d"),
+        commit = first_line("git rev-parse --short HEAD"),
         cpu = first_line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"),
         cores = first_line("nproc"),
         system = first_line("uname -sr"),

@@ -149,16 +149,18 @@ function contestant.accept(job)
             if n == 0 then
                 job.start()
             end
-            sock:abort()
+            -- As the close of the others the peer sees an end, not a reset as after abort().
+            sock:close()
             n = n + 1
             if n == job.count then
-                job.stop(n)
                 server:close()
             end
         end,
     }))
     job.listening(server.port)
     evsock.run()
+    -- Not before the last of them is closed.
+    job.stop(n)
 end
 
 function contestant.idle(job)
