@@ -145,11 +145,11 @@ describe("closing a state", function()
 
     it("leaves the library in place for the threads that still look names up", function()
         local output, status = hosted([[
-            local state = open(BUSY)
+            local state = open("LOOKUP = 'slow500' " .. BUSY)
             host.close(state)
             assert(threads("evsock-lookup") == 1, "no lookup under way")
-            -- The lookup ends after 100 ms, in code of the library.
-            host.rest(0.3)
+            -- The lookup ends after 500 ms, in code of the library.
+            host.rest(0.8)
             print(contents("/proc/self/maps"):find("evsock%.so") and "mapped", threads("evsock"))
         ]], tools.slow_names())
         assert.equal("mapped\t0\n", output)
