@@ -252,9 +252,9 @@ describe("#figures", function()
                 return good
             end
             round(10000)
-            -- Tables grow by doubling, now and then; what leaks grows in every round. What is in use
-            -- after one round is compared with what was after the one before, for the counting
-            -- itself moves the figure by some 100 KiB.
+            -- Tables grow by doubling, now and then; what leaks grows in every round. What is in
+            -- use after one round is compared with what was after the one before, for the
+            -- counting itself moves the figure by some 100 KiB.
             local before, growth, good, took, rounds = in_use(), math.huge, nil, nil, 0
             while growth > 128 and rounds < 5 do
                 local began = evsock.now()
