@@ -17,6 +17,7 @@ use mlua::{Function, Lua, Table, Value};
 use crate::lua::state::State;
 
 const CORE: &str = include_str!("core.lua");
+const LINES: &str = include_str!("lines.lua");
 const OPTIONS: &str = include_str!("options.lua");
 const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
@@ -61,6 +62,10 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
     raw::entry::shield(lua, cold, functions.clone())?;
+    if cfg!(feature = "luajit") {
+        let lines = lua.load(LINES).set_name("@evsock/lines.lua");
+        functions.raw_set("lines", lines.call::<Value>(functions.clone())?)?;
+    }
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
     let chunk = lua.load(CORE).set_name("@evsock/core.lua");
     let checks = lua.load(OPTIONS).set_name("@evsock/options.lua");

@@ -144,13 +144,23 @@ impl ReadBuffer {
     /// later: the next such read drops the rest of it first, also if it then finds no line. A LF that
     /// belongs to the CR of [`LineEnd::Each`] is dropped as it becomes visible: no read sees it.
     pub fn take_line(&mut self, end: LineEnd) -> Option<Range<usize>> {
-        self.line_in(end, self.visible)
+        self.line_in(end, self.visible, usize::MAX)
     }
 
     /// As [`ReadBuffer::take_line`], for a line that ends at or before the position `stop`.
     pub fn take_line_before(&mut self, end: LineEnd, stop: u64) -> Option<Range<usize>> {
+        self.take_short_line(end, stop, usize::MAX)
+    }
+
+    /// As [`ReadBuffer::take_line_before`], for a line of at most `most` bytes.
+    pub fn take_short_line(
+        &mut self,
+        end: LineEnd,
+        stop: u64,
+        most: usize,
+    ) -> Option<Range<usize>> {
         let length = usize::try_from(stop.saturating_sub(self.taken)).unwrap_or(usize::MAX);
-        self.line_in(end, self.head.saturating_add(length).min(self.visible))
+        self.line_in(end, self.head.saturating_add(length).min(self.visible), most)
     }
 
     /// Takes everything up to `text` and the text itself, which is part of the range if `keep`.
@@ -299,8 +309,8 @@ impl ReadBuffer {
         start..self.head
     }
 
-    /// A line within the visible bytes before the index `limit`.
-    fn line_in(&mut self, end: LineEnd, limit: usize) -> Option<Range<usize>> {
+    /// A line of at most `most` bytes within the visible bytes before the index `limit`.
+    fn line_in(&mut self, end: LineEnd, limit: usize, most: usize) -> Option<Range<usize>> {
         if end == LineEnd::Any && self.after_any {
             self.drop_run(limit);
         }
@@ -311,6 +321,9 @@ impl ReadBuffer {
             self.remember(Sought::Line(end), 0, clean);
             return None;
         };
+        if line > most {
+            return None;
+        }
         let mut range = self.consume(whole);
         self.after_any = end == LineEnd::Any && self.head == limit;
         self.after_return = end == LineEnd::Each

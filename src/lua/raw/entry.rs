@@ -13,6 +13,7 @@ use super::anchor;
 use super::attend::{attend, flush};
 use super::dispatch::NAMES;
 use super::index::{index, new_index};
+use super::lines;
 use super::live;
 use super::notes;
 use super::object::{Object, Part, collect, create, state_behind, state_of};
@@ -108,7 +109,11 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.register();
     stack.new_table();
     let functions = stack.top();
-    let more = live::FUNCTIONS.iter().chain(notes::FUNCTIONS).chain(tasks::FUNCTIONS);
+    let more = live::FUNCTIONS
+        .iter()
+        .chain(lines::FUNCTIONS)
+        .chain(notes::FUNCTIONS)
+        .chain(tasks::FUNCTIONS);
     for (name, function) in FUNCTIONS.iter().chain(more) {
         set_function(stack, functions, name, *function, block);
     }

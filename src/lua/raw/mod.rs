@@ -13,6 +13,7 @@ pub(super) mod dispatch;
 pub(super) mod entry;
 mod guard;
 mod index;
+mod lines;
 mod live;
 mod notes;
 pub(super) mod object;

@@ -21,7 +21,6 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("abort", abort),
     ("close", close),
     ("forget", forget),
-    ("lines", lines),
     ("peek", peek),
     ("read", read),
     ("read_exact", read_exact),
@@ -67,7 +66,7 @@ fn count(stack: Stack, index: c_int, argument: &str, method: &str) -> usize {
     count
 }
 
-fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
+pub(super) fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
     if stack.is_nil(index) {
         return LineEnd::CrLf;
     }
@@ -108,7 +107,7 @@ fn push(stack: Stack, object: &Object, part: &SocketPart, range: Option<Range<us
     1
 }
 
-fn settle(object: &Object, part: &SocketPart) {
+pub(super) fn settle(object: &Object, part: &SocketPart) {
     let spare = part.buffer.borrow_mut().settle();
     if let (Some(spare), Some(hub)) = (spare, object.state.hub()) {
         hub.recycle(spare);
@@ -177,7 +176,7 @@ extern "C-unwind" fn read_line(state: *mut lua_State) -> c_int {
     finish_line(stack, object, part, range)
 }
 
-fn finish_line(
+pub(super) fn finish_line(
     stack: Stack,
     object: &Object,
     part: &SocketPart,
@@ -220,32 +219,6 @@ extern "C-unwind" fn search(state: *mut lua_State) -> c_int {
         None => stack.push_nil(),
     }
     1
-}
-
-/// `sock:lines(kind)`: a closure over the socket, the kind and the end of what is buffered now.
-extern "C-unwind" fn lines(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let (_, part) = socket(stack, "lines");
-    let _checked = line_end(stack, 2, "lines");
-    let stop = part.buffer.borrow().end_position();
-    stack.set_top(2);
-    stack.push_count(usize::try_from(stop).unwrap_or(usize::MAX));
-    stack.push_closure(next_line, 3);
-    1
-}
-
-extern "C-unwind" fn next_line(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    stack.set_top(0);
-    for upvalue in 1..=3 {
-        stack.push_value(Stack::upvalue(upvalue));
-    }
-    let (object, part) = socket(stack, "lines");
-    let end = line_end(stack, 2, "lines");
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "set by `lines`")]
-    let stop = stack.to_number(3).unwrap_or_default() as u64;
-    let range = fenced(stack, || part.buffer.borrow_mut().take_line_before(end, stop));
-    finish_line(stack, object, part, range)
 }
 
 extern "C-unwind" fn write(state: *mut lua_State) -> c_int {
