@@ -18,12 +18,14 @@ pub(super) fn bind(stack: Stack, state: &State, token: Token) {
     stack.raw_set_at(-2, token.slot);
     stack.pop(1);
     if let Some(object) = Object::at(stack, index) {
+        object.bound.set(true);
         update_anchor(stack, index, object);
     }
 }
 
 /// Takes the slot out of the tables, if no other object has it meanwhile.
 pub(super) fn unbind(stack: Stack, object: &Object, token: Token) {
+    object.bound.set(false);
     let references = object.state.references.get();
     let place = object.state.slots.borrow().get(token.slot as usize).copied();
     if place.is_some_and(|place| !place.is_null() && place != std::ptr::from_ref(object)) {

@@ -101,7 +101,12 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
     };
     stack.raw_get_at(base.objects, token.slot);
     if stack.is_nil(-1) {
+        // Found to be garbage. Its finaliser may be long in coming: nothing is collected while a
+        // pump waits, and `run` would wait for what nobody hears of any more.
         stack.pop(1);
+        if object.bound.get() {
+            object.let_go();
+        }
         return Outcome::Dropped;
     }
     if !object.watched.get() {

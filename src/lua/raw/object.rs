@@ -130,6 +130,9 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) peer_ended: Cell<bool>,
     /// Tasks wait on it.
     pub(in crate::lua) watched: Cell<bool>,
+    /// Its tokens have been entered in the table of objects: if it does not stand there, it is
+    /// garbage.
+    pub(in crate::lua) bound: Cell<bool>,
     /// The number of the server that it is or was accepted by; else 0.
     pub(in crate::lua) house: Cell<u32>,
     pub(in crate::lua) part: Part,
@@ -291,6 +294,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         ended: Cell::new(false),
         peer_ended: Cell::new(false),
         watched: Cell::new(false),
+        bound: Cell::new(false),
         house: Cell::new(house),
         part,
     };
