@@ -15,6 +15,8 @@ use crate::sys::process;
 
 /// How many spins in a row may find nothing before spinning is given up for a while.
 const SPIN_PATIENCE: i8 = 4;
+/// So many waits in a row must bring one report before spinning is tried again after more at once.
+const CROWD_MEMORY: u8 = 8;
 
 /// What belongs to whoever leads.
 #[derive(Debug, Default)]
@@ -27,12 +29,15 @@ pub(super) struct Desk {
     spin_until: Option<Instant>,
     /// How well spinning went lately; below zero it is not tried.
     luck: i8,
+    /// Above zero: several sources are busy, or clients come. Sleeping lets their reports gather,
+    /// and none of them waits for us alone; a spin would fetch them one by one.
+    crowd: u8,
 }
 
 impl Desk {
     /// A wait of the script begins: it may spin for so long before it sleeps.
     pub(super) fn begin_wait(&mut self, spin: Duration) {
-        let tries = !spin.is_zero() && self.luck >= 0;
+        let tries = !spin.is_zero() && self.luck >= 0 && self.crowd == 0;
         self.spin_until = tries.then(|| Instant::now() + spin);
     }
 
@@ -141,6 +146,12 @@ impl Desk {
             hub.sources_at(std::iter::once(ready.key), |source| sources.push(source));
             sources.len() > before
         });
+        let comes = matches!(self.sources.as_slice(), [Source::Listener(_)]);
+        self.crowd = if comes || self.sources.len() > 1 {
+            CROWD_MEMORY
+        } else {
+            self.crowd.saturating_sub(1)
+        };
         for (source, ready) in self.sources.drain(..).zip(self.ready.drain(..)) {
             let scratch = &mut self.scratch;
             serve_source(hub, &source, || match &source {
