@@ -75,8 +75,10 @@ fn world(flaw: Option<Flaw>) -> Arc<World> {
 
 /// What `reactor::thread` does.
 fn serve(world: &World) {
-    while let Some(_desk) = world.lead.next_turn() {
-        while !world.lead.must_yield() {
+    let mut pumps = world.lead.pumps();
+    while let Some(_desk) = world.lead.next_turn(pumps) {
+        pumps = world.lead.pumps();
+        while !world.lead.must_yield(pumps) {
             world.wake.poll();
         }
     }
@@ -117,10 +119,12 @@ fn thread_takes_over(flaw: Option<Flaw>) {
     let served = Arc::new((Mutex::new(false), Condvar::new()));
     let (theirs, news) = (Arc::clone(&world), Arc::clone(&served));
     let thread = thread::spawn(move || {
-        while let Some(_desk) = theirs.lead.next_turn() {
+        let mut pumps = theirs.lead.pumps();
+        while let Some(_desk) = theirs.lead.next_turn(pumps) {
+            pumps = theirs.lead.pumps();
             *news.0.lock().unwrap() = true;
             news.1.notify_one();
-            while !theirs.lead.must_yield() {
+            while !theirs.lead.must_yield(pumps) {
                 theirs.wake.poll();
             }
         }

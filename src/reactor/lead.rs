@@ -186,9 +186,9 @@ impl<T> Lead<T> {
         Some(desk)
     }
 
-    /// Blocks the thread until it is its turn to lead; `None` when it must end.
-    pub fn next_turn(&self) -> Option<Guard<'_, T>> {
-        let mut seen = self.epoch.load(Ordering::Relaxed);
+    /// Blocks the thread until it is its turn to lead; `None` when it must end. `seen`: how many
+    /// pumps there had been when it last looked; after a newer one it watches first.
+    pub fn next_turn(&self, mut seen: u32) -> Option<Guard<'_, T>> {
         while !self.stop.load(Ordering::Acquire) {
             if self.lua_in.load(Ordering::Acquire) {
                 self.state.store(PARKED, Ordering::Release); // partner: `leave`
@@ -217,11 +217,25 @@ impl<T> Lead<T> {
         None
     }
 
-    /// Whether the thread must stop polling and give the lead back.
+    /// The script pumps and finds work without polling. A thread that goes on fetching it would be
+    /// woken for every arrival, and the script never come to poll itself.
+    pub fn note_pump(&self) {
+        self.epoch.fetch_add(1, Ordering::Relaxed); // a hint only; partner: `must_yield`
+    }
+
+    /// How many pumps there were, for [`Self::must_yield`] and [`Self::next_turn`].
     #[must_use]
-    pub fn must_yield(&self) -> bool {
+    pub fn pumps(&self) -> u32 {
+        self.epoch.load(Ordering::Relaxed)
+    }
+
+    /// Whether the thread must stop polling and give the lead back: the script wants it, has
+    /// pumped since it had pumped `pumps` times, or all is to end.
+    #[must_use]
+    pub fn must_yield(&self, pumps: u32) -> bool {
         // partners: `enter`, `stop`
-        self.want.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire)
+        let called = self.want.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire);
+        called || !self.is_eager() && self.pumps() != pumps
     }
 
     /// Ends the thread; `kick` wakes it if it is polling.

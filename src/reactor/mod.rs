@@ -141,6 +141,11 @@ impl Reactor {
         }
     }
 
+    /// A pump has found work without polling: the thread leaves what comes to the next ones.
+    pub fn note_pump(&self) {
+        self.shared.lead.note_pump();
+    }
+
     /// Fires the timers that are due, whoever leads: a pump never misses one.
     pub fn fire_due(&self) {
         polling::fire_due(&self.shared.hub, Instant::now());

@@ -18,8 +18,10 @@ pub(super) fn run(shared: &Shared) {
 }
 
 fn lead(shared: &Shared) {
-    while let Some(mut desk) = shared.lead.next_turn() {
-        while !shared.lead.must_yield() {
+    let mut pumps = shared.lead.pumps();
+    while let Some(mut desk) = shared.lead.next_turn(pumps) {
+        pumps = shared.lead.pumps();
+        while !shared.lead.must_yield(pumps) {
             desk.poll(&shared.hub, None, None);
         }
     }

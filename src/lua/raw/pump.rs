@@ -109,6 +109,7 @@ fn gather(
     state.with_reactor(crate::reactor::Reactor::fire_due);
     drain(state, only);
     if !is_idle() {
+        state.with_reactor(crate::reactor::Reactor::note_pump);
         return Ok(false);
     }
     let left = deadline.saturating_duration_since(Instant::now());
