@@ -92,14 +92,15 @@ local function command_of(workload, contestant, certificates)
     if workload.tls then
         cert, key = certificates:path("ecdsa.pem"), certificates:path("ecdsa.key")
     end
+    local different = workload.different and "BENCH_DIFFERENT=" .. workload.different .. " " or ""
     local words = ("%s/peer %s %d %d %s %s %s "):format(PLACE, workload.role,
         workload.one_core and own_core or peer_core, own_core, sizes, cert, key)
     local ca = certificates:path("ca.pem")
     if not contestant.lua then
-        return ("%s %s/limit %s %s %s"):format(words, PLACE, workload.call, sizes, ca)
+        return ("%s%s %s/limit %s %s %s"):format(different, words, PLACE, workload.call, sizes, ca)
     end
-    return ("LUA_CPATH='build/%s/?.so;;' %s %s spec/bench/worker.lua %s %s %s %s"):format(
-        contestant.lua.name, words, contestant.lua.command, contestant.library, workload.call,
+    return ("%sLUA_CPATH='build/%s/?.so;;' %s %s spec/bench/worker.lua %s %s %s %s"):format(
+        different, contestant.lua.name, words, contestant.lua.command, contestant.library, workload.call,
         sizes, ca)
 end
 

@@ -11,6 +11,7 @@
 
 local WARM_BYTES, WARM_LINES = 4 * 1024 * 1024, 20000
 local PERIOD, MESSAGE, TEXTS, LINE, LINES = 65536, 64, 16, 60, 100000
+local DIFFERENT = tonumber(os.getenv("BENCH_DIFFERENT") or LINES)
 local BETWEEN = 997
 
 -- Debian has copas for 5.1 and 5.2 only; its text runs on 5.4 as well.
@@ -142,7 +143,8 @@ job.line_size = LINE - 2
 --- Compares the nth line whole and says which is the next to be given here. Contestants check only
 --- `line_size` of those between.
 function job.line(n, line)
-    if line ~= ("%08d%s"):format((n - 1) % LINES, letters) then
+    local number = (n - 1) % LINES % DIFFERENT
+    if line ~= ("%04d%s%04d"):format(number % 10000, letters, math.floor(number / 10000)) then
         wrong("line " .. n, line)
     end
     if n < WARM_LINES then
