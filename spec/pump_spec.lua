@@ -546,4 +546,32 @@ describe("the neighbours of a busy socket", function()
         peer.on_close = never("on_close")
         peer.on_close = nil
     end)
+
+    it("are served beside timers that are always due", function()
+        local client, peer = helper.pair()
+        local answers = 0
+        client.on_data = function(sock)
+            answers = answers + 1
+            sock:write(sock:read())
+        end
+        peer.on_data = function(sock)
+            sock:write(sock:read())
+        end
+        -- One that is due in each pump, and a turn of a task in each: no pump waits.
+        local timer = evsock.every(0.000001, nothing)
+        local over
+        evsock.spawn(function()
+            while not over do
+                coroutine.yield()
+            end
+        end)
+        peer:write("x")
+        local deadline = evsock.now() + 5 * helper.slow
+        while answers < 20 and evsock.now() < deadline do
+            evsock.pump(0.01)
+        end
+        over = true
+        timer:cancel()
+        assert.equal(20, answers)
+    end)
 end)

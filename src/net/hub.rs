@@ -7,7 +7,7 @@
 
 use std::net::SocketAddr;
 use std::os::fd::RawFd;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use concurrent_queue::ConcurrentQueue;
@@ -66,6 +66,8 @@ pub struct Hub {
     pub vacancies: ConcurrentQueue<Token>,
     /// For listeners: accepted connections whose handshake is over.
     pub arrivals: ConcurrentQueue<Arrival>,
+    /// How often anybody has polled.
+    pub polls: AtomicU32,
     tokens: ConcurrentQueue<u64>,
     registry: Mutex<Registry>,
     timers: Mutex<Timers>,
@@ -95,6 +97,7 @@ impl Hub {
             answers: ConcurrentQueue::unbounded(),
             vacancies: ConcurrentQueue::unbounded(),
             arrivals: ConcurrentQueue::unbounded(),
+            polls: AtomicU32::new(0),
             tokens: ConcurrentQueue::unbounded(),
             registry: Mutex::new(Registry::default()),
             timers: Mutex::new(Timers::default()),

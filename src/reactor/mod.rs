@@ -6,7 +6,9 @@ pub mod lead;
 mod polling;
 mod thread;
 
+use std::cell::Cell;
 use std::os::fd::RawFd;
+use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex as StdMutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -39,6 +41,8 @@ pub struct Reactor {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     forks: u32,
+    /// How many polls there had been at the last pump that found work without.
+    polls_seen: Cell<u32>,
 }
 
 impl Reactor {
@@ -59,7 +63,12 @@ impl Reactor {
         let theirs = Arc::clone(&shared);
         let thread = process::spawn("evsock", move || thread::run(&theirs))
             .map_err(|error| Error::os("start", &error))?;
-        Ok(Self { shared, thread: Some(thread), forks: fork_generation() })
+        Ok(Self {
+            shared,
+            thread: Some(thread),
+            forks: fork_generation(),
+            polls_seen: Cell::new(0),
+        })
     }
 
     /// What the sources share.
@@ -141,9 +150,15 @@ impl Reactor {
         }
     }
 
-    /// A pump has found work without polling: the thread leaves what comes to the next ones.
+    /// A pump has found work without polling: the thread leaves what comes to the next ones. So
+    /// that sockets are heard of all the same, a pump looks itself if nobody has since the last.
     pub fn note_pump(&self) {
-        self.shared.lead.note_pump();
+        let polls = self.shared.hub.polls.load(Ordering::Relaxed); // a hint only
+        if self.polls_seen.replace(polls) == polls {
+            self.glance();
+        } else {
+            self.shared.lead.note_pump();
+        }
     }
 
     /// Fires the timers that are due, whoever leads: a pump never misses one.

@@ -3,6 +3,7 @@
 //! Not here: whose turn it is (`lead`). A panic while one source is served ends that source and
 //! nothing else.
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::limits;
@@ -120,6 +121,7 @@ impl Desk {
         // A turn that a fault cut short may have left some.
         self.sources.clear();
         fault::point(Place::Leader);
+        hub.polls.fetch_add(1, Ordering::Relaxed); // a hint only
         let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout, held);
         waited.unwrap_or_else(|_| {
             // Only a fault of ours gets here; without a pause it would become a busy loop.
