@@ -3,7 +3,7 @@
 
 local helper = require "spec.helper"
 
-describe("regress 009", function()
+describe("regress 014", function()
     after_each(helper.finish)
 
     it("run returns although connections that are over still wait for their finalisers", function()
