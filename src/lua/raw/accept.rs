@@ -17,6 +17,15 @@ use crate::net::stream::Stream;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
+/// The event of a connection is being dispatched.
+pub(super) fn count_told(server: &Object, token: Token) {
+    let Part::Server(part) = &server.part else { return };
+    let listeners = part.listeners.borrow();
+    if let Some(listener) = listeners.iter().find(|listener| listener.token() == token) {
+        listener.on_told();
+    }
+}
+
 /// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile.
 pub(super) fn push_accepted<'a>(
     stack: Stack,
@@ -83,9 +92,12 @@ pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
         let listener = part.listeners.borrow().get(place).cloned();
         let (Some(listener), Some(hub)) = (listener, state.hub()) else { continue };
         fenced(stack, || listener.on_ready(hub));
-        let token = listener.token();
+        let (token, comes) = (listener.token(), listener.has_waiting());
         // It must not live across what may raise.
         drop(listener);
+        if !comes {
+            continue;
+        }
         if let Some(accepted) = push_accepted(stack, state, server, token) {
             greet(stack, stack.top(), accepted, state);
             return 1;

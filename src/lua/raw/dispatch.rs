@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use super::accept::{greet, push_accepted};
+use super::accept::{count_told, greet, push_accepted};
 use super::anchor::unbind;
 use super::attempts::{pause, starting_view};
 use super::notes::give_note;
@@ -323,7 +323,10 @@ fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: 
             hold_error(state, error);
             call(stack, base, Number::Error, Argument::Failure, state)
         }
-        Event::Accepted => call(stack, base, Number::Accept, Argument::Server(token), state),
+        Event::Accepted => {
+            count_told(object, token);
+            call(stack, base, Number::Accept, Argument::Server(token), state)
+        }
         _ => {
             stack.pop(1);
             Outcome::Silent
