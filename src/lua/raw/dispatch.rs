@@ -164,6 +164,10 @@ fn socket_event(
         }
         Event::Securing => object.view.set(View::Securing),
         Event::Secured => object.view.set(View::Open),
+        // One call a mark.
+        Event::Marked(count) if count > 1 && !silenced => {
+            state.push_next(Item::Event(token, Event::Marked(count - 1)));
+        }
         Event::Ended => object.peer_ended.set(true),
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
@@ -199,7 +203,7 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argu
         Event::Connected => (Number::Connect, Argument::None),
         Event::Data(_) => (Number::Data, Argument::Count(shown)),
         Event::Drained => (Number::Drain, Argument::None),
-        Event::Marked => (Number::Mark, Argument::None),
+        Event::Marked(_) => (Number::Mark, Argument::None),
         Event::Secured => (Number::Secure, Argument::None),
         Event::Securing => (Number::Securing, Argument::None),
         Event::Sent => (Number::Sent, Argument::None),
