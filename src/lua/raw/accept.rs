@@ -10,6 +10,7 @@ use mlua::ffi::lua_State;
 use super::anchor::{bind, update_anchor};
 use super::guard::fenced;
 use super::object::{Anchor, Object, Part, ServerPart, expect, new, state_of};
+use super::socket::push_error;
 use super::stack::Stack;
 use crate::lua::state::State;
 use crate::net::listener::Accepted;
@@ -87,7 +88,10 @@ pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
     stack.set_top(1);
     let state = state_of(stack);
     let Part::Server(part) = &server.part else { return 0 };
-    let count = if state.is_forked() { 0 } else { part.listeners.borrow().len() };
+    if state.is_forked() {
+        return push_error(stack, state, State::forked());
+    }
+    let count = part.listeners.borrow().len();
     for place in 0..count {
         let listener = part.listeners.borrow().get(place).cloned();
         let (Some(listener), Some(hub)) = (listener, state.hub()) else { continue };
