@@ -140,7 +140,10 @@ end
 
 local function act_next(server)
     local first = table.remove(server[WAITING], 1)
-    acts[first[1]](server, first[2])
+    -- A finaliser may have closed the server since its caller looked.
+    if first then
+        acts[first[1]](server, first[2])
+    end
 end
 
 -- One at a time: a callback may raise, which must not lose the others.
