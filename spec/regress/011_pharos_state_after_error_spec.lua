@@ -1,5 +1,5 @@
--- While a Pharos handler runs, `state` shows what it was at that moment; afterwards it is again what
--- was told or called for last. When the handler raised, it stayed at the earlier one.
+-- While a Pharos handler runs, `state` shows what it was at that moment; afterwards it is again
+-- what was told or called for last. When the handler raised, it stayed at the earlier one.
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
