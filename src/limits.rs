@@ -22,6 +22,8 @@ pub const WRITE_LIMIT: usize = 64 * 1024 * 1024;
 pub const EVENTS_WAITING: usize = 4096;
 /// Connections accepted and not yet handed to the script, per address listened on.
 pub const ACCEPTED_WAITING: usize = 256;
+/// Tokens in the queue before those of connections that are gone are looked for.
+pub const TOKENS_UNSWEPT: usize = 1024;
 /// Connections taken in a row before the others have their turn.
 pub const ACCEPTS_IN_A_ROW: usize = 64;
 /// Buffers of [`READ_SIZE`] kept for reuse.

@@ -342,6 +342,38 @@ describe("Pharos TcpSocket: methods", function()
         assert.equal(8, socket.error)
     end)
 
+    it("4.3 bind: false and error 3 when the port is not for everybody", function()
+        local file = io.open("/proc/sys/net/ipv4/ip_unprivileged_port_start")
+        local first = file and tonumber(file:read("*l"))
+        if file then
+            file:close()
+        end
+        if first == 0 then
+            return pending("on this machine every port is for everybody")
+        end
+        -- Without the right that root has.
+        local output, status = helper.run([[
+            local evsock, net = require "evsock", require("evsock.pharos").net
+            local socket = net.TcpSocket.new()
+            function socket.error_handler(self, code)
+                print(code, self.error, self.state)
+            end
+            print(socket:bind(1))
+            evsock.pump(1)
+        ]], nil, [[
+            timeout() {
+                if [ "$(id -u)" = 0 ]; then
+                    set -- setpriv --bounding-set=-net_bind_service \
+                        --inh-caps=-net_bind_service timeout "$@"
+                else
+                    set -- timeout "$@"
+                fi
+                command "$@"
+            }]])
+        assert.equal("false\n3\t3\t0\n", output)
+        assert.equal(0, status)
+    end)
+
     it("4.3 bind: false when there is a connection, which goes on", function()
         local socket, peer, log = kit.pair()
         assert.is_false(socket:bind(0))

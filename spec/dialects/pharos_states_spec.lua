@@ -132,6 +132,47 @@ describe("Pharos TcpSocket: connecting", function()
         assert.equal("Network unreachable", socket.error_string)
     end)
 
+    it("4.4 no answer is waited for 30 s unless configured otherwise", function()
+        -- Of an interpreter in which nothing was configured.
+        local output, status = helper.run([[
+            local evsock, pharos = require "evsock", require "evsock.pharos"
+            local function timeout_of(class)
+                local socket = class.new()
+                socket:connect("127.0.0.1", 9)
+                return evsock.socket().info(socket).connect_timeout
+            end
+            print(timeout_of(pharos.net.TcpSocket), timeout_of(pharos.net.SslSocket))
+            pharos.configure { connect_timeout = 7 }
+            print(timeout_of(pharos.net.TcpSocket), timeout_of(pharos.net.SslSocket))
+        ]])
+        assert.equal("30\t30\n7\t7\n", output)
+        assert.equal(0, status)
+    end)
+
+    it("4.4 what the system does not support: 0, error 10 with its text", function()
+        -- An address of a link, without naming the link.
+        local socket, log = kit.socket()
+        socket:connect("fe80::1", 9)
+        wait_for(log, "error 10")
+        assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 10")
+        assert.equal("Operation on socket is not supported", socket.error_string)
+    end)
+
+    it("4.4 the bound port leads there already: 0, error 9", function()
+        local record = helper.server()
+        local first, first_log = kit.socket()
+        assert.is_true(first:bind(0))
+        first:connect("127.0.0.1", record.port)
+        wait_for(first_log, "connected")
+        local socket, log = kit.socket()
+        assert.is_true(socket:bind(first.local_port))
+        socket:connect("127.0.0.1", record.port)
+        wait_for(log, "error 9")
+        assert_quiet(log, "state_changed 4, " .. SETTING_OUT .. ", state_changed 0, error 9")
+        assert.equal(9, socket.error)
+        assert.equal(3, first.state)
+    end)
+
     it("4.4 when connecting fails, error shows the new error in state 0 already", function()
         local socket, log = kit.socket()
         local seen

@@ -438,7 +438,9 @@ describe("Renoise: send", function()
     end)
 
     it("5.3 a send that makes progress is not timed out, however long it takes", function()
-        renoise.configure({ send_timeout = 150 * helper.slow })
+        -- The peer is never slow: more than this is not needed.
+        local slow = math.min(helper.slow, 5)
+        renoise.configure({ send_timeout = 150 * slow })
         -- The peer takes a piece now and then, all of them in more than twice that time.
         local client = tools.busy_client(([[
             sock.read_limit = 1024
@@ -449,9 +451,9 @@ describe("Renoise: send", function()
                 if sock.state == "open" then later(%g, step) end
             end
             step()
-        ]]):format(0.04 * helper.slow))
+        ]]):format(0.04 * slow))
         local took, ok = tools.timed(client.send, client, ("x"):rep(20 * 1024 * 1024))
         assert.is_true(ok)
-        assert.is_true(took > 0.3 * helper.slow, "took " .. took)
+        assert.is_true(took > 0.3 * slow, "took " .. took)
     end)
 end)

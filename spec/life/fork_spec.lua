@@ -78,6 +78,7 @@ describe("after a fork", function()
                     return client:connect("127.0.0.1", server.port)
                 end,
                 join = function() return task:join(1) end,
+                accept = function() return server:accept() end,
             }
             local status = fork_and(function()
                 local names = {}
@@ -94,8 +95,21 @@ describe("after a fork", function()
             print(status, echoes(evsock, client, peer))
             os.exit(0)
         ]])
-        assert.equal("asked 16\n0\ttrue\n", output)
+        assert.equal("asked 17\n0\ttrue\n", output)
         assert.equal(0, status)
+    end)
+
+    it("no port is held in the child", function()
+        local output = tools.child(SETTING .. [[
+            local net = require("evsock.pharos").net
+            local socket = net.TcpSocket.new()
+            fork_and(function()
+                print(socket:bind(0), socket.local_port, socket.error)
+            end)
+            print(socket:bind(0), socket.local_port > 0)
+            os.exit(0)
+        ]])
+        assert.equal("false\t0\t-1\ntrue\ttrue\n", output)
     end)
 
     it("closing and collecting in the child leaves the parent's connections alone", function()

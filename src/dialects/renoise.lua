@@ -21,6 +21,8 @@ local SEND_TIMEOUT = 10000
 local CONNECT_TIMEOUT = 1000
 -- The longest line or block that the core collects unless told otherwise.
 local MAX_FRAME = 16 * 1024 * 1024
+-- Beyond it a number is not exact.
+local MOST = 2 ^ 53
 
 -- Checks ------------------------------------------------------------------------------------------
 
@@ -50,6 +52,7 @@ local function check_seconds(value, method)
 end
 
 -- What objects keep besides what the script stores in them. The keys are private.
+local KIND = {} -- "client" or "server"
 local OPEN = {} -- it was not closed, nor has a receive or send found out that it is over
 local FACTS = {} -- addresses and ports, by the names of the properties
 local PROBLEM = {} -- client: why its connection is over
@@ -60,22 +63,26 @@ local SELF = {} -- a weak table with the server: the HOME of its clients
 local WAITING = {} -- what happened while it did not run, in order: names in `acts` and clients
 local PENDING = {} -- client: bytes of it wait there already
 
-local function expect(object, method)
-    if type(object) ~= "userdata" then
-        bad("self", method, "socket", object)
+local function expect(object, method, kind)
+    if type(object) ~= "userdata" or object[KIND] ~= kind then
+        bad("self", method, kind, object)
     end
 end
 
-local function expect_open(object, method)
-    expect(object, method)
+local function check_open(object, method)
     if not object[OPEN] then
         core.raise(method .. ": the socket is closed")
     end
 end
 
+local function expect_open(object, method, kind)
+    expect(object, method, kind)
+    check_open(object, method)
+end
+
 local function property(name)
     return function(object)
-        expect_open(object, name)
+        check_open(object, name)
         return object[FACTS][name]
     end
 end
@@ -140,7 +147,10 @@ end
 
 local function act_next(server)
     local first = table.remove(server[WAITING], 1)
-    acts[first[1]](server, first[2])
+    -- A finaliser may have closed the server since its caller looked.
+    if first then
+        acts[first[1]](server, first[2])
+    end
 end
 
 -- One at a time: a callback may raise, which must not lose the others.
@@ -166,7 +176,7 @@ end
 -- SocketClient ------------------------------------------------------------------------------------
 
 local function shut(client)
-    expect(client, "close")
+    expect(client, "close", "client")
     client[OPEN] = false
     native.release(client)
     local server = home_of(client)
@@ -183,7 +193,7 @@ local function parse_mode(mode)
         end
     elseif mode == "*all" or mode == "*a" then
         return native.read
-    elseif type(mode) == "number" and mode > 0 and mode % 1 == 0 then
+    elseif type(mode) == "number" and mode > 0 and mode <= MOST and mode % 1 == 0 then
         return function(client)
             return native.read_exact(client, mode)
         end, mode
@@ -207,7 +217,7 @@ local methods = {}
 function methods.receive(client, mode, timeout_ms)
     local take, count = parse_mode(mode)
     local seconds = check_seconds(timeout_ms, "receive")
-    expect_open(client, "receive")
+    expect_open(client, "receive", "client")
     if serving(client) then
         core.raise("receive: the server of this client runs and receives for it")
     elseif take == native.read then
@@ -255,7 +265,7 @@ end
 
 function methods.send(client, message)
     local data = bytes_of(message)
-    expect_open(client, "send")
+    expect_open(client, "send", "client")
     local ok, problem, code = native.write(client, data)
     if ok then
         local timeout = settings:get("send_timeout") or SEND_TIMEOUT
@@ -314,7 +324,7 @@ local Client = core.class {
 -- The connection stands. The peer is named as the script has asked for it, wherever that led.
 local function enter(client, address, port)
     local info = native.info(client)
-    client[OPEN] = true
+    client[KIND], client[OPEN] = "client", true
     client[FACTS] = {
         local_address = info.local_address,
         local_port = info.local_port,
@@ -355,7 +365,7 @@ end
 local server_methods = {}
 
 function server_methods.run(server, notifier)
-    expect_open(server, "run")
+    expect_open(server, "run", "server")
     if type(notifier) ~= "table" and type(notifier) ~= "userdata" then
         bad("notifier", "run", "table of functions, or an object", notifier)
     end
@@ -367,7 +377,7 @@ function server_methods.run(server, notifier)
 end
 
 function server_methods.stop(server)
-    expect_open(server, "stop")
+    expect_open(server, "stop", "server")
     server[NOTIFIER] = nil
     -- Who connects now waits in the system's queue.
     core.server.pause(server)
@@ -375,7 +385,7 @@ end
 
 function server_methods.wait(server, timeout_ms)
     local seconds = check_seconds(timeout_ms, "wait")
-    expect_open(server, "wait")
+    expect_open(server, "wait", "server")
     for _ = 1, #server[WAITING] do
         if server[NOTIFIER] and server[WAITING][1] then
             act_next(server)
@@ -387,7 +397,7 @@ function server_methods.wait(server, timeout_ms)
 end
 
 function server_methods.close(server)
-    expect(server, "close")
+    expect(server, "close", "server")
     if not server[OPEN] then
         return
     end
@@ -411,7 +421,7 @@ local Server = core.class {
     get = {
         is_open = is_open,
         is_running = function(server)
-            expect_open(server, "is_running")
+            check_open(server, "is_running")
             return server[NOTIFIER] ~= nil
         end,
         local_address = property "local_address",
@@ -431,8 +441,6 @@ local Server = core.class {
     close = server_methods.close,
     tostring = description("renoise.Socket.SocketServer"),
 }
-
-local weak = { __mode = "v" }
 
 -- `create_server([address,] port [, protocol])`
 local function create_server(address, port, protocol)
@@ -454,9 +462,9 @@ local function create_server(address, port, protocol)
     core.server.pause(server)
     local facts = {}
     facts.local_address, facts.local_port = core.server.address(server)
-    server[OPEN], server[FACTS] = true, facts
+    server[KIND], server[OPEN], server[FACTS] = "server", true, facts
     server[CLIENTS], server[WAITING] = {}, {}
-    server[SELF] = setmetatable({ server }, weak)
+    server[SELF] = setmetatable({ server }, { __mode = "v" })
     return server
 end
 

@@ -460,10 +460,11 @@ local Server = core.class {
     },
     methods = {
         accept = function(server)
-            local sock = core.server.accept(server)
-            if sock then
-                prepare(server, sock)
+            local sock, message, code = core.server.accept(server)
+            if not sock then
+                return nil, message, code
             end
+            prepare(server, sock)
             return sock
         end,
         close = core.server.close,

@@ -20,6 +20,9 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
         Ok(())
     })?;
     method(lua, table, state, "reserve", |lua, object, (address, port): (Value, u16)| {
+        if object.state.is_forked() {
+            return answer(lua, Err(State::forked()));
+        }
         let Some(address) = bind(&address, Some(port.into())) else {
             return answer(lua, Ok(()));
         };

@@ -268,6 +268,26 @@ impl State {
         if let Some(place) = slots.get_mut(slot) {
             *place = object;
         }
+        drop(slots);
+        self.sweep();
+    }
+
+    /// Forgets the tokens of connections that are gone: a script that never pumps would gather one
+    /// for each that it had.
+    fn sweep(&self) {
+        let most = limits::TOKENS_UNSWEPT + self.aside.borrow().len();
+        let Some(hub) = self.hub().filter(|hub| hub.waiting() > most) else { return };
+        let before = self.aside.take();
+        let fresh = (0..hub.waiting()).map_while(|_| hub.next_token());
+        let slots = self.slots.borrow();
+        let is_due = |token: &Token| {
+            let object = slots.get(token.slot as usize).copied().and_then(Object::in_slot);
+            let waits =
+                |object: &Object| object.socket().is_none() || object.token.get() == Some(*token);
+            // One that is new may not have its place yet.
+            object.is_some_and(waits) || hub.source(*token).is_some()
+        };
+        self.aside.replace(before.into_iter().chain(fresh).filter(is_due).collect());
     }
 
     /// Holds a port for the object, and gives up another that it held.

@@ -561,10 +561,12 @@ function Socket:info() end
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
 local Server = {}
 
---- Takes a connection that waits now, without a call of `on_accept`; nil when none does.
+--- Takes a connection that waits now, without a call of `on_accept`; nil alone when none does.
 ---
 --- `local sock = server:accept()`
 ---@return evsock.Socket? sock
+---@return string? message
+---@return evsock.ErrorCode? code
 function Server:accept() end
 
 --- Accepts nobody until `resume`.

@@ -116,6 +116,9 @@ struct Inner {
     /// Connections whose handshake is under way.
     securing: Vec<Token>,
     accepted: VecDeque<Accepted>,
+    /// `Accepted` events that were not dispatched: as many as connections wait, and more only when
+    /// the script took some without waiting for the event.
+    announced: usize,
     mail: Mailbox,
     paused: bool,
     /// Out of descriptors until then.
@@ -200,8 +203,7 @@ impl Listener {
                         inner.securing.push(token);
                         continue;
                     }
-                    inner.accepted.push_back(Accepted::Plain { socket, peer, gate });
-                    hub.post(&mut inner.mail, self.token, Event::Accepted);
+                    self.announce(hub, inner, Accepted::Plain { socket, peer, gate });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
@@ -210,6 +212,15 @@ impl Listener {
                     break;
                 }
             }
+        }
+    }
+
+    /// One more waits. An event that is still on its way brings it, too.
+    fn announce(&self, hub: &Hub, inner: &mut Inner, accepted: Accepted) {
+        inner.accepted.push_back(accepted);
+        while inner.announced < inner.accepted.len() {
+            inner.announced += 1;
+            hub.post(&mut inner.mail, self.token, Event::Accepted);
         }
     }
 
@@ -236,8 +247,7 @@ impl Listener {
             inner.securing.retain(|securing| *securing != token);
             match news {
                 Ok(Some(Source::Stream(stream))) => {
-                    inner.accepted.push_back(Accepted::Secured(stream));
-                    hub.post(&mut inner.mail, self.token, Event::Accepted);
+                    self.announce(hub, inner, Accepted::Secured(stream));
                 }
                 Err(Some(error)) => hub.post(&mut inner.mail, self.token, Event::Failed(error)),
                 _ => {}
@@ -282,6 +292,18 @@ impl Listener {
     /// Hands out its events.
     pub fn collect(&self, take: impl FnMut(Event)) {
         lock(&self.inner).mail.collect(take);
+    }
+
+    /// An `Accepted` event is being dispatched: the script takes what it is about next.
+    pub fn on_told(&self) {
+        let mut inner = lock(&self.inner);
+        inner.announced = inner.announced.saturating_sub(1);
+    }
+
+    /// Whether a connection waits.
+    #[must_use]
+    pub fn has_waiting(&self) -> bool {
+        !lock(&self.inner).accepted.is_empty()
     }
 
     /// Takes the connection that waits longest.

@@ -71,10 +71,20 @@ pub(super) struct Outbound {
 /// Places between writes whose passing the script wants to hear of.
 #[derive(Debug, Default)]
 struct Marks {
-    /// Ascending, in bytes since the connection began.
-    places: VecDeque<u64>,
+    /// Ascending, in bytes since the connection began, and how many marks are there.
+    places: VecDeque<(u64, u32)>,
     /// Behind what waits for a handshake: how long that will be is not known before.
-    held: usize,
+    held: u32,
+}
+
+impl Marks {
+    fn add(&mut self, place: u64, count: u32) {
+        match self.places.back_mut() {
+            Some((last, marks)) if *last == place => *marks = marks.saturating_add(count),
+            _ if count > 0 => self.places.push_back((place, count)),
+            _ => {}
+        }
+    }
 }
 
 impl Outbound {
@@ -206,9 +216,9 @@ impl Inner {
             let place = self.outbound.end();
             let marks = self.outbound.marks.get_or_insert_default();
             if held {
-                marks.held += 1;
+                marks.held = marks.held.saturating_add(1);
             } else {
-                marks.places.push_back(place);
+                marks.add(place, 1);
             }
             self.tell_marks(hub, token);
         }
@@ -220,7 +230,7 @@ impl Inner {
         let place = self.outbound.end();
         if let Some(marks) = &mut self.outbound.marks {
             let held = std::mem::take(&mut marks.held);
-            marks.places.extend(std::iter::repeat_n(place, held));
+            marks.add(place, held);
         }
         self.tell_marks(hub, token);
     }
@@ -228,9 +238,9 @@ impl Inner {
     fn tell_marks(&mut self, hub: &Hub, token: Token) {
         let total = self.outbound.total;
         let Some(marks) = &mut self.outbound.marks else { return };
-        while marks.places.front().is_some_and(|place| *place <= total) {
+        while let Some((_, count)) = marks.places.front().copied().filter(|(at, _)| *at <= total) {
             marks.places.pop_front();
-            hub.post(&mut self.mail, token, Event::Marked);
+            hub.post(&mut self.mail, token, Event::Marked(count));
         }
         if marks.places.is_empty() && marks.held == 0 {
             self.outbound.marks = None;

@@ -35,8 +35,8 @@ pub enum Event {
     Secured,
     /// A timer ran out.
     Fired,
-    /// What was written before a mark is with the system.
-    Marked,
+    /// What was written before so many marks is with the system.
+    Marked(u32),
     /// Some of the write queue was handed to the system; only for those who asked to be told.
     Sent,
 }
@@ -53,13 +53,23 @@ pub struct EventList {
 }
 
 impl EventList {
-    /// Appends.
+    /// Appends. Marks in a row are counted, so that they cannot pile up.
     pub fn push(&mut self, event: Event) {
+        if let (Event::Marked(more), Some(Event::Marked(count))) = (&event, self.last())
+            && let Some(sum) = count.checked_add(*more)
+        {
+            *count = sum;
+            return;
+        }
         if self.first.is_none() {
             self.first = Some(event);
         } else {
             self.rest.get_or_insert_default().push_back(event);
         }
+    }
+
+    fn last(&mut self) -> Option<&mut Event> {
+        self.rest.as_mut().and_then(|rest| rest.back_mut()).or(self.first.as_mut())
     }
 
     /// Takes the oldest.
@@ -105,5 +115,22 @@ mod tests {
             assert!(matches!(list.pop(), Some(Event::Data(m)) if m == n));
         }
         assert!(list.is_empty() && list.pop().is_none());
+    }
+
+    #[test]
+    fn marks_in_a_row_are_one_event_and_none_is_lost() {
+        let mut list = EventList::default();
+        let most = Event::Marked(u32::MAX);
+        let events = [Event::Marked(1), Event::Marked(2), Event::Data(7), Event::Marked(1), most];
+        for event in events {
+            list.push(event);
+        }
+        let marks = |event| match event {
+            Some(Event::Marked(count)) => count,
+            _ => 0,
+        };
+        assert_eq!(marks(list.pop()), 3);
+        assert!(matches!(list.pop(), Some(Event::Data(7))));
+        assert_eq!((marks(list.pop()), marks(list.pop()), list.len()), (1, u32::MAX, 0));
     }
 }

@@ -60,6 +60,13 @@ function notes.publish(object, record)
     end
 end
 
+local traceback = debug and debug.traceback
+
+-- The message handler of whoever goes on after an error and raises it then.
+function notes.keep_place(problem)
+    return type(problem) == "string" and traceback and traceback(problem, 2) or problem
+end
+
 -- A turn: `tell` has a function for each kind of note.
 function notes.turn(object, tell)
     local record = object[RECORD]
@@ -70,12 +77,23 @@ function notes.turn(object, tell)
     end
     record[first], record.first = nil, first + 1
     local before = note.kind == "state" and note.state or record.state
+    if before == note.state then
+        record.state = before
+        local handled = tell[note.kind](object, record, note.value, note.extra)
+        give_turns(object, record, true, record.fresh)
+        return handled
+    end
     record.state = note.state
-    local handled = tell[note.kind](object, record, note.value, note.extra)
+    local ok, handled = xpcall(function()
+        return tell[note.kind](object, record, note.value, note.extra)
+    end, notes.keep_place)
     if record.state == note.state then
         record.state = before
     end
     give_turns(object, record, true, record.fresh)
+    if not ok then
+        error(handled, 0)
+    end
     return handled
 end
 

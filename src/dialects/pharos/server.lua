@@ -78,8 +78,11 @@ local function stop(server)
     local record = of(server)
     core.server.close(server)
     for _, list in ipairs { record.pending, record.behind } do
-        for index = #list, 1, -1 do
-            native.release(table.remove(list, index))
+        -- A finaliser may stop it meanwhile, too.
+        local waiting = table.remove(list)
+        while waiting do
+            native.release(waiting)
+            waiting = table.remove(list)
         end
     end
     record.listening = false

@@ -44,11 +44,6 @@ function tell.written(socket, _, count)
     handler(socket, count)
 end
 
-local traceback = debug and debug.traceback
-local function keep_place(problem)
-    return type(problem) == "string" and traceback and traceback(problem, 2) or problem
-end
-
 -- Not called again while it runs: what comes meanwhile (the handler may pump) is told afterwards.
 function tell.ready_read(socket, record)
     local handler = socket.ready_read_handler
@@ -61,7 +56,7 @@ function tell.ready_read(socket, record)
     record.reading, record.more = true, false
     local ok, problem = xpcall(function()
         handler(socket)
-    end, keep_place)
+    end, notes.keep_place)
     record.reading = nil
     if record.more then
         add(record, "ready_read")

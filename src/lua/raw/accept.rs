@@ -10,12 +10,22 @@ use mlua::ffi::lua_State;
 use super::anchor::{bind, update_anchor};
 use super::guard::fenced;
 use super::object::{Anchor, Object, Part, ServerPart, expect, new, state_of};
+use super::socket::push_error;
 use super::stack::Stack;
 use crate::lua::state::State;
 use crate::net::listener::Accepted;
 use crate::net::stream::Stream;
 use crate::proto::token::Token;
 use crate::sync::Arc;
+
+/// The event of a connection is being dispatched.
+pub(super) fn count_told(server: &Object, token: Token) {
+    let Part::Server(part) = &server.part else { return };
+    let listeners = part.listeners.borrow();
+    if let Some(listener) = listeners.iter().find(|listener| listener.token() == token) {
+        listener.on_told();
+    }
+}
 
 /// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile.
 pub(super) fn push_accepted<'a>(
@@ -78,14 +88,20 @@ pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
     stack.set_top(1);
     let state = state_of(stack);
     let Part::Server(part) = &server.part else { return 0 };
-    let count = if state.is_forked() { 0 } else { part.listeners.borrow().len() };
+    if state.is_forked() {
+        return push_error(stack, state, State::forked());
+    }
+    let count = part.listeners.borrow().len();
     for place in 0..count {
         let listener = part.listeners.borrow().get(place).cloned();
         let (Some(listener), Some(hub)) = (listener, state.hub()) else { continue };
         fenced(stack, || listener.on_ready(hub));
-        let token = listener.token();
+        let (token, comes) = (listener.token(), listener.has_waiting());
         // It must not live across what may raise.
         drop(listener);
+        if !comes {
+            continue;
+        }
         if let Some(accepted) = push_accepted(stack, state, server, token) {
             greet(stack, stack.top(), accepted, state);
             return 1;

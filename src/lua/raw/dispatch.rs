@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use super::accept::{greet, push_accepted};
+use super::accept::{count_told, greet, push_accepted};
 use super::anchor::unbind;
 use super::attempts::{pause, starting_view};
 use super::notes::give_note;
@@ -169,6 +169,10 @@ fn socket_event(
         }
         Event::Securing => object.view.set(View::Securing),
         Event::Secured => object.view.set(View::Open),
+        // One call a mark.
+        Event::Marked(count) if count > 1 && !silenced => {
+            state.push_next(Item::Event(token, Event::Marked(count - 1)));
+        }
         Event::Ended => object.peer_ended.set(true),
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
@@ -204,7 +208,7 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argu
         Event::Connected => (Number::Connect, Argument::None),
         Event::Data(_) => (Number::Data, Argument::Count(shown)),
         Event::Drained => (Number::Drain, Argument::None),
-        Event::Marked => (Number::Mark, Argument::None),
+        Event::Marked(_) => (Number::Mark, Argument::None),
         Event::Secured => (Number::Secure, Argument::None),
         Event::Securing => (Number::Securing, Argument::None),
         Event::Sent => (Number::Sent, Argument::None),
@@ -328,7 +332,10 @@ fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: 
             hold_error(state, error);
             call(stack, base, Number::Error, Argument::Failure, state)
         }
-        Event::Accepted => call(stack, base, Number::Accept, Argument::Server(token), state),
+        Event::Accepted => {
+            count_told(object, token);
+            call(stack, base, Number::Accept, Argument::Server(token), state)
+        }
         _ => {
             stack.pop(1);
             Outcome::Silent

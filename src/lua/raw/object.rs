@@ -159,7 +159,7 @@ impl Object {
     }
 
     /// The object behind an address in `state.slots`.
-    pub(super) fn in_slot<'a>(object: *const Self) -> Option<&'a Self> {
+    pub(in crate::lua) fn in_slot<'a>(object: *const Self) -> Option<&'a Self> {
         if object.is_null() { None } else { Self::live(object) }
     }
 
