@@ -268,6 +268,24 @@ real["evsock.Server"] = function()
     return of_object(server)
 end
 
+local function udp_definition()
+    local sock = helper.track(assert(evsock.udp("127.0.0.1")))
+    return getmetatable(sock).__definition, sock
+end
+
+real["evsock.Udp"] = function()
+    return of_object(select(2, udp_definition()))
+end
+
+real["evsock.UdpHandlers"] = function()
+    return of_list(udp_definition().handlers, "value")
+end
+
+real["evsock.UdpOptions"] = function()
+    local check = table_behind(evsock.udp, "datagram_options", "max_size")
+    return of_list(keys(check), "value", of_list(udp_definition().handlers, "value"))
+end
+
 real["evsock.Timer"] = function()
     local timer = evsock.after(60, print)
     timer:cancel()

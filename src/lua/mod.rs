@@ -1,9 +1,10 @@
 //! Floor 4: the module as Lua sees it. The only files that name mlua.
 //!
-//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua` and the
-//! waiting calls of `tasks.lua`. Below it are
+//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua`, the
+//! waiting calls of `tasks.lua` and the datagrams of `datagram.lua`. Below it are
 //! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
 
+mod datagram;
 #[cfg(feature = "fault")]
 mod fault;
 mod holds;
@@ -18,6 +19,7 @@ use crate::lua::state::State;
 
 const CORE: &str = include_str!("core.lua");
 const OPTIONS: &str = include_str!("options.lua");
+const DATAGRAM: &str = include_str!("datagram.lua");
 const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
 /// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
@@ -59,6 +61,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let functions = raw::entry::functions(lua, &state)?;
     let cold = lua.create_table()?;
     native::add(lua, &cold, &state)?;
+    datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
     raw::entry::shield(lua, cold, functions.clone())?;
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
@@ -67,6 +70,8 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let checks: Table = checks.call(functions.clone())?;
     let (module, core): (Table, Table) =
         chunk.call((functions.clone(), checks.clone(), version))?;
+    let datagram = lua.load(DATAGRAM).set_name("@evsock/datagram.lua");
+    datagram.call::<()>((functions.clone(), checks.clone(), module.clone(), core.clone()))?;
     let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
     tasks.call::<()>((functions, checks, module.clone(), core.clone()))?;
     let common = lua.load(COMMON).set_name("@evsock/common.lua");

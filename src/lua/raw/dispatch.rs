@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use super::accept::{greet, push_accepted};
 use super::anchor::unbind;
 use super::attempts::{pause, starting_view};
+use super::datagram::datagram_event;
 use super::notes::give_note;
 use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
@@ -36,7 +37,7 @@ pub(in crate::lua) const NAMES: [&str; 12] = [
 
 /// Event numbers: places in [`NAMES`], from 1.
 #[derive(Clone, Copy)]
-enum Number {
+pub(super) enum Number {
     Resolve = 1,
     Connect,
     Data,
@@ -53,6 +54,8 @@ enum Number {
     Note,
     Securing,
     Sent,
+    Datagram,
+    Unsent,
 }
 
 /// How a dispatch ended.
@@ -78,7 +81,7 @@ pub(super) struct Base {
 
 /// Arguments behind the object.
 #[derive(Clone, Copy)]
-enum Argument {
+pub(super) enum Argument {
     None,
     Addresses,
     Count(usize),
@@ -124,6 +127,7 @@ fn hand_over(
     let state = &*object.state;
     match (&object.part, event) {
         (Part::Socket(part), Some(event)) => socket_event(stack, base, object, part, token, event),
+        (Part::Datagram(_), Some(event)) => datagram_event(stack, base, state, event),
         (Part::Server(_), Some(event)) => server_event(stack, base, object, token, event),
         (Part::Timer(_), _) => timer_event(stack, base, object),
         (_, None) => {
@@ -355,6 +359,11 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
 /// Calls the class's function for its own notes; the object is on top of the stack.
 pub(super) fn call_note(stack: Stack, base: Base, state: &State) -> Outcome {
     call(stack, base, Number::Note, Argument::None, state)
+}
+
+/// Calls the handler of the object on top of the stack for an event that changes nothing here.
+pub(super) fn tell(stack: Stack, base: Base, state: &State, what: (Number, Argument)) -> Outcome {
+    call(stack, base, what.0, what.1, state)
 }
 
 /// Calls the handler of the object on top of the stack and takes the object off.
