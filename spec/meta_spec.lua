@@ -504,6 +504,14 @@ real["evsock.hammerspoon.Socket"] = function()
     return of_object(hammerspoon.socket.new())
 end
 
+real["evsock.hammerspoon.UdpSocket"] = function()
+    return of_object(hammerspoon.socket.udp.new())
+end
+
+real["evsock.hammerspoon.UdpInfo"] = function()
+    return of_table(hammerspoon.socket.udp.new():info())
+end
+
 real["evsock.hammerspoon.Info"] = function()
     return of_table(hammerspoon.socket.new():info())
 end

@@ -34,6 +34,7 @@ core.datagram = {
     next = native.datagram_next,
     read = native.datagram_read,
     broadcast = native.datagram_broadcast,
+    max_size = native.datagram_max_size,
     -- Host, port and descriptor while it is open; bytes received and sent.
     facts = native.datagram_facts,
     -- Our host and port, and those it is connected to.

@@ -63,6 +63,12 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     method(lua, table, state, "datagram_broadcast", |lua, object, on: bool| {
         answer(lua, of(object).map_or(Ok(()), |(datagram, _)| datagram.set_broadcast(on)))
     })?;
+    method(lua, table, state, "datagram_max_size", |_, object, size: usize| {
+        if let Some((datagram, _)) = of(object) {
+            datagram.set_max_size(size);
+        }
+        Ok(())
+    })?;
     method(lua, table, state, "datagram_member", |lua, object, (group, joins, at): Member| {
         let group = group.to_string_lossy().parse::<IpAddr>().ok();
         let at = at.and_then(|at| at.to_string_lossy().parse().ok());

@@ -49,6 +49,16 @@ const DIALECTS: &[(&str, &str, &str)] = &[
         include_str!("../dialects/hammerspoon_state.lua"),
     ),
     (
+        "evsock.hammerspoon.ends",
+        "@evsock/hammerspoon_ends.lua",
+        include_str!("../dialects/hammerspoon_ends.lua"),
+    ),
+    (
+        "evsock.hammerspoon.udp",
+        "@evsock/hammerspoon_udp.lua",
+        include_str!("../dialects/hammerspoon_udp.lua"),
+    ),
+    (
         "evsock.hammerspoon.sockaddr",
         "@evsock/hammerspoon_sockaddr.lua",
         include_str!("../dialects/hammerspoon_sockaddr.lua"),

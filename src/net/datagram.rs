@@ -10,7 +10,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use socket2::Socket;
@@ -44,7 +44,7 @@ pub struct Datagram {
     pub(super) local: SocketAddr,
     fd: RawFd,
     /// A longer datagram is cut.
-    max_size: usize,
+    max_size: AtomicUsize,
     bytes_in: AtomicU64,
     pub(super) bytes_out: AtomicU64,
     inner: Mutex<Inner>,
@@ -85,6 +85,7 @@ impl Datagram {
         let fd = socket.as_raw_fd();
         let inner = Mutex::new(Inner { socket: Some(socket), paused, ..Inner::default() });
         let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
+        let max_size = AtomicUsize::new(max_size);
         let datagram = hub.insert(|token| {
             let datagram = Self { token, local, fd, max_size, bytes_in, bytes_out, inner };
             let datagram = Arc::new(datagram);
@@ -150,6 +151,11 @@ impl Datagram {
         });
     }
 
+    /// What is longer is cut from now on.
+    pub fn set_max_size(&self, size: usize) {
+        self.max_size.store(size, Ordering::Relaxed);
+    }
+
     /// Lets broadcasts be sent, or not.
     ///
     /// # Errors
@@ -191,7 +197,7 @@ impl Datagram {
         let mut buffer = hub.buffer();
         for _ in 0..limits::DATAGRAMS_HELD {
             let Some(socket) = inner.socket.as_ref().filter(|_| inner.wants_more()) else { break };
-            match datagram::receive(socket, &mut buffer, self.max_size) {
+            match datagram::receive(socket, &mut buffer, self.max_size.load(Ordering::Relaxed)) {
                 Received::From(from) => {
                     // One from somebody else may have come before the other end was fixed.
                     if inner.peer.is_none_or(|peer| peer == from) {
