@@ -549,6 +549,7 @@ for name, values in pairs {
     SslSockets = pharos.net.SslSocket,
     TcpServers = pharos.net.TcpServer,
     TcpSockets = pharos.net.TcpSocket,
+    UdpSockets = pharos.net.UdpSocket,
     Timers = pharos.Timer,
 } do
     real["evsock.pharos." .. name] = function()
@@ -556,7 +557,7 @@ for name, values in pairs {
     end
 end
 
-for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket" } do
+for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket", "UdpSocket" } do
     real["evsock.pharos." .. name] = function()
         return of_constants(pharos.net[name].new())
     end
@@ -580,6 +581,14 @@ end
 
 real["evsock.pharos.Constants"] = function()
     return ends_in(of_table(pharos.net.TcpSocket), "_ERROR", "_STATE", "_MODE")
+end
+
+real["evsock.pharos.UdpConstants"] = function()
+    return ends_in(of_table(pharos.net.UdpSocket), "_ERROR", "_STATE")
+end
+
+real["evsock.pharos.Datagram"] = function()
+    return of_table(pharos.net.UdpSocket.new():read_datagram_string())
 end
 
 real["evsock.pharos.VerifyModes"] = function()

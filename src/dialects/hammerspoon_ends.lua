@@ -66,7 +66,7 @@ function ends.close(object)
         datagram.close(this)
     end
     owner.kind, owner.place, owner.greet, owner.trying, owner.mode = nil, nil, nil, nil, nil
-    owner.broadcast, owner.reuse, owner.asked = nil, nil, {}
+    owner.broadcast, owner.reuse = nil, nil
 end
 
 -- Both ends that are enabled, on the same port unless `apart`. A machine without IPv6 has one.
@@ -124,26 +124,6 @@ function ends.families(owner, host)
     return list
 end
 
--- Where the script goes; what comes from there is shown as that (1.13).
-function ends.remember(owner, host, port, route)
-    if not route then
-        return
-    end
-    local asked = { host = sockaddr.pack(host, 0) and host, port = port }
-    local name = route.host:lower():gsub("[%[%]]", "")
-    for _, to in ipairs(name == "localhost" and { "127.0.0.1", "::1" } or { name }) do
-        owner.asked[to .. " " .. (route.port or port)] = asked
-    end
-end
-
-function ends.shown(owner, host, port)
-    local asked = owner.asked[host .. " " .. port]
-    if asked then
-        return asked.host or host, asked.port
-    end
-    return host, port
-end
-
 -- Events ------------------------------------------------------------------------------------------
 
 function on.datagram(this)
@@ -158,7 +138,7 @@ function on.datagram(this)
             datagram.pause(other)
         end
     end
-    return call(owner, owner.callback, data, sockaddr.pack(ends.shown(owner, host, port)))
+    return call(owner, owner.callback, data, sockaddr.pack(owner.detours:shown(host, port)))
 end
 
 function on.note(this)

@@ -65,7 +65,7 @@ function methods.connect(object, host, port, fn)
         return nil
     end
     local route = kit.settings:route(host, port)
-    ends.remember(owner, host, port, route)
+    owner.detours:note(host, port, route)
     owner.before, owner.kind = owner.kind, "DEFAULT"
     owner.greet = fn
     owner.place = { host = host, port = port, mapped = route ~= nil }
@@ -104,7 +104,7 @@ function methods.send(object, text, host, port, tag, fn)
     local item = { text = text, host = host, port = port, tag = tag, fn = fn }
     if host then
         item.route = kit.settings:route(host, port)
-        ends.remember(owner, host, port, item.route)
+        owner.detours:note(host, port, item.route)
         item.families = ends.families(owner, item.route and item.route.host or host)
     else
         local now = owner.trying and owner.trying.now
@@ -240,7 +240,7 @@ function methods.info(object)
         end
         set_end(info, "local", "_IPv" .. family, host, port)
         if peer then
-            set_end(info, "connected", "", ends.shown(owner, peer, peer_port))
+            set_end(info, "connected", "", owner.detours:shown(peer, peer_port))
         end
     end
     return info
@@ -274,7 +274,7 @@ function udp.new(fn)
         timeout = timeout,
         enabled = { [4] = true, [6] = true },
         size = { [4] = LARGEST, [6] = LARGEST },
-        asked = {},
+        detours = common.detours(),
         ends = setmetatable({}, { __mode = "v" }),
         object = setmetatable({ sock = object }, { __mode = "v" }),
         is_heard = kit.is_heard,

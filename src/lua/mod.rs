@@ -30,6 +30,7 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("ssl", "@evsock/pharos/ssl.lua", include_str!("../dialects/pharos/ssl.lua")),
     ("stream", "@evsock/pharos/stream.lua", include_str!("../dialects/pharos/stream.lua")),
     ("tell", "@evsock/pharos/tell.lua", include_str!("../dialects/pharos/tell.lua")),
+    ("udp", "@evsock/pharos/udp.lua", include_str!("../dialects/pharos/udp.lua")),
     ("words", "@evsock/pharos/words.lua", include_str!("../dialects/pharos/words.lua")),
 ];
 /// Module name, chunk name and text of every dialect.
