@@ -65,6 +65,8 @@ pub(super) struct Inner {
     pub(super) parcels: Parcels,
     /// After a refusal that may come again at once it is left alone until then.
     retry_at: Option<Instant>,
+    /// The script was told of it; said once until something comes.
+    told: bool,
 }
 
 impl Datagram {
@@ -199,6 +201,7 @@ impl Datagram {
             let Some(socket) = inner.socket.as_ref().filter(|_| inner.wants_more()) else { break };
             match datagram::receive(socket, &mut buffer, self.max_size.load(Ordering::Relaxed)) {
                 Received::From(from) => {
+                    inner.told = false;
                     // One from somebody else may have come before the other end was fixed.
                     if inner.peer.is_none_or(|peer| peer == from) {
                         self.bytes_in.fetch_add(buffer.len() as u64, Ordering::Relaxed);
@@ -237,12 +240,15 @@ impl Datagram {
         }
     }
 
-    /// Leaves it for a moment, and tells the script.
+    /// Leaves it for a moment, and tells the script once.
     fn pause(&self, hub: &Hub, inner: &mut Inner, error: Error) {
         let before = inner.retry_at;
         inner.retry_at = Some(Instant::now() + limits::ACCEPT_PAUSE);
         hub.arm(self.token, before, inner.retry_at);
-        self.report(hub, inner, error);
+        if !inner.told {
+            inner.told = true;
+            self.report(hub, inner, error);
+        }
     }
 
     /// Runs one step under the lock and brings the registration up to date afterwards. After a

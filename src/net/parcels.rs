@@ -286,8 +286,11 @@ impl Datagram {
     /// Sends what waits for room.
     pub(super) fn flush(&self, hub: &Hub, inner: &mut Inner) {
         while let Some(parcel) = inner.parcels.ready.pop_front() {
+            // Before the system is asked: a fault of ours may lose it there.
+            inner.parcels.leave(&parcel.data);
             match self.hand_over(hub, inner, &parcel.data, parcel.to) {
                 Ok(false) => {
+                    inner.parcels.enter(&parcel.data);
                     inner.parcels.ready.push_front(parcel);
                     return;
                 }
@@ -303,7 +306,6 @@ impl Datagram {
 
     /// It waits no more.
     fn done(&self, hub: &Hub, inner: &mut Inner, parcel: &Parcel, sent: bool) {
-        inner.parcels.leave(&parcel.data);
         if parcel.ticket > 0 {
             let event = if sent { Event::Delivered } else { Event::Undelivered };
             hub.post(&mut inner.mail, self.token, event(parcel.ticket));
@@ -325,14 +327,19 @@ impl Datagram {
     }
 
     fn go_on(&self, hub: &Hub, inner: &mut Inner, asked: Asked, found: Result<Vec<SocketAddr>>) {
+        for parcel in &asked.waiting {
+            inner.parcels.leave(&parcel.data);
+        }
         let to = found.and_then(|addresses| self.fitting(addresses)).and_then(|mut to| {
             to.set_port(asked.port);
             if asked.connects { self.fix(hub, inner, to).map(|()| None) } else { Ok(Some(to)) }
         });
         match to {
             Ok(to) => {
-                let parcels = asked.waiting.into_iter().map(|parcel| Parcel { to, ..parcel });
-                inner.parcels.ready.extend(parcels);
+                for parcel in asked.waiting {
+                    inner.parcels.enter(&parcel.data);
+                    inner.parcels.ready.push_back(Parcel { to, ..parcel });
+                }
             }
             Err(error) => {
                 for parcel in &asked.waiting {
