@@ -268,6 +268,24 @@ real["evsock.Server"] = function()
     return of_object(server)
 end
 
+local function udp_definition()
+    local sock = helper.track(assert(evsock.udp("127.0.0.1")))
+    return getmetatable(sock).__definition, sock
+end
+
+real["evsock.Udp"] = function()
+    return of_object(select(2, udp_definition()))
+end
+
+real["evsock.UdpHandlers"] = function()
+    return of_list(udp_definition().handlers, "value")
+end
+
+real["evsock.UdpOptions"] = function()
+    local check = table_behind(evsock.udp, "datagram_options", "max_size")
+    return of_list(keys(check), "value", of_list(udp_definition().handlers, "value"))
+end
+
 real["evsock.Timer"] = function()
     local timer = evsock.after(60, print)
     timer:cancel()
@@ -486,6 +504,14 @@ real["evsock.hammerspoon.Socket"] = function()
     return of_object(hammerspoon.socket.new())
 end
 
+real["evsock.hammerspoon.UdpSocket"] = function()
+    return of_object(hammerspoon.socket.udp.new())
+end
+
+real["evsock.hammerspoon.UdpInfo"] = function()
+    return of_table(hammerspoon.socket.udp.new():info())
+end
+
 real["evsock.hammerspoon.Info"] = function()
     return of_table(hammerspoon.socket.new():info())
 end
@@ -523,6 +549,7 @@ for name, values in pairs {
     SslSockets = pharos.net.SslSocket,
     TcpServers = pharos.net.TcpServer,
     TcpSockets = pharos.net.TcpSocket,
+    UdpSockets = pharos.net.UdpSocket,
     Timers = pharos.Timer,
 } do
     real["evsock.pharos." .. name] = function()
@@ -530,7 +557,7 @@ for name, values in pairs {
     end
 end
 
-for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket" } do
+for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket", "UdpSocket" } do
     real["evsock.pharos." .. name] = function()
         return of_constants(pharos.net[name].new())
     end
@@ -554,6 +581,14 @@ end
 
 real["evsock.pharos.Constants"] = function()
     return ends_in(of_table(pharos.net.TcpSocket), "_ERROR", "_STATE", "_MODE")
+end
+
+real["evsock.pharos.UdpConstants"] = function()
+    return ends_in(of_table(pharos.net.UdpSocket), "_ERROR", "_STATE")
+end
+
+real["evsock.pharos.Datagram"] = function()
+    return of_table(pharos.net.UdpSocket.new():read_datagram_string())
 end
 
 real["evsock.pharos.VerifyModes"] = function()

@@ -60,7 +60,7 @@ codes! {
     Invalid = "EINVAL",
     /// Any other answer of the system; the message has its text.
     Io = "EIO",
-    /// A line or block is longer than `max_frame` (peer).
+    /// A line or block is longer than `max_frame` (peer), or a datagram too long to be sent (caller).
     MessageSize = "EMSGSIZE",
     /// No way to that network (network).
     NetworkUnreachable = "ENETUNREACH",

@@ -28,6 +28,15 @@ pub const TOKENS_UNSWEPT: usize = 1024;
 pub const ACCEPTS_IN_A_ROW: usize = 64;
 /// Buffers of [`READ_SIZE`] kept for reuse.
 pub const POOLED_BUFFERS: usize = 32;
+/// Datagrams received and not yet taken by the script, per socket; at this many, or at
+/// [`DATAGRAM_BYTES_HELD`], reading stops and the system holds or drops them.
+pub const DATAGRAMS_HELD: usize = 64;
+/// Their bytes.
+pub const DATAGRAM_BYTES_HELD: usize = 256 * 1024;
+/// Datagrams that wait for a lookup or for room, per socket; one more is refused.
+pub const DATAGRAMS_UNSENT: usize = 256;
+/// Their bytes.
+pub const DATAGRAM_BYTES_UNSENT: usize = 1024 * 1024;
 /// Readiness reports taken from the system at a time.
 pub const POLL_BATCH: usize = 256;
 /// Lookup, connecting and handshake together (option `connect_timeout`).

@@ -100,8 +100,8 @@ local function command_of(workload, contestant, certificates)
         return ("%s%s %s/limit %s %s %s"):format(different, words, PLACE, workload.call, sizes, ca)
     end
     return ("%sLUA_CPATH='build/%s/?.so;;' %s %s spec/bench/worker.lua %s %s %s %s"):format(
-        different, contestant.lua.name, words, contestant.lua.command, contestant.library, workload.call,
-        sizes, ca)
+        different, contestant.lua.name, words, contestant.lua.command, contestant.library,
+        workload.call, sizes, ca)
 end
 
 -- Seconds of CPU time that all of the machine, and we, have used: what remains was somebody else,

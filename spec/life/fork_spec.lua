@@ -37,6 +37,9 @@ local SETTING = FORK .. [[
     local client, peer, server = link(evsock, { on_data = function() end })
     local timer = evsock.every(1000, function() end)
     local task = evsock.spawn(function() evsock.sleep(1000) end)
+    local got = {}
+    local udp = evsock.udp("127.0.0.1")
+    udp.on_datagram = function(_, data) got[#got + 1] = data end
     evsock.pump()
     local function fork_and(child)
         io.stdout:flush()
@@ -79,6 +82,10 @@ describe("after a fork", function()
                 end,
                 join = function() return task:join(1) end,
                 accept = function() return server:accept() end,
+                udp = function() return evsock.udp() end,
+                send_to = function() return udp:send_to("x", "127.0.0.1", udp.port) end,
+                ["connect of datagrams"] = function() return udp:connect("127.0.0.1", 9) end,
+                ["read of datagrams"] = function() return udp:read() end,
             }
             local status = fork_and(function()
                 local names = {}
@@ -95,7 +102,7 @@ describe("after a fork", function()
             print(status, echoes(evsock, client, peer))
             os.exit(0)
         ]])
-        assert.equal("asked 17\n0\ttrue\n", output)
+        assert.equal("asked 21\n0\ttrue\n", output)
         assert.equal(0, status)
     end)
 
@@ -131,6 +138,23 @@ describe("after a fork", function()
             os.exit(0)
         ]])
         assert.equal("0\ttrue\ntrue\ttrue\tfalse\n", output)
+        assert.equal(0, status)
+    end)
+
+    it("datagrams come to the parent, whatever the child did with its socket", function()
+        local output, status = tools.child(SETTING .. [[
+            local status = fork_and(function()
+                udp:close()
+                udp = nil
+                collectgarbage()
+                collectgarbage()
+            end)
+            assert(udp:send_to("still", "127.0.0.1", udp.port))
+            wait_until(evsock, "a datagram", function() return got[1] end)
+            print(status, got[1])
+            os.exit(0)
+        ]])
+        assert.equal("0\tstill\n", output)
         assert.equal(0, status)
     end)
 

@@ -121,6 +121,33 @@ function settings:route(host, port)
     end
 end
 
+-- Where datagrams were led elsewhere: answers from there are shown as from where the script sent.
+local detours = {}
+detours.__index = detours
+
+function common.detours()
+    return setmetatable({ places = {} }, detours)
+end
+
+function detours:note(host, port, route)
+    if not route then
+        return
+    end
+    local asked = { host = core.is_numeric(host) and host or nil, port = port }
+    local name = route.host:lower():gsub("[%[%]]", "")
+    for _, to in ipairs(name == "localhost" and { "127.0.0.1", "::1" } or { name }) do
+        self.places[to .. " " .. (route.port or port)] = asked
+    end
+end
+
+function detours:shown(host, port)
+    local asked = self.places[host .. " " .. port]
+    if asked then
+        return asked.host or host, asked.port
+    end
+    return host, port
+end
+
 -- Blocks until `is_over()`, at most for so many seconds; meanwhile only the events of this object
 -- are dispatched. Returns whether it is over; nil and a message when nothing can be waited for.
 function common.block(object, seconds, is_over)

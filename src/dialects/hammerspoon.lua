@@ -438,12 +438,18 @@ function socket.getLogLevel()
     return level
 end
 
-socket.udp = { timeout = -1, parseAddress = socket.parseAddress }
-for _, name in ipairs { "new", "server" } do
-    socket.udp[name] = function()
-        core.raise("hs.socket.udp." .. name .. ": not supported yet")
-    end
-end
+socket.udp = require "evsock.hammerspoon.udp" {
+    settings = settings,
+    parse_address = socket.parseAddress,
+    is_heard = is_heard,
+    report = report,
+    log = log,
+    check = {
+        fn = check_function, port = check_port, string = check_string, tag = check_tag,
+        timeout = check_timeout,
+    },
+    bad = bad,
+}
 
 local hammerspoon = { socket = socket }
 

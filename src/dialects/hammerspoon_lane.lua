@@ -123,6 +123,8 @@ local function call(lane, fn, ...)
     return true
 end
 
+lanes.call = call
+
 -- Lanes -------------------------------------------------------------------------------------------
 
 -- `owner`: `callback` (of reads), `timeout`, `object.sock` (weak); `is_heard`, `report` and `log`

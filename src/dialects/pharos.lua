@@ -1,7 +1,7 @@
 -- Pharos and Mosaic controllers: `net` and `iomodules`, as IO modules know them.
 --
 -- The parts, a page each: `words` (numbers and texts), `notes` and `tell` (calls of handlers, in
--- order), `stream`, `socket`, `server`, `ssl`.
+-- order), `stream`, `socket`, `server`, `udp`, `ssl`.
 -- Translation only; times are milliseconds. Numbers like 4.4 name the sections of the dialects'
 -- specification.
 
@@ -14,6 +14,7 @@ local notes = parts.notes(core)
 local words = parts.words()
 local socket = parts.socket(core, notes, settings, words, parts.stream, parts.tell)
 local server = parts.server(core, notes, socket)
+local udp = parts.udp(core, notes, settings, words, socket.stream, parts.tell)
 local ssl = parts.ssl(evsock, core, notes, settings, socket, server)
 
 -- Timer (4.8) -------------------------------------------------------------------------------------
@@ -99,6 +100,7 @@ local net = {
     Stream = Stream,
     TcpServer = server.TcpServer,
     TcpSocket = socket.TcpSocket,
+    UdpSocket = udp,
 }
 
 local iomodules = { net = net, Stream = Stream, Timer = Timer }

@@ -67,8 +67,10 @@ local events = {
     },
     server = { accept = 8, error = 9, note = 13 },
     timer = { timer = 10 },
+    -- For classes alone, with the number of a datagram: it is with the system; it never will be.
+    datagram = { connect = 2, error = 9, note = 13, sent = 15, datagram = 16, unsent = 17 },
 }
-local kinds = { socket = 0, server = 1, timer = 2 }
+local kinds = { socket = 0, server = 1, timer = 2, datagram = 3 }
 
 -- Builds a class: see "One userdata, many classes" in src/README.md.
 function core.class(definition)

@@ -8,6 +8,7 @@
 local native = ...
 
 local found, ffi = pcall(require, "ffi")
+local _, jit = pcall(require, "jit")
 if not found or not jit.status() then
     return native.lines
 end

@@ -1,9 +1,10 @@
 //! Floor 4: the module as Lua sees it. The only files that name mlua.
 //!
-//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua` and the
-//! waiting calls of `tasks.lua`. Below it are
+//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua`, the
+//! waiting calls of `tasks.lua` and the datagrams of `datagram.lua`. Below it are
 //! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
 
+mod datagram;
 #[cfg(feature = "fault")]
 mod fault;
 mod holds;
@@ -19,6 +20,7 @@ use crate::lua::state::State;
 const CORE: &str = include_str!("core.lua");
 const LINES: &str = include_str!("lines.lua");
 const OPTIONS: &str = include_str!("options.lua");
+const DATAGRAM: &str = include_str!("datagram.lua");
 const TASKS: &str = include_str!("tasks.lua");
 const COMMON: &str = include_str!("../dialects/common.lua");
 /// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
@@ -29,6 +31,7 @@ const PARTS: &[(&str, &str, &str)] = &[
     ("ssl", "@evsock/pharos/ssl.lua", include_str!("../dialects/pharos/ssl.lua")),
     ("stream", "@evsock/pharos/stream.lua", include_str!("../dialects/pharos/stream.lua")),
     ("tell", "@evsock/pharos/tell.lua", include_str!("../dialects/pharos/tell.lua")),
+    ("udp", "@evsock/pharos/udp.lua", include_str!("../dialects/pharos/udp.lua")),
     ("words", "@evsock/pharos/words.lua", include_str!("../dialects/pharos/words.lua")),
 ];
 /// Module name, chunk name and text of every dialect.
@@ -48,6 +51,16 @@ const DIALECTS: &[(&str, &str, &str)] = &[
         include_str!("../dialects/hammerspoon_state.lua"),
     ),
     (
+        "evsock.hammerspoon.ends",
+        "@evsock/hammerspoon_ends.lua",
+        include_str!("../dialects/hammerspoon_ends.lua"),
+    ),
+    (
+        "evsock.hammerspoon.udp",
+        "@evsock/hammerspoon_udp.lua",
+        include_str!("../dialects/hammerspoon_udp.lua"),
+    ),
+    (
         "evsock.hammerspoon.sockaddr",
         "@evsock/hammerspoon_sockaddr.lua",
         include_str!("../dialects/hammerspoon_sockaddr.lua"),
@@ -60,6 +73,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let functions = raw::entry::functions(lua, &state)?;
     let cold = lua.create_table()?;
     native::add(lua, &cold, &state)?;
+    datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
     raw::entry::shield(lua, cold, functions.clone())?;
     if cfg!(feature = "luajit") {
@@ -72,6 +86,8 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let checks: Table = checks.call(functions.clone())?;
     let (module, core): (Table, Table) =
         chunk.call((functions.clone(), checks.clone(), version))?;
+    let datagram = lua.load(DATAGRAM).set_name("@evsock/datagram.lua");
+    datagram.call::<()>((functions.clone(), checks.clone(), module.clone(), core.clone()))?;
     let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
     tasks.call::<()>((functions, checks, module.clone(), core.clone()))?;
     let common = lua.load(COMMON).set_name("@evsock/common.lua");

@@ -95,7 +95,7 @@ pub(super) fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
 }
 
 /// Adds a function that only looks at what this side has: it works in the child of a fork, too.
-fn look<R: IntoLuaMulti>(
+pub(super) fn look<R: IntoLuaMulti>(
     lua: &Lua,
     table: &Table,
     state: &Rc<State>,
@@ -154,7 +154,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         let options = match &object.part {
             Part::Socket(part) => &part.options,
             Part::Server(part) => &part.options,
-            Part::Timer(_) => return Ok(()),
+            _ => return Ok(()),
         };
         set_option(Arc::make_mut(&mut options.borrow_mut()), &setting);
         let stream = object.socket().and_then(|part| part.stream.borrow().clone());

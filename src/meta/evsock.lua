@@ -12,7 +12,7 @@ assert(false, "src/meta/evsock.lua is for editors only; the module is evsock.so"
 ---@field on_error? fun(message: any, object: evsock.Object)
 local evsock = {}
 
----@alias evsock.Object evsock.Socket|evsock.Server|evsock.Timer|evsock.Task
+---@alias evsock.Object evsock.Socket|evsock.Udp|evsock.Server|evsock.Timer|evsock.Task
 
 --- For programs; the message beside it is for people.
 ---@alias evsock.ErrorCode
@@ -33,7 +33,7 @@ local evsock = {}
 ---| "EINVAL" # the system refuses the argument
 ---| "EIO" # any other answer of the system; the message has its text
 ---| "EMFILE" # the process or the system has no descriptor left
----| "EMSGSIZE" # a line or block is longer than `max_frame`
+---| "EMSGSIZE" # a line or block is longer than `max_frame`, or a datagram too long to be sent
 ---| "ENETUNREACH" # no way to that network
 ---| "ENOENT" # there is no such file (Unix sockets)
 ---| "ENOMEM" # the system is out of memory or buffers
@@ -208,6 +208,17 @@ function evsock.socket(options) end
 ---@return evsock.ErrorCode? code
 ---@overload fun(path: string, options?: evsock.ListenOptions): evsock.Server?, string?
 function evsock.listen(host, port, options) end
+
+--- A socket for datagrams, bound at once. nil and why not when it can't be.
+---
+--- `local sock = assert(evsock.udp("*", 5353, { on_datagram = print }))`
+---@param host? string a numeric address, `localhost`, or `"*"`: all IPv4 interfaces, the default
+---@param port? integer|string default 0: a free one
+---@param options? evsock.UdpOptions
+---@return evsock.Udp? sock
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.udp(host, port, options) end
 
 --- Dispatches the events that wait now, and only those; when none wait, waits for the first. Only
 --- a process that has forked gets nil (`EFORK`).
@@ -583,6 +594,102 @@ function Server:resume() end
 ---
 --- `server:close()`
 function Server:close() end
+
+-- Datagrams ---------------------------------------------------------------------------------------
+
+---@class evsock.UdpHandlers
+--- A datagram came, whole and from whom. While there is no handler, at most 64 of them, or 256 KiB,
+--- wait for `read` or for a handler that is told of them with the next; then the system holds what
+--- comes, or drops it.
+---@field on_datagram? fun(sock: evsock.Udp, data: string, host: string, port: integer)
+---@field on_connect? fun(sock: evsock.Udp) the other end is fixed
+--- Something went wrong after a call had returned: a name is unknown, a connected peer not there.
+--- The socket goes on.
+---@field on_error? fun(sock: evsock.Udp, message: string, code: evsock.ErrorCode)
+
+--- Options of `evsock.udp`; the handlers may stand there, too.
+---@class evsock.UdpOptions: evsock.UdpHandlers
+---@field broadcast? boolean broadcasts may be sent
+---@field max_size? integer a longer datagram is cut; bytes, default 65535
+---@field paused? boolean receives nothing until `resume`
+---@field reuse_address? boolean others that say the same may be bound there, too
+---@field reuse_port? boolean likewise; the system spreads what comes over them
+
+--- While it is open and has a handler it lives, kept by the script or not. Other fields are free
+--- for the script to store.
+---@class evsock.Udp: evsock.UdpHandlers
+---@field host string where it is bound, numeric; nil once it is closed
+---@field port integer nil once it is closed
+---@field fd integer its descriptor; nil once it is closed
+---@field bytes_read integer
+---@field bytes_written integer
+local Udp = {}
+
+--- Sends a datagram. What goes to a name, or finds no room in the system, waits: at most 256, or
+--- 1 MiB (then `EAGAIN`); what goes to one name keeps its order. Closing drops what waits.
+---
+--- `sock:send_to("hello", "192.168.1.255", 5000)`
+---@param data string
+---@param host? string nil: where it is connected
+---@param port? integer|string
+---@return true? sent or waits
+---@return string? message
+---@return evsock.ErrorCode? code
+function Udp:send_to(data, host, port) end
+
+--- The datagram that waits longest; nil when none does.
+---
+--- `local data, host, port = sock:read()`
+---@return string? data
+---@return string? host
+---@return integer? port
+function Udp:read() end
+
+--- Fixes the other end, once: only what that sends is heard, its refusals come to `on_error`, and
+--- `send_to` needs no address. `on_connect` tells when it is so.
+---
+--- `sock:connect("time.example", 123)`
+---@param host string
+---@param port integer|string
+---@return true? begun
+---@return string? message
+---@return evsock.ErrorCode? code
+function Udp:connect(host, port) end
+
+--- Also hears what is sent to a group.
+---
+--- `sock:join_group("239.1.2.3")`
+---@param group string a numeric address
+---@param interface? string the IPv4 address of an interface, which groups are then sent to by, too
+---@return true? joined
+---@return string? message
+---@return evsock.ErrorCode? code
+function Udp:join_group(group, interface) end
+
+--- Hears the group no more.
+---
+--- `sock:leave_group("239.1.2.3")`
+---@param group string
+---@param interface? string the one that it was joined at
+---@return true? left
+---@return string? message
+---@return evsock.ErrorCode? code
+function Udp:leave_group(group, interface) end
+
+--- Receives nothing, and calls `on_datagram` no more, until `resume`.
+---
+--- `sock:pause()`
+function Udp:pause() end
+
+--- Receives again, beginning with what came before the pause.
+---
+--- `sock:resume()`
+function Udp:resume() end
+
+--- Ends it at once; no handler is called any more.
+---
+--- `sock:close()`
+function Udp:close() end
 
 -- Timers and tasks --------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ use slab::Slab;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::alarm::Alarm;
+use crate::net::datagram::Datagram;
 use crate::net::listener::Listener;
 use crate::net::stream::Stream;
 use crate::proto::event::Event;
@@ -35,6 +36,8 @@ pub const WAKE_KEY: usize = usize::MAX - 1;
 pub enum Source {
     /// A timer of the script.
     Alarm(Arc<Alarm>),
+    /// A socket for datagrams.
+    Datagram(Arc<Datagram>),
     /// An address listened on.
     Listener(Arc<Listener>),
     /// A connection.
@@ -62,7 +65,8 @@ pub struct Hub {
     pub wake: Wake,
     /// Answers of lookups, for the leader to hand on.
     pub answers: ConcurrentQueue<Answer>,
-    /// Listeners of full servers that have room again, for the leader to look at.
+    /// Listeners of full servers that have room again, and sockets for datagrams whose names were
+    /// looked up, for the leader to look at.
     pub vacancies: ConcurrentQueue<Token>,
     /// For listeners: accepted connections whose handshake is over.
     pub arrivals: ConcurrentQueue<Arrival>,

@@ -2,12 +2,14 @@
 
 pub mod alarm;
 pub mod connect_plan;
+pub mod datagram;
 mod dialing;
 pub mod fence;
 pub mod hub;
 pub mod listener;
 mod looks;
 pub mod options;
+mod parcels;
 pub mod reserve;
 pub mod resolver;
 pub mod secure;

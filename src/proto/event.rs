@@ -27,12 +27,18 @@ pub enum Event {
     Reconnecting(u32),
     /// A connection waits in the listener to be taken.
     Accepted,
-    /// A listener has trouble and goes on.
+    /// A listener or a socket for datagrams has trouble and goes on.
     Failed(Box<Error>),
     /// The TLS handshake begins.
     Securing,
     /// An open connection has been secured.
     Secured,
+    /// A datagram waits to be taken.
+    Datagram,
+    /// The datagram of that number is with the system; only for senders who asked to be told.
+    Delivered(u32),
+    /// It will never be; why is told by itself.
+    Undelivered(u32),
     /// A timer ran out.
     Fired,
     /// What was written before so many marks is with the system.

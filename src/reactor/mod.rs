@@ -183,6 +183,7 @@ impl Drop for Reactor {
         for source in self.shared.hub.drain_sources() {
             match source {
                 Source::Alarm(_) => {}
+                Source::Datagram(datagram) => datagram.close(&self.shared.hub),
                 Source::Listener(listener) => listener.close(&self.shared.hub),
                 Source::Stream(stream) => stream.end(&self.shared.hub),
             }

@@ -158,6 +158,7 @@ impl Desk {
             let scratch = &mut self.scratch;
             serve_source(hub, &source, || match &source {
                 Source::Alarm(_) => {}
+                Source::Datagram(datagram) => datagram.on_ready(hub),
                 Source::Listener(listener) => listener.on_ready(hub),
                 Source::Stream(stream) => stream.on_ready(hub, ready, scratch),
             });
@@ -165,7 +166,7 @@ impl Desk {
     }
 }
 
-/// Answers of lookups, and servers that have room again.
+/// Answers of lookups, and what is to look again at what it waits for.
 fn serve_messages(hub: &Arc<Hub>) {
     while let Ok((token, answer)) = hub.answers.pop() {
         if let Some(Source::Stream(stream)) = hub.source(token) {
@@ -177,6 +178,7 @@ fn serve_messages(hub: &Arc<Hub>) {
         let Some(source) = hub.source(token) else { continue };
         serve_source(hub, &source, || match &source {
             Source::Alarm(_) => {}
+            Source::Datagram(datagram) => datagram.look_again(hub),
             Source::Listener(listener) => listener.look_again(hub),
             Source::Stream(stream) => stream.look_again(hub),
         });
@@ -208,6 +210,7 @@ pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
         let Some(source) = found else { continue };
         serve_source(hub, &source, || match &source {
             Source::Alarm(alarm) => alarm.on_alarm(hub, at),
+            Source::Datagram(datagram) => datagram.on_alarm(hub, at),
             Source::Listener(listener) => listener.on_alarm(hub, at),
             Source::Stream(stream) => stream.on_alarm(hub, at),
         });
@@ -225,6 +228,7 @@ fn serve_source(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
     // A second fault while reporting the first leaves nothing better to do.
     let _ = fenced(|| match source {
         Source::Alarm(alarm) => alarm.on_fault(hub),
+        Source::Datagram(datagram) => datagram.on_fault(hub),
         Source::Listener(listener) => listener.on_fault(hub),
         Source::Stream(stream) => stream.on_fault(hub),
     });

@@ -23,10 +23,10 @@ pub enum Progress {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
+pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 // Elsewhere SO_NOSIGPIPE is set when the socket is made.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-const SEND_FLAGS: libc::c_int = 0;
+pub(super) const SEND_FLAGS: libc::c_int = 0;
 
 /// Appends what has arrived to `buffer`, using its spare capacity, which must not be empty.
 pub fn recv(socket: &Socket, buffer: &mut Vec<u8>) -> Progress {

@@ -1,5 +1,6 @@
 //! Floor 0: the operating system, and nothing of ours above it.
 
+pub mod datagram;
 pub mod fault;
 pub mod io;
 pub mod names;

@@ -271,6 +271,7 @@ end
 
 return {
     bad = bad,
+    check_max = check_max,
     check_mode = check_mode,
     check_string = check_string,
     get = get,
@@ -278,4 +279,6 @@ return {
     methods = methods,
     modes = modes,
     progress = progress,
+    to_bytes = to_bytes,
+    to_string = to_string,
 }

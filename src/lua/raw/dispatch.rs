@@ -7,7 +7,9 @@ use std::ffi::c_int;
 
 use super::accept::{count_told, greet, push_accepted};
 use super::anchor::unbind;
-use super::attempts::{pause, starting_view};
+use super::attempts::starting_view;
+use super::datagram::datagram_event;
+use super::ending::{closed, end_of_stream};
 use super::notes::give_note;
 use super::object::{Object, Part, SocketPart, View};
 use super::socket::{hold_error, push_message};
@@ -15,7 +17,7 @@ use super::stack::Stack;
 use super::tasks::{give_turn, wake};
 use crate::error::Error;
 use crate::lua::state::{Item, State};
-use crate::proto::event::{Event, EventList};
+use crate::proto::event::Event;
 use crate::proto::token::Token;
 
 /// The handlers by event number; class functions stand in the metatable under the same numbers.
@@ -36,7 +38,7 @@ pub(in crate::lua) const NAMES: [&str; 12] = [
 
 /// Event numbers: places in [`NAMES`], from 1.
 #[derive(Clone, Copy)]
-enum Number {
+pub(super) enum Number {
     Resolve = 1,
     Connect,
     Data,
@@ -53,6 +55,8 @@ enum Number {
     Note,
     Securing,
     Sent,
+    Datagram,
+    Unsent,
 }
 
 /// How a dispatch ended.
@@ -78,7 +82,7 @@ pub(super) struct Base {
 
 /// Arguments behind the object.
 #[derive(Clone, Copy)]
-enum Argument {
+pub(super) enum Argument {
     None,
     Addresses,
     Count(usize),
@@ -129,6 +133,7 @@ fn hand_over(
     let state = &*object.state;
     match (&object.part, event) {
         (Part::Socket(part), Some(event)) => socket_event(stack, base, object, part, token, event),
+        (Part::Datagram(_), Some(event)) => datagram_event(stack, base, state, event),
         (Part::Server(_), Some(event)) => server_event(stack, base, object, token, event),
         (Part::Timer(_), _) => timer_event(stack, base, object),
         (_, None) => {
@@ -226,105 +231,6 @@ fn reveal(part: &SocketPart, event: &Event) -> usize {
     }
 }
 
-/// The peer has ended and the script does not keep its half: flush what the handlers have written,
-/// then close. When nothing waits that is now, and `on_close` comes in its place.
-fn end_of_stream(
-    stack: Stack,
-    base: Base,
-    object: &Object,
-    part: &SocketPart,
-    token: Token,
-) -> Outcome {
-    if let Some(Event::Closed(error)) = see_end(object, part, token) {
-        return closed(stack, base, object, part, token, error);
-    }
-    object.view.set(View::Closing);
-    stack.pop(1);
-    Outcome::Silent
-}
-
-/// The close, if nothing else is to be told before. What is comes right behind the present event,
-/// and the close behind it.
-fn see_end(object: &Object, part: &SocketPart, token: Token) -> Option<Event> {
-    let stream = part.stream.borrow().clone()?;
-    let state = &*object.state;
-    let hub = state.hub()?;
-    let mut news = EventList::default();
-    stream.end_seen(hub);
-    stream.collect(hub, &mut part.buffer.borrow_mut(), |event| news.push(event));
-    let earlier = if part.marked.get() { state.pull(token) } else { Vec::new() };
-    let first = news.pop();
-    let is_alone = news.is_empty() && earlier.is_empty();
-    if is_alone && matches!(first, Some(Event::Closed(_))) {
-        return first;
-    }
-    let news = first.into_iter().chain(std::iter::from_fn(|| news.pop()));
-    let news = news.map(|event| Item::Event(token, event));
-    let items: Vec<Item> = earlier.into_iter().chain(news).collect();
-    items.into_iter().rev().for_each(|item| state.push_next(item));
-    None
-}
-
-fn closed(
-    stack: Stack,
-    base: Base,
-    object: &Object,
-    part: &SocketPart,
-    token: Token,
-    error: Option<Box<Error>>,
-) -> Outcome {
-    let state = &*object.state;
-    object.view.set(View::Closed);
-    object.ends_one();
-    let retries = |part: &SocketPart| {
-        // An accepted connection has nowhere to go.
-        let has_target = part.target.borrow().is_some();
-        has_target && !object.ended.get() && part.options.borrow().reconnect.is_some()
-    };
-    let counted = !retries(part);
-    if counted {
-        state.count(-1);
-    }
-    part.failure.replace(error.clone());
-    let argument = match error {
-        Some(error) => {
-            hold_error(state, error);
-            Argument::Failure
-        }
-        None => Argument::None,
-    };
-    // The object stays on the stack below the call: the handler may drop the last reference.
-    stack.push_value(-1);
-    let outcome = call(stack, base, Number::Close, argument, state);
-    if object.token.get() == Some(token) {
-        if counted {
-            state.count(1);
-        }
-        if object.view.get() == View::Closed && retries(part) {
-            object.view.set(View::Waiting);
-            pause(object, part);
-        } else {
-            part.paused.set(false);
-            let stream = part.stream.borrow().clone();
-            if let (Some(stream), Some(hub)) = (stream, state.hub()) {
-                stream.detach(hub);
-            }
-            object.token.set(None);
-            state.vacate(token, object);
-            state.count(-1);
-            unbind(stack, object, token);
-        }
-    } else if !counted {
-        // Replaced by the handler: `connect` has counted itself and discounted the old one.
-    } else {
-        // The same, but the old one was discounted before the call.
-        state.count(1);
-    }
-    let index = if outcome == Outcome::Raised { -3 } else { -1 };
-    stack.remove(index);
-    outcome
-}
-
 fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: Event) -> Outcome {
     let state = &*object.state;
     match event {
@@ -369,8 +275,19 @@ pub(super) fn call_note(stack: Stack, base: Base, state: &State) -> Outcome {
     call(stack, base, Number::Note, Argument::None, state)
 }
 
+/// Calls the handler of the object on top of the stack for an event that changes nothing here.
+pub(super) fn tell(stack: Stack, base: Base, state: &State, what: (Number, Argument)) -> Outcome {
+    call(stack, base, what.0, what.1, state)
+}
+
 /// Calls the handler of the object on top of the stack and takes the object off.
-fn call(stack: Stack, base: Base, number: Number, argument: Argument, state: &State) -> Outcome {
+pub(super) fn call(
+    stack: Stack,
+    base: Base,
+    number: Number,
+    argument: Argument,
+    state: &State,
+) -> Outcome {
     let object = stack.top();
     let place = number as u32;
     let is_class = push_handler(stack, base, place, object);

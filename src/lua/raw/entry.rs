@@ -299,10 +299,11 @@ extern "C-unwind" fn indexer(state: *mut ffi::lua_State) -> c_int {
     1
 }
 
-/// `kind(value)`: "socket", "server" or "timer", nil for anything else.
+/// `kind(value)`: "socket", "datagram", "server" or "timer", nil for anything else.
 extern "C-unwind" fn kind(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
     match Object::at(stack, 1).map(|object| &object.part) {
+        Some(Part::Datagram(_)) => stack.push_bytes(b"datagram"),
         Some(Part::Socket(_)) => stack.push_bytes(b"socket"),
         Some(Part::Server(_)) => stack.push_bytes(b"server"),
         Some(Part::Timer(_)) => stack.push_bytes(b"timer"),

@@ -1,4 +1,4 @@
-//! Our userdata: one block for sockets, servers and timers; their class is their metatable.
+//! Our userdata: one block for sockets of both kinds, servers and timers; their class is their metatable.
 //!
 //! Not here: what they do. Invariants: a block is recognised by its size and a number that no other
 //! userdata has, whatever metatable it wears; after its finaliser the number is gone, so a
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::lua::state::State;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
+use crate::net::datagram::Datagram;
 use crate::net::listener::{Door, Listener};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
@@ -101,9 +102,13 @@ pub(in crate::lua) struct TimerPart {
     pub(in crate::lua) repeats: Cell<bool>,
 }
 
-/// Which of the three it is.
+/// A socket's for datagrams; one that is closed still knows what it has moved.
+pub(in crate::lua) type DatagramPart = RefCell<Option<Arc<Datagram>>>;
+
+/// Which of the four it is.
 #[derive(Debug)]
 pub(in crate::lua) enum Part {
+    Datagram(Box<DatagramPart>),
     Server(Box<ServerPart>),
     Socket(SocketPart),
     Timer(Box<TimerPart>),
@@ -201,6 +206,11 @@ impl Object {
                     stream.abandon();
                 }
             }
+            Part::Datagram(part) => {
+                if let Some(datagram) = part.take() {
+                    datagram.abandon();
+                }
+            }
             Part::Server(part) => {
                 for listener in part.listeners.take() {
                     self.state.vacate(listener.token(), self);
@@ -226,6 +236,11 @@ impl Object {
             Part::Socket(part) => {
                 if let Some(stream) = part.stream.take() {
                     stream.detach(hub);
+                }
+            }
+            Part::Datagram(part) => {
+                if let Some(datagram) = part.borrow().as_ref() {
+                    datagram.close(hub);
                 }
             }
             Part::Server(part) => {
@@ -260,7 +275,9 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
     stack.set_own(-2);
     let state = shared_state(stack);
     let mut house = 0;
-    let part = if kind > 1.5 {
+    let part = if kind > 2.5 {
+        Part::Datagram(Box::default())
+    } else if kind > 1.5 {
         Part::Timer(Box::default())
     } else if kind > 0.5 {
         house = state.servers.get().wrapping_add(1).max(1);

@@ -165,6 +165,11 @@ fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
                 part.paused.set(paused);
             }
         }
+        Part::Datagram(part) if object.token.get() == Some(token) => {
+            if let Some(datagram) = part.borrow().as_ref() {
+                datagram.collect(push);
+            }
+        }
         Part::Timer(part) if object.token.get() == Some(token) => {
             if let Some(alarm) = part.alarm.borrow().as_ref() {
                 alarm.collect(push);

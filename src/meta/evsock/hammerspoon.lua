@@ -79,21 +79,27 @@ function socket.getLogLevel() end
 ---@field port integer
 ---@field addressFamily integer 2: IPv4, 30: IPv6
 
---- Not supported yet: `new` and `server` raise.
+--- Datagrams.
 ---@class evsock.hammerspoon.Udp
----@field timeout number
+---@field timeout number what `new` gives to a socket, seconds; default -1: none
 local udp = {}
 socket.udp = udp
 
---- Raises: not supported yet.
+--- A new socket, closed. `fn` is its callback.
 ---
---- `hs.socket.udp.new()`
-function udp.new() end
+--- `local object = hs.socket.udp.new(function(data, from) print(data) end)`
+---@param fn? fun(data: string, sockaddr: string)
+---@return evsock.hammerspoon.UdpSocket object
+function udp.new(fn) end
 
---- Raises: not supported yet.
+--- A new socket that listens; it receives when it is told to. It is returned also when it cannot
+--- listen: `info().userData` is "SERVER" if it does.
 ---
---- `hs.socket.udp.server()`
-function udp.server() end
+--- `local object = hs.socket.udp.server(9001, print):receive()`
+---@param port integer|string
+---@param fn? fun(data: string, sockaddr: string)
+---@return evsock.hammerspoon.UdpSocket object
+function udp.server(port, fn) end
 
 --- As `hs.socket.parseAddress`.
 ---
@@ -210,6 +216,188 @@ function Socket:connections() end
 --- `print(server:info().localPort)`
 ---@return evsock.hammerspoon.Info info
 function Socket:info() end
+
+--- A socket for datagrams: one of IPv4 and one of IPv6 at once.
+---@class evsock.hammerspoon.UdpSocket
+local UdpSocket = {}
+
+--- Binds it, on all interfaces; port 0 picks one. Nil if that cannot be.
+---
+--- `assert(object:listen(9001))`
+---@param port integer|string
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:listen(port) end
+
+--- Fixes the other end, once; `fn` is called when that is so. Nil if it is known at once that it
+--- cannot be.
+---
+--- `object:connect("10.0.0.9", 9001, function() object:send("hello") end)`
+---@param host string
+---@param port integer|string
+---@param fn? fun()
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:connect(host, port, fn) end
+
+--- Closes it at once; it may be used again.
+---
+--- `object:close()`
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:close() end
+
+--- Sends a datagram, without an address to where it is connected; `fn` gets the tag when it has
+--- left. Opens a socket that is closed.
+---
+--- `object:send("hello", "10.0.0.9", 9001, 1, function(tag) print("sent", tag) end)`
+---@param message string
+---@param host? string
+---@param port? integer|string
+---@param tag? integer default -1
+---@param fn? fun(tag: integer)
+---@return evsock.hammerspoon.UdpSocket self
+---@overload fun(self: evsock.hammerspoon.UdpSocket, message: string, tag?: integer, fn?: fun())
+function UdpSocket:send(message, host, port, tag, fn) end
+
+--- The same as `send`.
+---
+--- `object:write("hello", "10.0.0.9", 9001)`
+---@param message string
+---@param host? string
+---@param port? integer|string
+---@param tag? integer default -1
+---@param fn? fun(tag: integer)
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:write(message, host, port, tag, fn) end
+
+--- Receives datagrams as they come. Nil without a callback, or while it is closed.
+---
+--- `object:receive()`
+---@param fn? fun(data: string, sockaddr: string) becomes the callback
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:receive(fn) end
+
+--- The same as `receive`.
+---
+--- `object:read()`
+---@param fn? fun(data: string, sockaddr: string) becomes the callback
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:read(fn) end
+
+--- Receives one datagram and pauses.
+---
+--- `object:receiveOne()`
+---@param fn? fun(data: string, sockaddr: string) becomes the callback
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:receiveOne(fn) end
+
+--- The same as `receiveOne`.
+---
+--- `object:readOne()`
+---@param fn? fun(data: string, sockaddr: string) becomes the callback
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:readOne(fn) end
+
+--- Receives nothing until it is told to again.
+---
+--- `object:pause()`
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:pause() end
+
+--- Lets broadcasts be sent. Nil if the system does not.
+---
+--- `object:broadcast()`
+---@param flag? boolean default true
+---@return evsock.hammerspoon.UdpSocket? self
+function UdpSocket:broadcast(flag) end
+
+--- Lets others that say so, too, have the same port; before `listen`.
+---
+--- `object:reusePort()`
+---@param flag? boolean default true
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:reusePort(flag) end
+
+--- Uses a version of IP, or not, when it is opened next. Both are used by default.
+---
+--- `object:enableIPv(6, false)`
+---@param version 4|6
+---@param flag? boolean default true
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:enableIPv(version, flag) end
+
+--- Which version is tried first where a name has both; nil says neither, and it is 4.
+---
+--- `object:preferIPv(6)`
+---@param version? 4|6
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:preferIPv(version) end
+
+--- What is longer is cut.
+---
+--- `object:setBufferSize(1500)`
+---@param size integer bytes; default 65535, which is also the most
+---@param version? 4|6 nil: both
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:setBufferSize(size, version) end
+
+--- Replaces the callback, or clears it.
+---
+--- `object:setCallback(function(data, from) print(data) end)`
+---@param fn? fun(data: string, sockaddr: string)
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:setCallback(fn) end
+
+--- Is kept for `info` and has no effect: no datagram waits for long.
+---
+--- `object:setTimeout(5)`
+---@param seconds number
+---@return evsock.hammerspoon.UdpSocket self
+function UdpSocket:setTimeout(seconds) end
+
+--- Whether its other end is fixed.
+---
+--- `print(object:connected())`
+---@return boolean connected
+function UdpSocket:connected() end
+
+--- Whether it has not been opened, or was closed.
+---
+--- `print(object:closed())`
+---@return boolean closed
+function UdpSocket:closed() end
+
+--- What there is to know, now.
+---
+--- `print(object:info().localPort)`
+---@return evsock.hammerspoon.UdpInfo info
+function UdpSocket:info() end
+
+--- What is not so is "", 0 or false.
+---@class evsock.hammerspoon.UdpInfo
+---@field userData ""|"DEFAULT"|"SERVER" "SERVER" after `listen`, "DEFAULT" after `connect`
+---@field isClosed boolean
+---@field isConnected boolean
+---@field connectedHost string numeric
+---@field connectedPort integer
+---@field connectedAddress string the same as a `sockaddr`
+---@field localHost string of IPv4 if there is that
+---@field localPort integer
+---@field localAddress string
+---@field localHost_IPv4 string
+---@field localPort_IPv4 integer
+---@field localAddress_IPv4 string
+---@field localHost_IPv6 string
+---@field localPort_IPv6 integer
+---@field localAddress_IPv6 string
+---@field isIPv4 boolean there is a socket of IPv4
+---@field isIPv6 boolean
+---@field isIPv4Enabled boolean
+---@field isIPv6Enabled boolean
+---@field isIPv4Preferred boolean
+---@field isIPv6Preferred boolean
+---@field isIPVersionNeutral boolean neither is preferred
+---@field maxReceiveIPv4BufferSize integer
+---@field maxReceiveIPv6BufferSize integer
+---@field timeout number
 
 --- Without a connection: "", 0 and false, but for `isDisconnected`.
 ---@class evsock.hammerspoon.Info

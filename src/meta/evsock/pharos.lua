@@ -43,6 +43,7 @@ function pharos.configure(settings) end
 ---@field Stream evsock.pharos.OpenModes
 ---@field TcpServer evsock.pharos.TcpServers
 ---@field TcpSocket evsock.pharos.TcpSockets
+---@field UdpSocket evsock.pharos.UdpSockets
 
 ---@class evsock.pharos.iomodules
 ---@field net evsock.pharos.net
@@ -414,6 +415,176 @@ function Socket:bind(port) end
 ---@param port integer|string
 ---@param callback fun(socket: evsock.pharos.TcpSocket, result: boolean, problem: nil)
 function Socket:bind_async(port, callback) end
+
+-- UdpSocket ---------------------------------------------------------------------------------------
+
+---@class evsock.pharos.UdpConstants
+---@field CONNECTION_REFUSED_ERROR 0
+---@field REMOTE_HOST_CLOSED_ERROR 1 a reset, too
+---@field HOST_NOT_FOUND_ERROR 2
+---@field SOCKET_RESOURCE_ERROR 4 too many descriptors, or no memory
+---@field SOCKET_TIMEOUT_ERROR 5
+---@field DATAGRAM_TOO_LARGE_ERROR 6
+---@field NETWORK_ERROR 7
+---@field UNSUPPORTED_SOCKET_OPERATION_ERROR 10
+---@field UNFINISHED_SOCKET_OPERATION_ERROR 11
+---@field SSL_HANDSHAKE_FAILED_ERROR 13
+---@field OPERATION_ERROR 19 not in this state
+---@field SSL_INTERNAL_ERROR 20
+---@field SSL_INVALID_USERDATA_ERROR 21 a bad certificate or key was given
+---@field TEMPORARY_ERROR 22
+---@field UNKNOWN_ERROR -1
+---@field UNBOUND_STATE 0
+---@field BOUND_STATE 4
+
+---@class evsock.pharos.UdpSockets: evsock.pharos.UdpConstants
+local UdpSocket = {}
+
+--- A new socket, not bound.
+---
+--- `local socket = UdpSocket.new()`
+---@return evsock.pharos.UdpSocket socket
+function UdpSocket.new() end
+
+--- What has come, and from whom.
+---@class evsock.pharos.Datagram
+---@field data string|integer[] as read
+---@field sender_address string
+---@field sender_port integer
+---@field valid boolean false: there was none
+
+--- Datagrams over IPv4.
+---@class evsock.pharos.UdpSocket: evsock.pharos.UdpConstants
+---@field state integer
+---@field error integer the last one; -1: none
+---@field error_string string
+---@field local_address string "" while it is not bound
+---@field local_port integer 0 while it is not bound
+---@field has_pending_datagrams boolean
+---@field pending_datagram_size integer of the next one; -1: none
+--- There is something to read. Not called again before a datagram has been read.
+---@field ready_read_handler? fun(socket: evsock.pharos.UdpSocket)
+---@field bytes_written_handler? fun(socket: evsock.pharos.UdpSocket, count: integer)
+---@field error_handler? fun(socket: evsock.pharos.UdpSocket, error: integer)
+---@field state_changed_handler? fun(socket: evsock.pharos.UdpSocket, state: integer)
+local Udp = {}
+
+--- Binds it, to all interfaces; 0 picks a port.
+---
+--- `local bound = socket:bind(5000)`
+---@param port integer|string
+---@return boolean bound
+function Udp:bind(port) end
+
+--- The same for a callback.
+---
+--- `socket:bind_async(5000, print)`
+---@param port integer|string
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+function Udp:bind_async(port, callback) end
+
+--- Ends it; what was not read is dropped, and it may be bound again.
+---
+--- `socket:close()`
+function Udp:close() end
+
+--- The same for a callback.
+---
+--- `socket:close_async(print)`
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: nil)
+function Udp:close_async(callback) end
+
+--- The datagram that waits longest.
+---
+--- `local found = socket:read_datagram_string()`
+---@param max? integer what is beyond is lost
+---@return evsock.pharos.Datagram datagram
+function Udp:read_datagram_string(max) end
+
+--- The same for a callback.
+---
+--- `socket:read_datagram_string_async(print)`
+---@param max? integer what is beyond is lost
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
+function Udp:read_datagram_string_async(max, callback) end
+
+--- The same with a table of numbers as data.
+---
+--- `local found = socket:read_datagram_bytes()`
+---@param max? integer what is beyond is lost
+---@return evsock.pharos.Datagram datagram
+function Udp:read_datagram_bytes(max) end
+
+--- The same for a callback.
+---
+--- `socket:read_datagram_bytes_async(print)`
+---@param max? integer what is beyond is lost
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
+function Udp:read_datagram_bytes_async(max, callback) end
+
+--- Sends a datagram; binds the socket if it is not.
+---
+--- `socket:write_datagram_string("hello", "10.0.0.9", 5000)`
+---@param data string
+---@param host string
+---@param port integer|string
+---@return integer count -1: refused
+function Udp:write_datagram_string(data, host, port) end
+
+--- The same for a callback.
+---
+--- `socket:write_datagram_string_async("hello", "10.0.0.9", 5000, print)`
+---@param data string
+---@param host string
+---@param port integer|string
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: integer)
+function Udp:write_datagram_string_async(data, host, port, callback) end
+
+--- The same with a table of numbers.
+---
+--- `socket:write_datagram_bytes({ 1, 2 }, "10.0.0.9", 5000)`
+---@param bytes integer[]
+---@param host string
+---@param port integer|string
+---@return integer count -1: refused
+function Udp:write_datagram_bytes(bytes, host, port) end
+
+--- The same for a callback.
+---
+--- `socket:write_datagram_bytes_async({ 1, 2 }, "10.0.0.9", 5000, print)`
+---@param bytes integer[]
+---@param host string
+---@param port integer|string
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: integer)
+function Udp:write_datagram_bytes_async(bytes, host, port, callback) end
+
+--- Also hears what is sent to a group.
+---
+--- `socket:join_multicast_group("239.1.2.3")`
+---@param address string
+---@return boolean joined
+function Udp:join_multicast_group(address) end
+
+--- The same for a callback.
+---
+--- `socket:join_multicast_group_async("239.1.2.3", print)`
+---@param address string
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+function Udp:join_multicast_group_async(address, callback) end
+
+--- Hears the group no more.
+---
+--- `socket:leave_multicast_group("239.1.2.3")`
+---@param address string
+---@return boolean left
+function Udp:leave_multicast_group(address) end
+
+--- The same for a callback.
+---
+--- `socket:leave_multicast_group_async("239.1.2.3", print)`
+---@param address string
+---@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+function Udp:leave_multicast_group_async(address, callback) end
 
 -- TcpServer ---------------------------------------------------------------------------------------
 

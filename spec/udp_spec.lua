@@ -1,0 +1,722 @@
+-- Datagrams: evsock.udp and its objects, over the loopback interface.
+--
+-- api: a datagram is one, whatever its length; what has come waits in a bounded queue; what goes to
+-- a name waits for it.
+
+local evsock = require "evsock"
+local helper = require "spec.helper"
+
+local function open(given, host)
+    return helper.track(assert(evsock.udp(host or "127.0.0.1", 0, given)))
+end
+
+-- A socket whose datagrams are appended to the list that comes second.
+local function listener(given, host)
+    local got = {}
+    given = given or {}
+    given.on_datagram = function(_, data, from, port)
+        got[#got + 1] = { data = data, host = from, port = port }
+    end
+    return open(given, host), got
+end
+
+local function texts(got)
+    local list = {}
+    for i, one in ipairs(got) do
+        list[i] = one.data
+    end
+    return list
+end
+
+-- Answers each datagram by itself in capitals.
+local function echo(host)
+    return open({
+        on_datagram = function(sock, data, from, port)
+            assert(sock:send_to(data:upper(), from, port))
+        end,
+    }, host)
+end
+
+local function until_count(got, count)
+    helper.pump_until(function()
+        return #got >= count
+    end, 5, count .. " datagrams")
+end
+
+local descriptors = (function()
+    local probe = io.open("/proc/self/stat")
+    if not probe then
+        return nil
+    end
+    probe:close()
+    return function()
+        local pid = io.open("/proc/self/stat"):read("*n")
+        local pipe = io.popen("ls /proc/" .. pid .. "/fd | wc -l")
+        local count = pipe:read("*n")
+        pipe:close()
+        return count
+    end
+end)()
+
+describe("a socket for datagrams", function()
+    after_each(helper.finish)
+
+    it("talks to another over IPv4 and over IPv6, and tells who sent", function()
+        for _, host in ipairs { "127.0.0.1", "::1" } do
+            local server = echo(host)
+            local client, got = listener(nil, host)
+            assert.is_true(client:send_to("ping", host, server.port))
+            until_count(got, 1)
+            assert.same({ { data = "PING", host = host, port = server.port } }, got)
+        end
+    end)
+
+    it("is bound at once, to all interfaces and a free port if nothing is said", function()
+        local sock = helper.track(assert(evsock.udp()))
+        assert.equal("0.0.0.0", sock.host)
+        assert.is_true(sock.port > 0)
+        assert.is_true(sock.fd > 2)
+        local v6 = helper.track(assert(evsock.udp("::")))
+        assert.equal("::", v6.host)
+        assert.equal("evsock.Udp: bound [::]:" .. v6.port, tostring(v6))
+    end)
+
+    it("is itself in its handlers, and a userdata with a readable class", function()
+        local sock, seen
+        sock = open({
+            on_datagram = function(self)
+                seen = self
+            end,
+        })
+        sock:send_to("x", "127.0.0.1", sock.port)
+        helper.pump_until(function()
+            return seen
+        end)
+        assert.equal(sock, seen)
+        assert.equal("evsock.Udp", getmetatable(sock).__name)
+    end)
+
+    it("keeps the boundaries of datagrams, of empty ones, too, and every byte", function()
+        local sock, got = listener()
+        local sender = open()
+        local every = {}
+        for byte = 0, 255 do
+            every[#every + 1] = string.char(byte)
+        end
+        local sent = { "one", "", "two\0\n", "", table.concat(every), "three" }
+        for _, data in ipairs(sent) do
+            assert.is_true(sender:send_to(data, "127.0.0.1", sock.port))
+        end
+        until_count(got, #sent)
+        assert.same(sent, texts(got))
+    end)
+
+    it("carries 65507 bytes, the most that IPv4 has room for", function()
+        local sock, got = listener()
+        local large = ("0123456789abcdef"):rep(4095):sub(1, 65507)
+        assert.is_true(open():send_to(large, "127.0.0.1", sock.port))
+        until_count(got, 1)
+        assert.is_true(got[1].data == large)
+    end)
+
+    it("says which datagram was too large, and for whom", function()
+        local sock = open({ on_error = helper.never("on_error") })
+        local sent, message, code = sock:send_to(("x"):rep(65508), "127.0.0.1", 9)
+        assert.is_nil(sent)
+        assert.equal("send_to 127.0.0.1:9: message too long", message)
+        assert.equal("EMSGSIZE", code)
+    end)
+
+    it("cuts what is longer than max_size", function()
+        local sock, got = listener({ max_size = 5 })
+        local sender = open()
+        sender:send_to("123456789", "127.0.0.1", sock.port)
+        sender:send_to("1234", "127.0.0.1", sock.port)
+        until_count(got, 2)
+        assert.same({ "12345", "1234" }, texts(got))
+    end)
+
+    it("counts the bytes of both directions", function()
+        local sock, got = listener()
+        local sender = open()
+        sender:send_to("12345", "127.0.0.1", sock.port)
+        sender:send_to("", "127.0.0.1", sock.port)
+        sender:send_to("678", "127.0.0.1", sock.port)
+        until_count(got, 3)
+        assert.equal(8, sock.bytes_read)
+        assert.equal(0, sock.bytes_written)
+        assert.equal(8, sender.bytes_written)
+        sender:close()
+        assert.equal(8, sender.bytes_written)
+    end)
+
+    it("calls no handler inside of a call", function()
+        local sock, got = listener()
+        sock:send_to("x", "127.0.0.1", sock.port)
+        sock:resume()
+        sock:pause()
+        sock:resume()
+        assert.equal(0, #got)
+        until_count(got, 1)
+    end)
+
+    it("holds so many unread and leaves the rest to the system, and loses none of them", function()
+        local sock, got = listener()
+        local sender = open()
+        -- 200 small ones are no trouble for the system's buffer.
+        for n = 1, 200 do
+            assert.is_true(sender:send_to("n" .. n, "127.0.0.1", sock.port))
+        end
+        -- Others are pumped, this one is not.
+        local deadline = evsock.now() + 0.05
+        repeat
+            evsock.attend(sender, 0.01)
+        until evsock.now() >= deadline
+        assert.equal(0, #got)
+        local held = sock.bytes_read
+        assert.is_true(held >= 0)
+        local most = 0
+        for n = 1, 64 do
+            most = most + #("n" .. n)
+        end
+        assert.is_true(held <= most, "read ahead of the bound: " .. held)
+        until_count(got, 200)
+        for n = 1, 200 do
+            assert.equal("n" .. n, got[n].data)
+        end
+    end)
+
+    it("holds so many bytes unread", function()
+        local sock = open({ on_datagram = function() end })
+        local sender = open()
+        local large = ("x"):rep(60000)
+        for _ = 1, 20 do
+            sender:send_to(large, "127.0.0.1", sock.port)
+        end
+        local deadline = evsock.now() + 0.05
+        repeat
+            evsock.attend(sender, 0.01)
+        until evsock.now() >= deadline
+        assert.is_true(sock.bytes_read <= 256 * 1024 + #large)
+    end)
+
+    it("reads and tells nothing while it pauses, and everything in order afterwards", function()
+        local sock, got = listener({ paused = true })
+        local sender = open()
+        for n = 1, 10 do
+            sender:send_to("n" .. n, "127.0.0.1", sock.port)
+        end
+        helper.pump_for(0.03)
+        assert.equal(0, #got)
+        assert.equal(0, sock.bytes_read)
+        sock:resume()
+        until_count(got, 10)
+        assert.equal("n1", got[1].data)
+        assert.equal("n10", got[10].data)
+    end)
+
+    it("tells nothing more from the moment that a handler pauses it", function()
+        local count = 0
+        local sock = open({
+            on_datagram = function(self)
+                count = count + 1
+                self:pause()
+            end,
+        })
+        local sender = open()
+        for _ = 1, 5 do
+            sender:send_to("x", "127.0.0.1", sock.port)
+        end
+        for n = 1, 5 do
+            helper.pump_until(function()
+                return count == n
+            end)
+            helper.pump_for(0.01)
+            assert.equal(n, count)
+            sock:resume()
+        end
+    end)
+
+    it("can be read without a handler, datagram by datagram", function()
+        local sock = open()
+        local sender = open()
+        assert.is_nil(sock:read())
+        sender:send_to("one", "127.0.0.1", sock.port)
+        sender:send_to("", "127.0.0.1", sock.port)
+        local data, host, port
+        helper.pump_until(function()
+            data, host, port = sock:read()
+            return data
+        end)
+        assert.same({ "one", "127.0.0.1", sender.port }, { data, host, port })
+        helper.pump_until(function()
+            data = sock:read()
+            return data
+        end)
+        assert.equal("", data)
+        assert.is_nil(sock:read())
+    end)
+
+    it("keeps what came while there was no handler for the one that is set later", function()
+        local sock = open()
+        local sender = open()
+        sender:send_to("one", "127.0.0.1", sock.port)
+        helper.pump_until(function()
+            return sock.bytes_read == 3
+        end)
+        helper.pump_for(0.01)
+        local got = {}
+        sock.on_datagram = function(_, data)
+            got[#got + 1] = data
+        end
+        sender:send_to("two", "127.0.0.1", sock.port)
+        until_count(got, 2)
+        assert.same({ "one", "two" }, got)
+    end)
+
+    it("sends to a name, in order, and answers true at once", function()
+        local sock, got = listener()
+        local sender = open({ on_error = helper.never("on_error") })
+        for n = 1, 20 do
+            assert.is_true(sender:send_to("n" .. n, "localhost", sock.port))
+        end
+        until_count(got, 20)
+        assert.equal("n20", got[20].data)
+    end)
+
+    it("says by on_error that a name is unknown, not by the call", function()
+        local message, code
+        local sock = open({
+            on_error = function(_, text, why)
+                message, code = text, why
+            end,
+        })
+        assert.is_true(sock:send_to("x", "no-such-host.invalid", 9))
+        assert.is_nil(message)
+        helper.pump_until(function()
+            return message
+        end, 20)
+        assert.is_truthy(message:find("^send_to no%-such%-host%.invalid:9: %l"), message)
+        assert.equal("EHOSTNOTFOUND", code)
+    end)
+
+    it("refuses what is no host at once", function()
+        local sock = open()
+        local ok, message, code = sock:send_to("x", "two words", 9)
+        assert.is_nil(ok)
+        assert.equal("send_to two words:9: this is no host name", message)
+        assert.equal("EBADHOST", code)
+        ok, message, code = sock:send_to("x", "unix:/run/x", 9)
+        assert.is_nil(ok)
+        assert.equal("send_to unix:/run/x: a Unix socket takes no datagrams", message)
+        assert.equal("EBADHOST", code)
+    end)
+
+    it("holds a bounded number for a name", function()
+        local errors = 0
+        local sock = open({
+            on_error = function()
+                errors = errors + 1
+            end,
+        })
+        local refused, code
+        for n = 1, 300 do
+            local ok, message, why = sock:send_to("x", "no-such-host.invalid", 9)
+            if not ok then
+                refused, code = n, why
+                assert.equal("send_to no-such-host.invalid:9: too many datagrams wait to be sent",
+                    message)
+                break
+            end
+        end
+        if refused then
+            assert.equal("EAGAIN", code)
+            assert.equal(257, refused)
+        end
+        helper.pump_until(function()
+            return errors > 0
+        end, 20)
+    end)
+
+    it("has no address for the other family", function()
+        local sock = open()
+        local ok, message, code = sock:send_to("x", "::1", 9)
+        assert.is_nil(ok)
+        assert.equal("send_to [::1]:9: no IPv4 address, which this socket needs", message)
+        assert.equal("EADDRNOTAVAIL", code)
+    end)
+
+    it("connects to one peer: hears that one alone, and sends without an address", function()
+        local server = echo()
+        local client, got = listener()
+        local connected = helper.expect(1)
+        client.on_connect = connected
+        assert.is_true(client:connect("127.0.0.1", server.port))
+        assert.equal(0, helper.calls(connected))
+        assert.is_true(client:send_to("ping"))
+        open():send_to("stranger", "127.0.0.1", client.port)
+        until_count(got, 1)
+        helper.pump_for(0.02)
+        assert.same({ "PING" }, texts(got))
+        local ok, message, code = client:send_to("x", "127.0.0.1", server.port)
+        assert.is_nil(ok)
+        assert.is_truthy(message:find("the socket is connected", 1, true))
+        assert.equal("EINVAL", code)
+        ok, message, code = client:connect("127.0.0.1", 9)
+        assert.is_nil(ok)
+        assert.equal("connect 127.0.0.1:9: the socket is connected already", message)
+        assert.equal("EBUSY", code)
+    end)
+
+    it("needs an address while it is not connected", function()
+        local ok, message, code = open():send_to("x")
+        assert.is_nil(ok)
+        assert.equal("send_to: the socket is not connected", message)
+        assert.equal("ECLOSED", code)
+    end)
+
+    it("hears by on_error that the peer of a connected one is not there, and goes on", function()
+        local port = open().port
+        helper.finish()
+        local errors = {}
+        local sock = open({
+            on_error = function(_, message, code)
+                errors[#errors + 1] = { message, code }
+            end,
+        })
+        assert.is_true(sock:connect("127.0.0.1", port))
+        assert.is_true(sock:send_to("x"))
+        helper.pump_until(function()
+            return errors[1]
+        end)
+        assert.same({ "receive 127.0.0.1:" .. port .. ": connection refused", "ECONNREFUSED" },
+            errors[1])
+        assert.is_true(sock:send_to("y"))
+    end)
+
+    it("says what kept it from being bound", function()
+        local taken = open()
+        local sock, message, code = evsock.udp("127.0.0.1", taken.port)
+        assert.is_nil(sock)
+        assert.equal("udp 127.0.0.1:" .. taken.port .. ": address already in use", message)
+        assert.equal("EADDRINUSE", code)
+        sock, message, code = evsock.udp("192.0.2.1", 0)
+        assert.is_nil(sock)
+        assert.is_truthy(message:find("^udp 192%.0%.2%.1:0: "))
+        assert.equal("EADDRNOTAVAIL", code)
+        sock, message, code = evsock.udp("somewhere.example", 0)
+        assert.is_nil(sock)
+        assert.equal(
+            "udp somewhere.example:0: a numeric address, localhost or * is needed", message)
+        assert.equal("EBADHOST", code)
+    end)
+
+    it("shares its port if both say so", function()
+        local one = open({ reuse_port = true })
+        helper.track(assert(evsock.udp("127.0.0.1", one.port, { reuse_port = true })))
+        local third = open({ reuse_address = true })
+        helper.track(assert(evsock.udp("127.0.0.1", third.port, { reuse_address = true })))
+    end)
+
+    it("may broadcast if it was asked for", function()
+        local ok, _, code = open():send_to("x", "255.255.255.255", 9)
+        assert.is_nil(ok)
+        assert.is_truthy(({ EACCES = true, ENETUNREACH = true })[code], code)
+        local _, _, other = helper.track(assert(evsock.udp("*", 0, { broadcast = true })))
+            :send_to("x", "255.255.255.255", 9)
+        assert.not_equal("EACCES", other)
+    end)
+
+    it("hears a group that it has joined, until it leaves", function()
+        local group = "239.255.77.7"
+        local got = {}
+        local sock = helper.track(assert(evsock.udp("0.0.0.0", 0, {
+            on_datagram = function(_, data)
+                got[#got + 1] = data
+            end,
+        })))
+        assert.is_true(sock:join_group(group, "127.0.0.1"))
+        assert.is_true(sock:send_to("one", group, sock.port))
+        until_count(got, 1)
+        assert.is_true(sock:leave_group(group, "127.0.0.1"))
+        local ok, message, code = sock:leave_group(group, "127.0.0.1")
+        assert.is_nil(ok)
+        assert.is_truthy(message:find("^leave_group 239%.255%.77%.7: "))
+        assert.equal("EADDRNOTAVAIL", code)
+        ok, message = sock:join_group("10.0.0.1")
+        assert.is_nil(ok)
+        assert.is_truthy(message:find("^join_group 10%.0%.0%.1: "))
+    end)
+
+    it("refuses misuse at the line of the caller", function()
+        local sock = open()
+        local udp, misuse = evsock.udp, helper.misuse
+        misuse(function() udp(7) end, "bad argument 'host' to 'udp' (string expected, got 7)")
+        misuse(function() udp("*", 65536) end, "bad argument 'port' to 'udp'")
+        misuse(function() udp("*", 0, 7) end, "bad argument 'options' to 'udp'")
+        misuse(function() udp("*", 0, { x = 1 }) end, "bad option 'x' to 'udp' (unknown name)")
+        misuse(function() udp("*", 0, { max_size = 0 }) end, "bad option 'max_size' to 'udp'")
+        misuse(function() udp("*", 0, { paused = 1 }) end, "bad option 'paused' to 'udp'")
+        misuse(function() udp("*", 0, { on_error = 1 }) end, "bad argument 'on_error' to 'udp'")
+        misuse(function() sock:send_to({}, "::1", 9) end, "bad argument 'data' to 'send_to'")
+        misuse(function() sock:send_to("x", "::1", -1) end, "bad argument 'port' to 'send_to'")
+        misuse(function() sock:join_group("name") end, "bad argument 'group' to 'join_group'")
+        misuse(function() sock:join_group("::", "lo") end, "bad argument 'interface'")
+        misuse(function() sock.send_to(7, "x") end, "bad argument 'self' to 'send_to'")
+        misuse(function() sock.close(evsock.socket()) end, "bad argument 'self' to 'close'")
+        misuse(function() sock.port = 7 end, "is read-only")
+        misuse(function() sock.on_datagram = 7 end, "must be a function or nil")
+    end)
+
+    it("takes ports as floats and texts, and tells integers", function()
+        local sock, got = listener()
+        local sender = open()
+        assert.is_true(sender:send_to("x", "127.0.0.1", sock.port + 0.0))
+        assert.is_true(sender:send_to("y", "127.0.0.1", tostring(sock.port)))
+        until_count(got, 2)
+        assert.equal(tostring(sender.port), tostring(got[1].port))
+        assert.is_nil(tostring(got[1].port):find("%."))
+    end)
+
+    it("sends its errors of handlers where those of other sockets go", function()
+        local sock = open({
+            on_datagram = function(_, data)
+                error("thrown at " .. data, 0)
+            end,
+        })
+        local heard
+        evsock.on_error = function(message, object)
+            heard = { message, object }
+        end
+        sock:send_to("noon", "127.0.0.1", sock.port)
+        helper.pump_until(function()
+            return heard
+        end)
+        assert.is_truthy(tostring(heard[1]):find("thrown at noon", 1, true))
+        assert.equal(sock, heard[2])
+        evsock.on_error = nil
+        sock:send_to("night", "127.0.0.1", sock.port)
+        local ok, message
+        local deadline = evsock.now() + 5
+        repeat
+            ok, message = pcall(evsock.pump, 0.02)
+        until not ok or evsock.now() >= deadline
+        assert.is_false(ok)
+        assert.is_truthy(tostring(message):find("thrown at night", 1, true))
+    end)
+
+    it("loses no datagram by an error of a handler", function()
+        local count = 0
+        local sock = open({
+            on_datagram = function()
+                count = count + 1
+                error("again", 0)
+            end,
+        })
+        for _ = 1, 10 do
+            sock:send_to("x", "127.0.0.1", sock.port)
+        end
+        local deadline = evsock.now() + 5
+        repeat
+            pcall(evsock.pump, 0.02)
+        until count == 10 or evsock.now() >= deadline
+        assert.equal(10, count)
+    end)
+
+    it("may be closed in its handler; nothing is told afterwards", function()
+        local count = 0
+        local sock = open({
+            on_datagram = function(self)
+                count = count + 1
+                self:close()
+                self:close()
+            end,
+            on_error = helper.never("on_error"),
+        })
+        local sender = open()
+        for _ = 1, 5 do
+            sender:send_to("x", "127.0.0.1", sock.port)
+        end
+        helper.pump_until(function()
+            return count > 0
+        end)
+        helper.pump_for(0.02)
+        assert.equal(1, count)
+        assert.is_nil(sock.port)
+        assert.is_nil(sock.host)
+        assert.is_nil(sock.fd)
+        assert.equal("evsock.Udp: closed", tostring(sock))
+        local ok, message, code = sock:send_to("x", "127.0.0.1", 9)
+        assert.same({ "nil", "send_to: the socket is closed", "ECLOSED" },
+            { tostring(ok), message, code })
+        assert.is_nil(sock:read())
+    end)
+
+    it("gives its port back at once when it is closed", function()
+        local sock = open()
+        local port = sock.port
+        sock:close()
+        helper.track(assert(evsock.udp("127.0.0.1", port)))
+    end)
+
+    it("counts as active while it is open, and run goes on with it", function()
+        assert.equal(0, evsock.active())
+        local sock
+        sock = open({
+            on_datagram = function(self)
+                self:close()
+            end,
+        })
+        assert.equal(1, evsock.active())
+        sock:send_to("x", "127.0.0.1", sock.port)
+        evsock.run()
+        assert.equal(0, evsock.active())
+    end)
+
+    it("is woken by a datagram out of a long wait", function()
+        local sock, got = listener()
+        evsock.after(0.02, function()
+            sock:send_to("x", "127.0.0.1", sock.port)
+        end)
+        local before = evsock.now()
+        repeat
+            evsock.pump(5)
+        until got[1] or evsock.now() >= before + 5
+        assert.is_true(evsock.now() - before < 4)
+    end)
+
+    it("is pumped alone by attend", function()
+        local one, got_one = listener()
+        local two, got_two = listener()
+        one:send_to("1", "127.0.0.1", one.port)
+        two:send_to("2", "127.0.0.1", two.port)
+        local deadline = evsock.now() + 5
+        repeat
+            evsock.attend(two, 0.02)
+        until got_two[1] or evsock.now() >= deadline
+        assert.equal(1, #got_two)
+        assert.equal(0, #got_one)
+        until_count(got_one, 1)
+    end)
+end)
+
+describe("the life of a socket for datagrams", function()
+    after_each(helper.finish)
+
+    -- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
+    local jit = rawget(_G, "jit")
+    if jit then
+        setup(function()
+            jit.off()
+            jit.flush()
+        end)
+        teardown(function()
+            jit.on()
+        end)
+    end
+
+    -- Overwrites what finished calls left on the stack, where the collector may see an object.
+    local function scrub(depth)
+        local filler = depth * 2
+        return depth > 0 and scrub(depth - 1) + filler or 0
+    end
+
+    local function collect()
+        scrub(30)
+        for _ = 1, 4 do
+            collectgarbage()
+        end
+    end
+
+    it("lasts while it has a handler and is open, kept by the script or not", function()
+        local got = 0
+        local port = assert(evsock.udp("127.0.0.1", 0, {
+            on_datagram = function(sock)
+                got = got + 1
+                sock:close()
+            end,
+        })).port
+        collect()
+        assert.equal(1, evsock.active())
+        open():send_to("x", "127.0.0.1", port)
+        helper.pump_until(function()
+            return got == 1
+        end)
+    end)
+
+    it("ends when nobody holds it, in every state, and its descriptor goes back", function()
+        local function make(prepare)
+            local sock = assert(evsock.udp("127.0.0.1", 0))
+            prepare(sock)
+        end
+        local states = {
+            function() end,
+            function(sock)
+                sock:pause()
+            end,
+            function(sock)
+                sock:send_to("x", "no-such-host.invalid", 9)
+            end,
+            function(sock)
+                sock:connect("127.0.0.1", 9)
+            end,
+            function(sock)
+                sock:connect("no-such-host.invalid", 9)
+            end,
+            function(sock)
+                sock:send_to("x", "127.0.0.1", sock.port)
+                helper.pump_until(function()
+                    return sock.bytes_read == 1
+                end)
+            end,
+            function(sock)
+                sock.on_datagram = function() end
+                sock.on_datagram = nil
+            end,
+            function(sock)
+                sock.on_datagram = function()
+                    return sock
+                end
+                sock:close()
+            end,
+        }
+        for _, prepare in ipairs(states) do
+            make(prepare)
+        end
+        collect()
+        helper.pump_for(0.01)
+        local before = descriptors and descriptors()
+        for _, prepare in ipairs(states) do
+            for _ = 1, 5 do
+                make(prepare)
+            end
+        end
+        collect()
+        assert.equal(0, evsock.active())
+        if descriptors then
+            assert.is_true(descriptors() <= before + 2)
+        end
+    end)
+
+    it("goes on in another object when its descriptor is opened again", function()
+        for _ = 1, 50 do
+            local sock, got = listener()
+            sock:send_to("x", "127.0.0.1", sock.port)
+            until_count(got, 1)
+            sock:close()
+        end
+        assert.equal(0, evsock.active())
+    end)
+
+    it("may be ended with the interpreter in the middle of everything", function()
+        local output, status = helper.run([[
+            local evsock = require "evsock"
+            sock = evsock.udp("127.0.0.1", 0, { on_datagram = print })
+            sock:send_to("x", "127.0.0.1", sock.port)
+            sock:send_to("x", "no-such-host.invalid", 9)
+            other = evsock.udp()
+            evsock.pump(0)
+        ]])
+        assert.equal(0, status, output)
+    end)
+end)

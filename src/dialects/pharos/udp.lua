@@ -1,0 +1,326 @@
+-- UdpSocket (4.9): datagrams, read one by one.
+--
+-- Not here: sending and receiving (the core). A datagram is the script's to read once its event has
+-- come. Invariants: what waits to be read has a bound, behind which the core holds or drops what
+-- comes; `ready_read_handler` is not called again before a datagram has been read.
+
+local core, notes, settings, words, stream, tell_part = ...
+local common, datagram = core.common, core.datagram
+local add, change = notes.add, notes.change
+local bad = stream.bad
+
+local UNBOUND, BOUND = 0, 4
+-- Datagrams, and their bytes.
+local MOST, MOST_BYTES = 64, 256 * 1024
+
+local constants = { UNBOUND_STATE = UNBOUND, BOUND_STATE = BOUND }
+for name, value in pairs(words.constants) do
+    if name:find("_ERROR$") then
+        constants[name] = value
+    end
+end
+
+local Udp
+
+local function of(socket)
+    local record = getmetatable(socket) == Udp.metatable and notes.record(socket)
+    if not record then
+        core.raise("a method of UdpSocket was called without its socket; call it with a colon")
+    end
+    return record
+end
+
+local tell = tell_part(notes)
+local tell_ready = tell.ready_read
+
+function tell.ready_read(socket, record)
+    record.noted = nil
+    if not record.unread[1] or not socket.ready_read_handler then
+        return false
+    end
+    record.told = true
+    return tell_ready(socket, record)
+end
+
+-- There is something to read that the script does not know of.
+local function announce(record)
+    if record.unread[1] and not record.told and not record.noted then
+        record.noted = true
+        add(record, "ready_read")
+    end
+end
+
+local function hold(socket, record)
+    local full = #record.unread >= MOST or record.bytes >= MOST_BYTES
+    if full ~= record.full then
+        record.full = full
+        datagram[full and "pause" or "resume"](socket)
+    end
+end
+
+-- Events ------------------------------------------------------------------------------------------
+
+local on = {}
+
+local function follow(socket, record)
+    return notes.follow(socket, record, tell)
+end
+
+function on.note(socket)
+    return notes.turn(socket, tell)
+end
+
+function on.datagram(socket)
+    local record = of(socket)
+    local data, host, port = datagram.next(socket, true)
+    if not data then
+        return false
+    end
+    host, port = record.detours:shown(host, port)
+    record.unread[#record.unread + 1] = { data = data, host = host, port = port }
+    record.bytes = record.bytes + #data
+    hold(socket, record)
+    announce(record)
+    return follow(socket, record)
+end
+
+function on.error(socket, message, code)
+    local record = of(socket)
+    add(record, "error", words.cause_of(message, code))
+    return follow(socket, record)
+end
+
+function on.sent(socket, ticket)
+    local record = of(socket)
+    local length = record.pending[ticket]
+    record.pending[ticket] = nil
+    add(record, "written", length)
+    return follow(socket, record)
+end
+
+function on.unsent(socket, ticket)
+    of(socket).pending[ticket] = nil
+    return false
+end
+
+-- Methods -----------------------------------------------------------------------------------------
+
+local methods = {}
+
+local function check_port(value, method)
+    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
+end
+
+local function fail(socket, record, cause)
+    record.error, record.error_string = cause[1], cause[2]
+    add(record, "error", cause)
+    notes.publish(socket, record)
+end
+
+local function bind(socket, port)
+    local record = of(socket)
+    local cause = words.NOT_NOW
+    if record.state == UNBOUND then
+        local ok, message, code = datagram.open(socket, "0.0.0.0", port, {})
+        if ok then
+            record.address, record.port = datagram.facts(socket)
+            change(record, BOUND)
+            notes.publish(socket, record)
+            return true
+        end
+        cause = words.cause_of(message, code)
+    end
+    fail(socket, record, cause)
+    return false
+end
+
+function methods.bind(socket, port)
+    return bind(socket, check_port(port, "bind"))
+end
+
+function methods.close(socket)
+    local record = of(socket)
+    datagram.close(socket)
+    record.unread, record.bytes, record.pending = {}, 0, {}
+    record.told, record.full, record.address, record.port = nil, false, nil, nil
+    if record.newest ~= UNBOUND then
+        change(record, UNBOUND)
+    end
+    notes.publish(socket, record)
+end
+
+-- What is beyond `max` bytes is lost.
+local function read(socket, max, method)
+    max = stream.check_max(max, method)
+    local record = of(socket)
+    local found = table.remove(record.unread, 1)
+    if not found then
+        return { data = "", sender_address = "", sender_port = 0, valid = false }
+    end
+    record.bytes = record.bytes - #found.data
+    record.told = nil
+    hold(socket, record)
+    announce(record)
+    notes.publish(socket, record)
+    return {
+        data = #found.data > max and found.data:sub(1, max) or found.data,
+        sender_address = found.host,
+        sender_port = found.port,
+        valid = true,
+    }
+end
+
+function methods.read_datagram_string(socket, max)
+    return read(socket, max, "read_datagram_string")
+end
+
+function methods.read_datagram_bytes(socket, max)
+    local found = read(socket, max, "read_datagram_bytes")
+    found.data = stream.to_bytes(found.data)
+    return found
+end
+
+local function write(socket, data, host, port, method)
+    host = stream.check_string(host, "host", method)
+    port = check_port(port, method)
+    local record = of(socket)
+    if record.state == UNBOUND and not bind(socket, 0) then
+        return -1
+    end
+    local route = settings:route(host, port)
+    record.detours:note(host, port, route)
+    local sent, message, code = datagram.send(socket, data, true, host, port, route)
+    if not sent then
+        fail(socket, record, words.cause_of(message, code))
+        return -1
+    elseif sent == true then
+        add(record, "written", #data)
+        notes.publish(socket, record)
+    else
+        record.pending[sent] = #data
+    end
+    return #data
+end
+
+function methods.write_datagram_string(socket, data, host, port)
+    local method = "write_datagram_string"
+    return write(socket, stream.check_string(data, "data", method), host, port, method)
+end
+
+function methods.write_datagram_bytes(socket, bytes, host, port)
+    local method = "write_datagram_bytes"
+    return write(socket, stream.to_string(bytes, method), host, port, method)
+end
+
+local function member(name, call)
+    methods[name] = function(socket, address)
+        address = stream.check_string(address, "address", name)
+        local record = of(socket)
+        local cause = words.NOT_NOW
+        if record.state == BOUND and not core.is_numeric(address) then
+            cause = words.cause_of("", "EINVAL")
+        elseif record.state == BOUND then
+            local ok, message, code = datagram[call](socket, address)
+            if ok then
+                return true
+            end
+            cause = words.cause_of(message, code)
+        end
+        fail(socket, record, cause)
+        return false
+    end
+end
+
+member("join_multicast_group", "join_group")
+member("leave_multicast_group", "leave_group")
+
+for _, name in ipairs {
+    "bind", "close", "join_multicast_group", "leave_multicast_group", "read_datagram_bytes",
+    "read_datagram_string",
+} do
+    methods[name .. "_async"] = notes.async(name .. "_async", methods[name])
+end
+
+for _, name in ipairs { "write_datagram_bytes", "write_datagram_string" } do
+    local call = name .. "_async"
+    methods[call] = function(socket, data, host, port, callback)
+        if type(callback) ~= "function" then
+            bad("callback", call, "function", callback)
+        end
+        local result = methods[name](socket, data, host, port)
+        local record = of(socket)
+        add(record, "answer", callback, result)
+        notes.publish(socket, record)
+    end
+end
+
+-- The class ---------------------------------------------------------------------------------------
+
+local get = {}
+for name, value in pairs(constants) do
+    get[name] = function()
+        return value
+    end
+end
+
+function get.state(socket)
+    return of(socket).state
+end
+
+function get.error(socket)
+    return of(socket).error
+end
+
+function get.error_string(socket)
+    return of(socket).error_string
+end
+
+function get.local_address(socket)
+    return of(socket).address or ""
+end
+
+function get.local_port(socket)
+    return of(socket).port or 0
+end
+
+function get.has_pending_datagrams(socket)
+    return of(socket).unread[1] ~= nil
+end
+
+-- -1: none.
+function get.pending_datagram_size(socket)
+    local first = of(socket).unread[1]
+    return first and #first.data or -1
+end
+
+Udp = core.class {
+    name = "UdpSocket",
+    kind = "datagram",
+    anchor = "handlers",
+    handlers = {
+        "ready_read_handler", "bytes_written_handler", "error_handler", "state_changed_handler",
+    },
+    methods = methods,
+    get = get,
+    on = on,
+    tostring = function(socket)
+        local record = of(socket)
+        return "UdpSocket: state " .. record.state .. core.where(record.address, record.port)
+    end,
+}
+
+local UdpSocket = {}
+for name, value in pairs(constants) do
+    UdpSocket[name] = value
+end
+
+function UdpSocket.new()
+    local socket = Udp.new()
+    local record = notes.new_record(socket)
+    record.error, record.error_string = -1, "Unknown error"
+    record.unread, record.bytes, record.pending, record.full = {}, 0, {}, false
+    record.detours = common.detours()
+    return socket
+end
+
+return UdpSocket

@@ -1,0 +1,224 @@
+-- Datagrams (UDP): the class that scripts see, and what dialects build theirs from.
+--
+-- Not here: queues and lookups (`src/net`). Invariant: what reaches a native function was checked.
+
+local native, checks, evsock, core = ...
+
+local raise, bad, whole = native.raise, checks.bad, checks.whole
+local LARGEST = 65535
+
+local function expect(sock, call)
+    if native.kind(sock) ~= "datagram" then
+        bad("argument", "self", call, "datagram socket", sock)
+    end
+end
+
+local function check_host(host, call)
+    if type(host) ~= "string" then
+        bad("argument", "host", call, "string", host)
+    end
+    return host
+end
+
+local function check_port(port, call)
+    local kind = type(port)
+    return (kind == "number" or kind == "string") and whole(port, 0, LARGEST)
+        or bad("argument", "port", call, "integer from 0 to 65535", port)
+end
+
+-- What dialects use ------------------------------------------------------------------------------
+
+core.datagram = {
+    -- What an event `datagram` has told of: data, host, port; nothing when it was taken already or
+    -- the socket pauses. Each event must call it once; not `wanted`: it stays to be read.
+    next = native.datagram_next,
+    read = native.datagram_read,
+    broadcast = native.datagram_broadcast,
+    max_size = native.datagram_max_size,
+    -- Host, port and descriptor while it is open; bytes received and sent.
+    facts = native.datagram_facts,
+    -- Our host and port, and those it is connected to.
+    ends = native.datagram_ends,
+}
+
+-- `how`: see `evsock.udp`. A socket that is open is closed first.
+function core.datagram.open(sock, host, port, how)
+    native.unbind(sock)
+    local ok, message, code = native.datagram_open(
+        sock, host, port, how.broadcast or false, how.reuse_address or false,
+        how.reuse_port or false, how.max_size or LARGEST, how.paused or false)
+    native.bind(sock)
+    if not ok then
+        return nil, message, code
+    end
+    return true
+end
+
+-- `host` nil: where it is connected. `told`: the answer may be a number, under which one of the
+-- events `sent` and `unsent` tells how it went. `route`: see `common.settings`.
+function core.datagram.send(sock, data, told, host, port, route)
+    local detour, to = route, nil
+    if route then
+        detour, to = route.host, route.port
+    end
+    return native.datagram_send(sock, data, told, host, port or 0, detour, to)
+end
+
+function core.datagram.connect(sock, host, port, route)
+    local detour, to = route, nil
+    if route then
+        detour, to = route.host, route.port
+    end
+    return native.datagram_connect(sock, host, port, detour, to)
+end
+
+function core.datagram.close(sock)
+    expect(sock, "close")
+    native.unbind(sock)
+    native.datagram_close(sock)
+end
+
+local function pause(paused)
+    return function(sock)
+        expect(sock, paused and "pause" or "resume")
+        native.datagram_pause(sock, paused)
+    end
+end
+
+core.datagram.pause, core.datagram.resume = pause(true), pause(false)
+
+local function member(call, joins)
+    return function(sock, group, interface)
+        expect(sock, call)
+        if type(group) ~= "string" or not native.is_numeric(group) then
+            bad("argument", "group", call, "numeric address", group)
+        elseif interface ~= nil
+            and not (type(interface) == "string" and interface:find("^%d+%.%d+%.%d+%.%d+$")
+                and native.is_numeric(interface)) then
+            bad("argument", "interface", call, "numeric IPv4 address or nil", interface)
+        end
+        return native.datagram_member(sock, group, joins, interface)
+    end
+end
+
+core.datagram.join_group = member("join_group", true)
+core.datagram.leave_group = member("leave_group", false)
+
+-- The class --------------------------------------------------------------------------------------
+
+local handlers = { "on_datagram", "on_connect", "on_error" }
+local is_handler = checks.set_of(handlers)
+
+local function check_size(value)
+    return type(value) == "number" and whole(value, 1, LARGEST)
+end
+
+local datagram_options = {
+    broadcast = "boolean",
+    max_size = "integer from 1 to 65535",
+    paused = "boolean",
+    reuse_address = "boolean",
+    reuse_port = "boolean",
+}
+
+local function check_options(given)
+    if given ~= nil and type(given) ~= "table" then
+        bad("argument", "options", "udp", "table", given)
+    end
+    local how = {}
+    for name, value in pairs(given or {}) do
+        local wanted = datagram_options[name]
+        if is_handler[name] then
+            checks.function_of(value, name, "udp")
+        elseif not wanted then
+            raise("bad option '" .. tostring(name) .. "' to 'udp' (unknown name)")
+        elseif name == "max_size" then
+            how[name] = check_size(value) or bad("option", name, "udp", wanted, value)
+        elseif type(value) ~= "boolean" then
+            bad("option", name, "udp", wanted, value)
+        else
+            how[name] = value
+        end
+    end
+    return how
+end
+
+local function fact(place)
+    return function(sock)
+        return (select(place, native.datagram_facts(sock)))
+    end
+end
+
+local methods = {
+    close = core.datagram.close,
+    join_group = core.datagram.join_group,
+    leave_group = core.datagram.leave_group,
+    pause = core.datagram.pause,
+    resume = core.datagram.resume,
+}
+
+function methods.connect(sock, host, port)
+    expect(sock, "connect")
+    return core.datagram.connect(sock, check_host(host, "connect"), check_port(port, "connect"))
+end
+
+function methods.read(sock)
+    expect(sock, "read")
+    return native.datagram_read(sock)
+end
+
+function methods.send_to(sock, data, host, port)
+    expect(sock, "send_to")
+    if type(data) ~= "string" then
+        bad("argument", "data", "send_to", "string", data)
+    elseif host ~= nil then
+        host, port = check_host(host, "send_to"), check_port(port, "send_to")
+    end
+    return core.datagram.send(sock, data, false, host, port)
+end
+
+local Udp = core.class {
+    name = "evsock.Udp",
+    kind = "datagram",
+    anchor = "object",
+    handlers = handlers,
+    methods = methods,
+    get = {
+        host = fact(1),
+        port = fact(2),
+        fd = fact(3),
+        bytes_read = fact(4),
+        bytes_written = fact(5),
+    },
+    on = {
+        datagram = function(sock)
+            local handler = sock.on_datagram
+            local data, host, port = native.datagram_next(sock, handler ~= nil)
+            if not data then
+                return false
+            end
+            handler(sock, data, host, port)
+        end,
+    },
+    tostring = function(sock)
+        local host, port = native.datagram_facts(sock)
+        return "evsock.Udp: " .. (host and "bound" or "closed") .. core.where(host, port)
+    end,
+}
+
+function evsock.udp(host, port, given)
+    host = host == nil and "*" or check_host(host, "udp")
+    port = port == nil and 0 or check_port(port, "udp")
+    local how = check_options(given)
+    local sock = Udp.new()
+    for name, value in pairs(given or {}) do
+        if is_handler[name] then
+            sock[name] = value
+        end
+    end
+    local ok, message, code = core.datagram.open(sock, host, port, how)
+    if not ok then
+        return nil, message, code
+    end
+    return sock
+end

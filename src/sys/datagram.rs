@@ -1,0 +1,160 @@
+//! Datagrams: making their sockets, receiving and sending one at a time, groups.
+//!
+//! Not here: waiting for them (`poller`) and what is kept (`net::datagram`). "Would block" is not
+//! an error. Never blocking, never raising SIGPIPE.
+#![allow(unsafe_code)]
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+
+use super::fault::{self, Call};
+use super::io::{Progress, SEND_FLAGS};
+
+/// What must be so before it is bound.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Binding {
+    /// Broadcasts may be sent.
+    pub broadcast: bool,
+    /// The address may be one that another socket which says the same has, too.
+    pub reuse_address: bool,
+    /// Likewise; the system spreads what comes.
+    pub reuse_port: bool,
+}
+
+/// A bound socket, and the address that it has got.
+///
+/// # Errors
+/// What the system says.
+pub fn bind(address: SocketAddr, how: Binding) -> io::Result<(Socket, SocketAddr)> {
+    fault::before(Call::Socket)?;
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    fault::before(Call::NonBlocking)?;
+    socket.set_nonblocking(true)?;
+    #[cfg(target_vendor = "apple")]
+    socket.set_nosigpipe(true)?;
+    if address.is_ipv6() {
+        // With a dual-stack one every IPv4 peer would look like ::ffff:….
+        fault::before(Call::SetOption)?;
+        socket.set_only_v6(true)?;
+    }
+    if how.broadcast {
+        set_broadcast(&socket, true)?;
+    }
+    if how.reuse_address {
+        fault::before(Call::SetOption)?;
+        socket.set_reuse_address(true)?;
+    }
+    #[cfg(unix)]
+    if how.reuse_port {
+        fault::before(Call::SetOption)?;
+        socket.set_reuse_port(true)?;
+    }
+    fault::before(Call::Bind)?;
+    socket.bind(&SockAddr::from(address))?;
+    let local = local_address(&socket)?.unwrap_or(address);
+    Ok((socket, local))
+}
+
+/// Our own end.
+///
+/// # Errors
+/// The system is out of buffers.
+pub fn local_address(socket: &Socket) -> io::Result<Option<SocketAddr>> {
+    fault::before(Call::GetLocal)?;
+    Ok(socket.local_addr()?.as_socket())
+}
+
+/// Fixes the other end: what others send is dropped, and its refusals are told.
+///
+/// # Errors
+/// What the system says.
+pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<()> {
+    fault::before(Call::Connect)?;
+    socket.connect(&SockAddr::from(to))
+}
+
+/// Lets broadcasts be sent, or not.
+///
+/// # Errors
+/// What the system says.
+pub fn set_broadcast(socket: &Socket, on: bool) -> io::Result<()> {
+    fault::before(Call::SetOption)?;
+    socket.set_broadcast(on)
+}
+
+/// Joins or leaves a group, at the interface that has the address, or at one of the system's choice.
+/// Of IPv6 the interface is always the system's choice.
+///
+/// # Errors
+/// What the system says.
+pub fn set_member(
+    socket: &Socket,
+    group: IpAddr,
+    interface: Option<Ipv4Addr>,
+    joins: bool,
+) -> io::Result<()> {
+    fault::before(Call::SetOption)?;
+    let at = interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
+    match group {
+        IpAddr::V4(group) if joins => {
+            socket.join_multicast_v4(&group, &at)?;
+            // What is sent to groups leaves where it is heard.
+            interface.map_or(Ok(()), |at| socket.set_multicast_if_v4(&at))
+        }
+        IpAddr::V4(group) => socket.leave_multicast_v4(&group, &at),
+        IpAddr::V6(group) if joins => socket.join_multicast_v6(&group, 0),
+        IpAddr::V6(group) => socket.leave_multicast_v6(&group, 0),
+    }
+}
+
+/// What a call brought.
+#[derive(Debug)]
+pub enum Received {
+    /// A datagram from there; it is all that the buffer holds.
+    From(SocketAddr),
+    /// None has come.
+    Again,
+    /// Something else went wrong, perhaps with one that was sent before.
+    Failed(io::Error),
+}
+
+/// Takes the next datagram into `buffer`, which is emptied first; what is beyond `most` is lost.
+pub fn receive(socket: &Socket, buffer: &mut Vec<u8>, most: usize) -> Received {
+    buffer.clear();
+    buffer.reserve(most);
+    loop {
+        let room = buffer.spare_capacity_mut();
+        let room = room.split_at_mut(most.min(room.len())).0;
+        match fault::before(Call::Recv).and_then(|()| socket.recv_from(room)) {
+            Ok((count, from)) => {
+                // SAFETY: the system has written `count` bytes to the spare capacity.
+                unsafe { buffer.set_len(count) };
+                if let Some(from) = from.as_socket() {
+                    return Received::From(from);
+                }
+                buffer.clear();
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Received::Again,
+            Err(error) => return Received::Failed(error),
+        }
+    }
+}
+
+/// Sends one datagram; without an address to where the socket is connected.
+pub fn send(socket: &Socket, data: &[u8], to: Option<SocketAddr>) -> Progress {
+    loop {
+        let sent = fault::before(Call::Send).and_then(|()| match to {
+            Some(to) => socket.send_to_with_flags(data, &SockAddr::from(to), SEND_FLAGS),
+            None => socket.send_with_flags(data, SEND_FLAGS),
+        });
+        match sent {
+            Ok(count) => return Progress::Done(count),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Progress::Again,
+            Err(error) => return Progress::Failed(error),
+        }
+    }
+}
