@@ -299,20 +299,6 @@ pub(super) fn call(
     stack.push_value(object);
     let mut accepted = None;
     let arguments = match argument {
-        Argument::None => 1,
-        Argument::Count(count) => {
-            stack.push_count(count);
-            2
-        }
-        Argument::Addresses => {
-            push_addresses(stack, state);
-            2
-        }
-        Argument::Failure => {
-            let code = push_message(stack, state);
-            stack.push_bytes(code.as_str().as_bytes());
-            3
-        }
         Argument::Server(token) => {
             let Some(server) = Object::at(stack, object) else {
                 stack.set_top(object - 1);
@@ -332,6 +318,7 @@ pub(super) fn call(
             stack.insert(object + 1);
             2
         }
+        plain => push_arguments(stack, state, plain),
     };
     let went_well = stack.protected_call(arguments, 1, base.traceback);
     if let Some(accepted) = accepted {
@@ -345,6 +332,26 @@ pub(super) fn call(
     stack.insert(object + 1);
     stack.set_top(object + 1);
     Outcome::Raised
+}
+
+/// Pushes what a handler gets behind the object; how many arguments there are with it.
+fn push_arguments(stack: Stack, state: &State, argument: Argument) -> c_int {
+    match argument {
+        Argument::None | Argument::Server(_) => 1,
+        Argument::Count(count) => {
+            stack.push_count(count);
+            2
+        }
+        Argument::Addresses => {
+            push_addresses(stack, state);
+            2
+        }
+        Argument::Failure => {
+            let code = push_message(stack, state);
+            stack.push_bytes(code.as_str().as_bytes());
+            3
+        }
+    }
 }
 
 /// Pushes the function for an event: the class's, else the object's own handler, else nil.
