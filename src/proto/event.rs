@@ -59,8 +59,12 @@ pub struct EventList {
 }
 
 impl EventList {
-    /// Appends. Marks in a row are counted, so that they cannot pile up.
+    /// Appends. Marks in a row are counted, and of several falls of the write queue in a row one is
+    /// told: a script that writes and never pumps must not make them pile up.
     pub fn push(&mut self, event: Event) {
+        if matches!((&event, self.last()), (Event::Drained, Some(Event::Drained))) {
+            return;
+        }
         if let (Event::Marked(more), Some(Event::Marked(count))) = (&event, self.last())
             && let Some(sum) = count.checked_add(*more)
         {
@@ -121,6 +125,17 @@ mod tests {
             assert!(matches!(list.pop(), Some(Event::Data(m)) if m == n));
         }
         assert!(list.is_empty() && list.pop().is_none());
+    }
+
+    #[test]
+    fn falls_of_the_write_queue_in_a_row_are_one_event() {
+        let mut list = EventList::default();
+        for _ in 0..3 {
+            list.push(Event::Drained);
+        }
+        list.push(Event::Data(1));
+        list.push(Event::Drained);
+        assert_eq!(list.len(), 3);
     }
 
     #[test]
