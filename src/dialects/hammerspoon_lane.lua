@@ -15,25 +15,38 @@ local lanes = {}
 -- Keys in the socket's own table, and in those of its clocks.
 local LANE, TARGET, DUTY = {}, {}, {}
 
+-- The connection whose callback runs, its lane, and the read that this callback is for, as long as
+-- nothing else has become of it. Weak: an error of the callback leaves them here.
+local turn = setmetatable({}, { __mode = "v" })
+lanes.turn = turn
+
 -- Queues ------------------------------------------------------------------------------------------
 
+-- A list: each item knows the next. `unsent` is the first of the writes not yet with the core.
 local function new_queue()
-    return { first = 1, last = 0, handed = 0 }
+    return { count = 0 }
 end
 
 local function push(queue, item)
-    queue.last = queue.last + 1
-    queue[queue.last] = item
-end
-
-local function head(queue)
-    return queue[queue.first]
+    item.next = nil
+    if queue.head then
+        queue.tail.next = item
+    else
+        queue.head = item
+    end
+    queue.tail = item
+    queue.unsent = queue.unsent or item
+    queue.count = queue.count + 1
 end
 
 local function pop(queue)
-    local item = head(queue)
-    queue[queue.first] = nil
-    queue.first = queue.first + 1
+    local item = queue.head
+    queue.head = item.next
+    queue.count = queue.count - 1
+    if queue.timed == item then
+        -- Neither an item nor the want of one: this one may come again.
+        queue.timed = false
+    end
     return item
 end
 
@@ -77,7 +90,7 @@ end
 -- The clock of a queue follows its head (6.7).
 local function follow_head(sock, lane, duty)
     local queue = lane[duty]
-    local item = head(queue)
+    local item = queue.head
     if queue.timed ~= item then
         queue.timed = item
         stop_clock(lane, duty)
@@ -89,8 +102,8 @@ end
 
 -- The reads go on in the next pump.
 local function defer(sock, lane)
-    local clock = lane.clocks.turn
-    if not (clock and timers.active(clock)) then
+    if not lane.deferred then
+        lane.deferred = true
         start_clock(sock, lane, "turn", 0)
     end
 end
@@ -152,6 +165,10 @@ function lanes.finish(sock)
         return
     end
     sock[LANE] = nil
+    lane.over = true
+    if turn.sock == sock then
+        turn.item = nil
+    end
     for duty in pairs(lane.clocks) do
         stop_clock(lane, duty)
     end
@@ -173,7 +190,7 @@ end
 
 -- Both barriers are at the head of their queues: the handshake begins.
 local function secure_when_due(sock, lane)
-    local read, write = head(lane.reads), head(lane.writes)
+    local read, write = lane.reads.head, lane.writes.head
     if lane.securing or not (lane.open and read and read.barrier and write and write.barrier) then
         return
     end
@@ -191,13 +208,13 @@ end
 local function hand_over(sock, lane)
     local writes = lane.writes
     while lane.open do
-        local item = writes[writes.handed + 1]
+        local item = writes.unsent
         if not item or item.barrier or not native.write(sock, item.text) then
             break
         end
         native.mark(sock)
         item.text = nil
-        writes.handed = writes.handed + 1
+        writes.unsent = item.next
     end
     if lane.open then
         follow_head(sock, lane, "writes")
@@ -219,66 +236,101 @@ end
 
 -- Reads -------------------------------------------------------------------------------------------
 
-local function take(sock, what)
-    if type(what) == "number" then
+local function take(sock, item)
+    local what = item.what
+    if item.is_count then
         return native.read_exact(sock, what)
     end
-    return native.read_until(sock, what, true)
+    -- A barrier is for nothing.
+    return what and native.read_until(sock, what, true)
 end
 
--- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile).
-local function serve(sock, lane, all)
-    local reads, called, starved = lane.reads, false, false
-    local left = all and math.huge or reads.last - reads.first + 1
-    while left > 0 and sock[LANE] == lane do
-        local item = head(reads)
-        local data = item and not item.barrier and take(sock, item.what)
-        if not data then
-            starved = item ~= nil
-            break
-        end
-        pop(reads)
-        left = left - 1
-        if lane.ended or head(reads) and native.buffered(sock) > 0 then
-            -- In case that the callback raises.
-            defer(sock, lane)
-        end
-        called = call(lane, lane.owner.callback, data, item.tag) or called
-    end
-    if sock[LANE] ~= lane then
-        return called
-    end
+-- What a callback leaves: more may be queued, and the connection may be over.
+local function settle(sock, lane, starved)
     if lane.open then
         follow_head(sock, lane, "reads")
     end
     local unread = native.buffered(sock)
     if lane.ended and (unread == 0 or starved) then
         lanes.finish(sock)
-    elseif not starved and head(reads) and unread > 0 then
+    elseif not starved and lane.reads.head and unread > 0 then
         defer(sock, lane)
     else
         secure_when_due(sock, lane)
     end
+end
+
+-- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile). For each
+-- line of a stream this costs what it says: nothing is asked twice.
+local function serve(sock, lane, all)
+    local reads, owner, called, starved = lane.reads, lane.owner, false, false
+    local left = all and math.huge or reads.count
+    local is_heard = owner.is_heard()
+    while left > 0 and not lane.over do
+        local item = reads.head
+        local data = item and take(sock, item)
+        if not data then
+            starved = item ~= nil
+            break
+        end
+        pop(reads)
+        left = left - 1
+        if not lane.deferred and (lane.ended or reads.head and native.buffered(sock) > 0) then
+            -- In case that the callback raises.
+            defer(sock, lane)
+        end
+        turn.sock, turn.lane, turn.item = sock, lane, item
+        local fn = owner.callback
+        if fn and not is_heard then
+            fn(data, item.tag)
+            called = true
+        else
+            called = call(lane, fn, data, item.tag) or called
+        end
+    end
+    turn.item = nil
+    if not lane.over then
+        settle(sock, lane, starved)
+    end
     return called
 end
 
-function lanes.read(sock, lane, what, tag)
-    push(lane.reads, { what = what, tag = tag, timeout = lane.owner.timeout })
-    if lane.open then
+local function queue_read(sock, lane, item)
+    item.timeout = lane.owner.timeout
+    local reads = lane.reads
+    push(reads, item)
+    if not lane.open then
+        return
+    elseif reads.head == item then
         follow_head(sock, lane, "reads")
-        if lane.ended or native.buffered(sock) > 0 then
-            defer(sock, lane)
-        end
+    end
+    if not lane.deferred and (lane.ended or native.buffered(sock) > 0) then
+        defer(sock, lane)
     end
 end
 
-due.turn = serve
+function lanes.read(sock, lane, what, is_count, tag)
+    queue_read(sock, lane, { what = what, is_count = is_count, tag = tag })
+end
+
+-- The read whose callback runs, once more.
+function lanes.read_again()
+    local item = turn.item
+    turn.item = nil
+    item.late = nil
+    queue_read(turn.sock, turn.lane, item)
+end
+
+function due.turn(sock, lane)
+    lane.deferred = nil
+    return serve(sock, lane)
+end
 
 -- What is there is enough, or bytes that came in time are on their way: they get one pump more.
 function due.reads(sock, lane)
-    local item = head(lane.reads)
+    local item = lane.reads.head
     local called = serve(sock, lane)
-    if sock[LANE] ~= lane or head(lane.reads) ~= item then
+    if called or lane.over or lane.reads.head ~= item then
         return called
     end
     local _, unread = native.look(sock)
@@ -368,8 +420,7 @@ end
 function on.secure(sock, lane)
     lane.securing = nil
     pop(lane.reads)
-    pop(lane.writes)
-    lane.writes.handed = lane.writes.handed + 1
+    lane.writes.unsent = pop(lane.writes).next
     hand_over(sock, lane)
     follow_head(sock, lane, "reads")
 end
