@@ -11,7 +11,6 @@ local sockaddr = require "evsock.hammerspoon.sockaddr"
 local state = require "evsock.hammerspoon.state"
 
 local settings = common.settings()
-local turn = lanes.turn
 
 local NO_TAG = -1
 local BUSY = "Attempting to connect while connected or accepting connections. Disconnect first."
@@ -277,14 +276,7 @@ local function each(socket)
     return ipairs(listening and clients_of(listening) or { lanes.of(socket) and socket })
 end
 
-function methods.read(socket, what, tag)
-    local item = turn.item
-    if item and socket == turn.sock and tag == item.tag and what == item.what
-        and turn.lane.owner.callback then
-        -- A callback asks for the next of the same, as most do; that was checked before.
-        lanes.read_again()
-        return socket
-    end
+methods.read = lanes.reader(function(socket, what, tag)
     local owner = owner_of(socket, "read")
     local count = type(what) == "number" and integer(what)
     if type(what) ~= "string" and not (count and count >= 0) then
@@ -301,7 +293,7 @@ function methods.read(socket, what, tag)
         end
     end
     return socket
-end
+end)
 
 function methods.write(socket, text, tag, fn)
     owner_of(socket, "write")

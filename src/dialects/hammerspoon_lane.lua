@@ -8,6 +8,7 @@
 
 local _, core = ...
 local native, timers = core.socket, core.timer
+local read_exact, read_until = native.read_exact, native.read_until
 local unpack = table.unpack or unpack
 
 local lanes = {}
@@ -15,16 +16,11 @@ local lanes = {}
 -- Keys in the socket's own table, and in those of its clocks.
 local LANE, TARGET, DUTY = {}, {}, {}
 
--- The connection whose callback runs, its lane, and the read that this callback is for, as long as
--- nothing else has become of it. Weak: an error of the callback leaves them here.
-local turn = setmetatable({}, { __mode = "v" })
-lanes.turn = turn
-
 -- Queues ------------------------------------------------------------------------------------------
 
 -- A list: each item knows the next. `unsent` is the first of the writes not yet with the core.
 local function new_queue()
-    return { count = 0 }
+    return {}
 end
 
 local function push(queue, item)
@@ -36,17 +32,11 @@ local function push(queue, item)
     end
     queue.tail = item
     queue.unsent = queue.unsent or item
-    queue.count = queue.count + 1
 end
 
 local function pop(queue)
     local item = queue.head
     queue.head = item.next
-    queue.count = queue.count - 1
-    if queue.timed == item then
-        -- Neither an item nor the want of one: this one may come again.
-        queue.timed = false
-    end
     return item
 end
 
@@ -92,7 +82,7 @@ local function follow_head(sock, lane, duty)
     local queue = lane[duty]
     local item = queue.head
     if queue.timed ~= item then
-        queue.timed = item
+        queue.timed, queue.late = item, nil
         stop_clock(lane, duty)
         if item and item.timeout >= 0 then
             start_clock(sock, lane, duty, item.timeout)
@@ -165,10 +155,7 @@ function lanes.finish(sock)
         return
     end
     sock[LANE] = nil
-    lane.over = true
-    if turn.sock == sock then
-        turn.item = nil
-    end
+    lane.over, lane.deferred = true, nil
     for duty in pairs(lane.clocks) do
         stop_clock(lane, duty)
     end
@@ -236,15 +223,6 @@ end
 
 -- Reads -------------------------------------------------------------------------------------------
 
-local function take(sock, item)
-    local what = item.what
-    if item.is_count then
-        return native.read_exact(sock, what)
-    end
-    -- A barrier is for nothing.
-    return what and native.read_until(sock, what, true)
-end
-
 -- What a callback leaves: more may be queued, and the connection may be over.
 local function settle(sock, lane, starved)
     if lane.open then
@@ -260,26 +238,40 @@ local function settle(sock, lane, starved)
     end
 end
 
--- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile). For each
--- line of a stream this costs what it says: nothing is asked twice.
+-- The connection served last and its lane, until it is over. Weak: nothing lives by it.
+local known = setmetatable({}, { __mode = "v" })
+
+-- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile). This is
+-- what each line of a stream goes through: nothing is asked twice.
 local function serve(sock, lane, all)
     local reads, owner, called, starved = lane.reads, lane.owner, false, false
-    local left = all and math.huge or reads.count
-    local is_heard = owner.is_heard()
-    while left > 0 and not lane.over do
+    local is_heard, last = owner.is_heard(), not all and reads.tail
+    local left = last and last.times
+    known.sock, known.lane = sock, lane
+    while not lane.over do
         local item = reads.head
-        local data = item and take(sock, item)
+        -- A barrier is for nothing.
+        local what, data = item and item.what, nil
+        if item and item.is_count then
+            data = read_exact(sock, what)
+        elseif what then
+            data = read_until(sock, what, true)
+        end
         if not data then
             starved = item ~= nil
             break
         end
-        pop(reads)
-        left = left - 1
+        local times = item.times
+        if times > 1 then
+            -- The clock begins anew.
+            item.times, reads.timed = times - 1, false
+        else
+            reads.head = item.next
+        end
         if not lane.deferred and (lane.ended or reads.head and native.buffered(sock) > 0) then
             -- In case that the callback raises.
             defer(sock, lane)
         end
-        turn.sock, turn.lane, turn.item = sock, lane, item
         local fn = owner.callback
         if fn and not is_heard then
             fn(data, item.tag)
@@ -287,38 +279,58 @@ local function serve(sock, lane, all)
         else
             called = call(lane, fn, data, item.tag) or called
         end
+        if item == last then
+            left = left - 1
+            if left == 0 then
+                break
+            end
+        end
     end
-    turn.item = nil
     if not lane.over then
         settle(sock, lane, starved)
     end
     return called
 end
 
-local function queue_read(sock, lane, item)
-    item.timeout = lane.owner.timeout
+-- Queues the read once more if the one before it is such a one: like ones in a row are one item.
+local function repeats(lane, owner, what, tag)
     local reads = lane.reads
-    push(reads, item)
-    if not lane.open then
-        return
-    elseif reads.head == item then
-        follow_head(sock, lane, "reads")
-    end
-    if not lane.deferred and (lane.ended or native.buffered(sock) > 0) then
-        defer(sock, lane)
+    local tail = reads.head and reads.tail
+    if tail and what and what == tail.what and tag == tail.tag
+        and tail.timeout == owner.timeout then
+        tail.times = tail.times + 1
+        return true
     end
 end
 
 function lanes.read(sock, lane, what, is_count, tag)
-    queue_read(sock, lane, { what = what, is_count = is_count, tag = tag })
+    local owner = lane.owner
+    if not repeats(lane, owner, what, tag) then
+        push(lane.reads, {
+            what = what, is_count = is_count, tag = tag, timeout = owner.timeout, times = 1,
+        })
+    end
+    if lane.open then
+        follow_head(sock, lane, "reads")
+        if lane.ended or native.buffered(sock) > 0 then
+            defer(sock, lane)
+        end
+    end
 end
 
--- The read whose callback runs, once more.
-function lanes.read_again()
-    local item = turn.item
-    turn.item = nil
-    item.late = nil
-    queue_read(turn.sock, turn.lane, item)
+-- `read`, and ahead of it what most callbacks ask for: one more of those that wait, while they will
+-- go on by themselves. What was checked then needs no check now.
+function lanes.reader(read)
+    return function(socket, what, tag)
+        local lane = known.lane
+        if socket == known.sock and lane and lane.deferred then
+            local owner = lane.owner
+            if owner.callback and repeats(lane, owner, what, tag) then
+                return socket
+            end
+        end
+        return read(socket, what, tag)
+    end
 end
 
 function due.turn(sock, lane)
@@ -328,14 +340,15 @@ end
 
 -- What is there is enough, or bytes that came in time are on their way: they get one pump more.
 function due.reads(sock, lane)
-    local item = lane.reads.head
+    local reads = lane.reads
+    local item, times = reads.head, reads.head.times
     local called = serve(sock, lane)
-    if called or lane.over or lane.reads.head ~= item then
+    if lane.over or reads.head ~= item or item.times ~= times then
         return called
     end
     local _, unread = native.look(sock)
-    if unread > native.buffered(sock) and not item.late then
-        item.late = true
+    if unread > native.buffered(sock) and not reads.late then
+        reads.late = true
         start_clock(sock, lane, "reads", 0)
     else
         lanes.finish(sock)

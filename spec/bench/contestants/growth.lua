@@ -276,26 +276,20 @@ end
 -- So many reads are in the queue all the time.
 local function hammerspoon(job, depth)
     local hs = require("evsock.hammerspoon").socket
-    local take, next_tag, due_tag = counter(job, 2), 0, 0
+    local take, TAG = counter(job, 2), 7
     local sock
-    local function ask()
-        sock:read("\n", next_tag)
-        next_tag = next_tag + 1
-    end
     sock = hs.new(function(line, tag)
-        if tag ~= due_tag then
+        if tag ~= TAG then
             job.wrong("tag", tag)
-        end
-        due_tag = due_tag + 1
-        if not take(line) then
+        elseif not take(line) then
             sock:disconnect()
             return evsock.stop()
         end
-        ask()
+        sock:read("\n", TAG)
     end)
     sock:connect(job.host, job.port)
     for _ = 1, depth do
-        ask()
+        sock:read("\n", TAG)
     end
     evsock.run()
 end
