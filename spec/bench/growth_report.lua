@@ -41,6 +41,21 @@ local function verdict(value, most, bound)
     return bound .. (met and ": met" or ": MISSED"), met
 end
 
+-- What others have of the same kernel, and so cannot avoid: the cost as a multiple of C's.
+local function add_multiples(entry, of_all, rows)
+    for _, lua in ipairs { "luajit", "5.4" } do
+        local row, multiples = { NAMES[lua] .. " to plain C" }, {}
+        for i, size in ipairs(entry.sizes) do
+            multiples[i] = ratio((of_all[lua] or {})[size] or {}, of_all.C[size] or {})
+            row[#row + 1] = show(multiples[i], "%.2f")
+        end
+        local last, first = multiples[#entry.sizes], multiples[1]
+        row[#row + 1] = show(last and first and last / first, "%.2f")
+        row[#row + 1] = ""
+        rows[#rows + 1] = row
+    end
+end
+
 local function growth_table(entry, results)
     local head, rows, lines, met = { "" }, {}, {}, true
     for _, size in ipairs(entry.sizes) do
@@ -63,6 +78,9 @@ local function growth_table(entry, results)
             row[#row + 1] = words
             rows[#rows + 1], lines[#lines + 1] = row, line
         end
+    end
+    if entry.limit then
+        add_multiples(entry, results[entry.name], rows)
     end
     return {
         title = entry.title .. ", " .. entry.unit .. ", by " .. entry.axis,
@@ -168,7 +186,7 @@ function growth_report.markdown(summary)
         "",
         first_line(summary) .. ".",
         "",
-        "![The four series as lines](growth.svg)",
+        "![The series as lines](growth.svg)",
     }
     for _, item in ipairs(summary.tables) do
         out[#out + 1] = "\n## " .. item.title .. "\n"
