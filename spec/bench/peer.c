@@ -217,6 +217,7 @@ static const struct role roles[] = {
     { "echo", 0, EPOLLIN, echo_readable, echo_writable },
     { "send", 0, EPOLLOUT, hold_readable, send_writable },
     { "lines", 0, EPOLLOUT, hold_readable, send_writable },
+    { "letters", 0, EPOLLOUT, hold_readable, send_writable },
     { "sink", 0, EPOLLIN, sink_readable, NULL },
     { "hold", 0, EPOLLIN, hold_readable, NULL },
     { "greet", 0, EPOLLOUT, hold_readable, greet_writable },
@@ -404,6 +405,10 @@ int main(int argc, char **argv) {
     peer.buffer = must(malloc(BODY));
     peer.period = strcmp(argv[1], "lines") == 0 ? (size_t)LINES * LINE : PERIOD;
     peer.body = peer.period == PERIOD ? pattern(BODY) : lines_body();
+    if (strcmp(argv[1], "letters") == 0) {
+        /* No line ends in it. */
+        memset(peer.body, 'x', BODY + PERIOD);
+    }
     watch(peer.epoll, EPOLL_CTL_ADD, peer.output, EPOLLIN, &peer.output);
     watch(peer.epoll, EPOLL_CTL_ADD, peer.listener, EPOLLIN, &peer.listener);
     run(&peer);

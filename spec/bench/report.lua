@@ -2,6 +2,8 @@
 -- Every ratio says how many times as good, so more than 1 is better whatever the unit; it is the
 -- median of the ratios within each round, since a machine changes its mind from minute to minute.
 
+local machine = require "spec.bench.machine"
+
 local report = {}
 
 local function sorted(list)
@@ -27,6 +29,7 @@ end
 local function median(list)
     return quantile(list, 0.5)
 end
+report.median = median
 
 local function column(rounds, key)
     local values = {}
@@ -121,8 +124,8 @@ end
 
 --- Everything that is shown: the machine, the versions and a row for each contestant of each
 --- workload.
-function report.summary(workloads, contestants, results, machine)
-    local summary = { machine = machine, workloads = {}, versions = {} }
+function report.summary(workloads, contestants, results, about)
+    local summary = { machine = about, workloads = {}, versions = {} }
     for _, workload in ipairs(workloads) do
         local of = results[workload.name]
         local entry = { workload = workload, rows = {}, by_key = {} }
@@ -158,14 +161,6 @@ local function times(value)
     return value and ("%.2fx"):format(value) or "-"
 end
 
-local function machine_line(machine)
-    local format = "%s, %s cores, %s, %s, %s; %s, %s; `%s` (%d s; "
-        .. "other programs used %.2f of a core)"
-    return format:format(machine.cpu, machine.cores, machine.system, machine.lua,
-        machine.luajit, machine.date, machine.commit, machine.command, machine.seconds,
-        machine.others)
-end
-
 local function versions_line(summary)
     local words = {}
     for _, library in ipairs { "evsock", "luv", "cqueues", "luasocket", "copas", "limit" } do
@@ -176,7 +171,7 @@ end
 
 --- The report of a terminal.
 function report.text(summary)
-    local lines = { machine_line(summary.machine), versions_line(summary) }
+    local lines = { machine.line(summary.machine), versions_line(summary) }
     local format = "  %-17s %9s %7s %9s %12s %10s %9s %9s  %s"
     for _, entry in ipairs(summary.workloads) do
         local workload = entry.workload
@@ -203,7 +198,7 @@ end
 --- The table of the README: a row for each workload, `LuaJIT / Lua 5.4` in each cell.
 function report.markdown(summary)
     local lines = {
-        machine_line(summary.machine) .. ".  ",
+        machine.line(summary.machine) .. ".  ",
         versions_line(summary) .. ".",
         "",
         "| workload | limit | evsock | evsock to limit | to best peer | luv | cqueues "

@@ -4,18 +4,20 @@
 --
 --   lua5.4 spec/bench/run.lua [WORDS OF WORKLOADS...]
 --
--- BENCH=quick takes a fifth of the work and at most two minutes, a whole run at most fifteen: no
--- round begins that would not end in time.
+-- BENCH=quick takes a fifth of the work and at most two minutes, a whole run at most fifteen
+-- (with `growth.lua`, which comes behind it): no round begins that would not end in time.
 
 local workloads = require "spec.bench.workloads"
+local machine = require "spec.bench.machine"
 local report = require "spec.bench.report"
 local chart = require "spec.bench.chart"
 local kit = require "spec.peers.tls_kit"
 
 local QUICK = os.getenv("BENCH") == "quick"
-local ROUNDS, SCALE, BUDGET = 7, 3, 840
+-- Growth comes behind it and takes its own time.
+local ROUNDS, SCALE, BUDGET = 7, 3, 750
 if QUICK then
-    ROUNDS, SCALE, BUDGET = 3, 0.6, 110
+    ROUNDS, SCALE, BUDGET = 3, 0.6, 85
 end
 local PLACE = "target/bench"
 -- Bodies are whole pieces of this size.
@@ -26,30 +28,7 @@ local LUAS = {
     { name = "5.4", command = "lua5.4" },
 }
 
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local text = pipe:read("*a")
-    local ok = pipe:close()
-    return text, ok
-end
-
-local function first_line(command)
-    return (capture(command .. " 2>/dev/null"):match("[^\n]*"):gsub("%s+$", ""))
-end
-
--- Two cores: ours and the peer's. The same one where there is but one.
-local function cores()
-    local list = {}
-    local allowed = first_line("grep Cpus_allowed_list: /proc/self/status"):match("%S+$")
-    for from, to in allowed:gmatch("(%d+)%-?(%d*)") do
-        for core = tonumber(from), tonumber(to) or tonumber(from) do
-            list[#list + 1] = core
-        end
-    end
-    return list[1], list[2] or list[1]
-end
-
-local own_core, peer_core = cores()
+local own_core, peer_core = machine.cores()
 
 local function every_contestant()
     local list = { { key = "limit", library = "limit" } }
@@ -104,26 +83,13 @@ local function command_of(workload, contestant, certificates)
         workload.call, sizes, ca)
 end
 
--- Seconds of CPU time that all of the machine, and we, have used: what remains was somebody else,
--- and makes the figures worth less.
+-- Seconds of CPU time that we have used. What else the machine has used was somebody else, and
+-- makes the figures worth less.
 local used = 0
-
-local function busy()
-    local line = first_line("grep '^cpu ' /proc/stat")
-    local total, column = 0, 0
-    for ticks in line:gmatch("%d+") do
-        column = column + 1
-        -- Not idle, nor waiting for a disk; a guest is counted as user already.
-        if column ~= 4 and column ~= 5 and column <= 8 then
-            total = total + tonumber(ticks)
-        end
-    end
-    return total / tonumber(first_line("getconf CLK_TCK"))
-end
 
 -- The figures of one run; nil where the contestant lacks the workload, false where it failed.
 local function measure(workload, contestant, certificates)
-    local text, ok = capture(command_of(workload, contestant, certificates))
+    local text, ok = machine.capture(command_of(workload, contestant, certificates))
     if text:find("missing=yes", 1, true) then
         return nil
     end
@@ -177,43 +143,23 @@ local function measure_all(list, certificates)
     return results, failed
 end
 
-local function machine()
-    return {
-        date = os.date("!%Y-%m-%d"),
-        commit = first_line("git rev-parse --short HEAD"),
-        cpu = first_line("sed -n 's/^model name[^:]*: //p' /proc/cpuinfo"),
-        cores = first_line("nproc"),
-        system = first_line("uname -sr"),
-        lua = first_line("lua5.4 -v"):match("^Lua [%d.]+"),
-        luajit = first_line("luajit -v"):match("^LuaJIT [%d.]+%S*"),
-        command = QUICK and "BENCH=quick make bench" or "make bench",
-    }
-end
-
-local function write(path, text)
-    local file = assert(io.open(path, "w"))
-    assert(file:write(text))
-    assert(file:close())
-    io.stderr:write("wrote ", path, "\n")
-end
-
 local list = wanted()
 local certificates = kit.certificates()
-local about = machine()
-local began, busy_before = os.time(), busy()
+local about = machine.about(QUICK and "BENCH=quick make bench" or "make bench")
+local began, busy_before = os.time(), machine.busy()
 local results, failed = measure_all(list, certificates)
 about.seconds = os.time() - began
-about.others = math.max(0, busy() - busy_before - used) / math.max(1, about.seconds)
+about.others = math.max(0, machine.busy() - busy_before - used) / math.max(1, about.seconds)
 certificates:remove()
 
 local summary = report.summary(list, contestants, results, about)
 print(report.text(summary))
-write("target/bench.json", report.json(summary))
-write(PLACE .. "/results.md", report.markdown(summary))
-write(PLACE .. "/chart.svg", chart.draw(summary))
+machine.write("target/bench.json", report.json(summary))
+machine.write(PLACE .. "/results.md", report.markdown(summary))
+machine.write(PLACE .. "/chart.svg", chart.draw(summary))
 -- A whole run of everything is what the repository shows.
 if not QUICK and not arg[1] then
-    write("spec/bench/results.md", report.markdown(summary))
-    write("spec/bench/chart.svg", chart.draw(summary))
+    machine.write("spec/bench/results.md", report.markdown(summary))
+    machine.write("spec/bench/chart.svg", chart.draw(summary))
 end
 os.exit(failed and 1 or 0)

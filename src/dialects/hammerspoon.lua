@@ -276,7 +276,7 @@ local function each(socket)
     return ipairs(listening and clients_of(listening) or { lanes.of(socket) and socket })
 end
 
-function methods.read(socket, what, tag)
+methods.read = lanes.reader(function(socket, what, tag)
     local owner = owner_of(socket, "read")
     local count = type(what) == "number" and integer(what)
     if type(what) ~= "string" and not (count and count >= 0) then
@@ -289,11 +289,11 @@ function methods.read(socket, what, tag)
     end
     if what ~= 0 and what ~= "" then
         for _, sock in each(socket) do
-            lanes.read(sock, lanes.of(sock), count or what, tag)
+            lanes.read(sock, lanes.of(sock), count or what, count ~= false, tag)
         end
     end
     return socket
-end
+end)
 
 function methods.write(socket, text, tag, fn)
     owner_of(socket, "write")

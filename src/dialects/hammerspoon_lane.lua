@@ -8,6 +8,7 @@
 
 local _, core = ...
 local native, timers = core.socket, core.timer
+local read_exact, read_until = native.read_exact, native.read_until
 local unpack = table.unpack or unpack
 
 local lanes = {}
@@ -17,23 +18,25 @@ local LANE, TARGET, DUTY = {}, {}, {}
 
 -- Queues ------------------------------------------------------------------------------------------
 
+-- A list: each item knows the next. `unsent` is the first of the writes not yet with the core.
 local function new_queue()
-    return { first = 1, last = 0, handed = 0 }
+    return {}
 end
 
 local function push(queue, item)
-    queue.last = queue.last + 1
-    queue[queue.last] = item
-end
-
-local function head(queue)
-    return queue[queue.first]
+    item.next = nil
+    if queue.head then
+        queue.tail.next = item
+    else
+        queue.head = item
+    end
+    queue.tail = item
+    queue.unsent = queue.unsent or item
 end
 
 local function pop(queue)
-    local item = head(queue)
-    queue[queue.first] = nil
-    queue.first = queue.first + 1
+    local item = queue.head
+    queue.head = item.next
     return item
 end
 
@@ -77,9 +80,9 @@ end
 -- The clock of a queue follows its head (6.7).
 local function follow_head(sock, lane, duty)
     local queue = lane[duty]
-    local item = head(queue)
+    local item = queue.head
     if queue.timed ~= item then
-        queue.timed = item
+        queue.timed, queue.late = item, nil
         stop_clock(lane, duty)
         if item and item.timeout >= 0 then
             start_clock(sock, lane, duty, item.timeout)
@@ -89,8 +92,8 @@ end
 
 -- The reads go on in the next pump.
 local function defer(sock, lane)
-    local clock = lane.clocks.turn
-    if not (clock and timers.active(clock)) then
+    if not lane.deferred then
+        lane.deferred = true
         start_clock(sock, lane, "turn", 0)
     end
 end
@@ -154,6 +157,7 @@ function lanes.finish(sock)
         return
     end
     sock[LANE] = nil
+    lane.over, lane.deferred = true, nil
     for duty in pairs(lane.clocks) do
         stop_clock(lane, duty)
     end
@@ -175,7 +179,7 @@ end
 
 -- Both barriers are at the head of their queues: the handshake begins.
 local function secure_when_due(sock, lane)
-    local read, write = head(lane.reads), head(lane.writes)
+    local read, write = lane.reads.head, lane.writes.head
     if lane.securing or not (lane.open and read and read.barrier and write and write.barrier) then
         return
     end
@@ -193,13 +197,13 @@ end
 local function hand_over(sock, lane)
     local writes = lane.writes
     while lane.open do
-        local item = writes[writes.handed + 1]
+        local item = writes.unsent
         if not item or item.barrier or not native.write(sock, item.text) then
             break
         end
         native.mark(sock)
         item.text = nil
-        writes.handed = writes.handed + 1
+        writes.unsent = item.next
     end
     if lane.open then
         follow_head(sock, lane, "writes")
@@ -221,51 +225,93 @@ end
 
 -- Reads -------------------------------------------------------------------------------------------
 
-local function take(sock, what)
-    if type(what) == "number" then
-        return native.read_exact(sock, what)
-    end
-    return native.read_until(sock, what, true)
-end
-
--- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile).
-local function serve(sock, lane, all)
-    local reads, called, starved = lane.reads, false, false
-    local left = all and math.huge or reads.last - reads.first + 1
-    while left > 0 and sock[LANE] == lane do
-        local item = head(reads)
-        local data = item and not item.barrier and take(sock, item.what)
-        if not data then
-            starved = item ~= nil
-            break
-        end
-        pop(reads)
-        left = left - 1
-        if lane.ended or head(reads) and native.buffered(sock) > 0 then
-            -- In case that the callback raises.
-            defer(sock, lane)
-        end
-        called = call(lane, lane.owner.callback, data, item.tag) or called
-    end
-    if sock[LANE] ~= lane then
-        return called
-    end
+-- What a callback leaves: more may be queued, and the connection may be over.
+local function settle(sock, lane, starved)
     if lane.open then
         follow_head(sock, lane, "reads")
     end
     local unread = native.buffered(sock)
     if lane.ended and (unread == 0 or starved) then
         lanes.finish(sock)
-    elseif not starved and head(reads) and unread > 0 then
+    elseif not starved and lane.reads.head and unread > 0 then
         defer(sock, lane)
     else
         secure_when_due(sock, lane)
     end
+end
+
+-- The connection served last and its lane, until it is over. Weak: nothing lives by it.
+local known = setmetatable({}, { __mode = "v" })
+
+-- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile). This is
+-- what each line of a stream goes through: nothing is asked twice.
+local function serve(sock, lane, all)
+    local reads, owner, called, starved = lane.reads, lane.owner, false, false
+    local is_heard, last = owner.is_heard(), not all and reads.tail
+    local left = last and last.times
+    known.sock, known.lane = sock, lane
+    while not lane.over do
+        local item = reads.head
+        -- A barrier is for nothing.
+        local what, data = item and item.what, nil
+        if item and item.is_count then
+            data = read_exact(sock, what)
+        elseif what then
+            data = read_until(sock, what, true)
+        end
+        if not data then
+            starved = item ~= nil
+            break
+        end
+        local times = item.times
+        if times > 1 then
+            -- The clock begins anew.
+            item.times, reads.timed = times - 1, false
+        else
+            reads.head = item.next
+        end
+        if not lane.deferred and (lane.ended or reads.head and native.buffered(sock) > 0) then
+            -- In case that the callback raises.
+            defer(sock, lane)
+        end
+        local fn = owner.callback
+        if fn and not is_heard then
+            fn(data, item.tag)
+            called = true
+        else
+            called = call(lane, fn, data, item.tag) or called
+        end
+        if item == last then
+            left = left - 1
+            if left == 0 then
+                break
+            end
+        end
+    end
+    if not lane.over then
+        settle(sock, lane, starved)
+    end
     return called
 end
 
-function lanes.read(sock, lane, what, tag)
-    push(lane.reads, { what = what, tag = tag, timeout = lane.owner.timeout })
+-- Queues the read once more if the one before it is such a one: like ones in a row are one item.
+local function repeats(lane, owner, what, tag)
+    local reads = lane.reads
+    local tail = reads.head and reads.tail
+    if tail and what and what == tail.what and tag == tail.tag
+        and tail.timeout == owner.timeout then
+        tail.times = tail.times + 1
+        return true
+    end
+end
+
+function lanes.read(sock, lane, what, is_count, tag)
+    local owner = lane.owner
+    if not repeats(lane, owner, what, tag) then
+        push(lane.reads, {
+            what = what, is_count = is_count, tag = tag, timeout = owner.timeout, times = 1,
+        })
+    end
     if lane.open then
         follow_head(sock, lane, "reads")
         if lane.ended or native.buffered(sock) > 0 then
@@ -274,18 +320,37 @@ function lanes.read(sock, lane, what, tag)
     end
 end
 
-due.turn = serve
+-- `read`, and ahead of it what most callbacks ask for: one more of those that wait, while they will
+-- go on by themselves. What was checked then needs no check now.
+function lanes.reader(read)
+    return function(socket, what, tag)
+        local lane = known.lane
+        if socket == known.sock and lane and lane.deferred then
+            local owner = lane.owner
+            if owner.callback and repeats(lane, owner, what, tag) then
+                return socket
+            end
+        end
+        return read(socket, what, tag)
+    end
+end
+
+function due.turn(sock, lane)
+    lane.deferred = nil
+    return serve(sock, lane)
+end
 
 -- What is there is enough, or bytes that came in time are on their way: they get one pump more.
 function due.reads(sock, lane)
-    local item = head(lane.reads)
+    local reads = lane.reads
+    local item, times = reads.head, reads.head.times
     local called = serve(sock, lane)
-    if sock[LANE] ~= lane or head(lane.reads) ~= item then
+    if lane.over or reads.head ~= item or item.times ~= times then
         return called
     end
     local _, unread = native.look(sock)
-    if unread > native.buffered(sock) and not item.late then
-        item.late = true
+    if unread > native.buffered(sock) and not reads.late then
+        reads.late = true
         start_clock(sock, lane, "reads", 0)
     else
         lanes.finish(sock)
@@ -370,8 +435,7 @@ end
 function on.secure(sock, lane)
     lane.securing = nil
     pop(lane.reads)
-    pop(lane.writes)
-    lane.writes.handed = lane.writes.handed + 1
+    lane.writes.unsent = pop(lane.writes).next
     hand_over(sock, lane)
     follow_head(sock, lane, "reads")
 end
