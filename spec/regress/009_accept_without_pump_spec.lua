@@ -43,12 +43,13 @@ describe("regress 009", function()
         collectgarbage()
         collectgarbage("stop")
         local before = collectgarbage("count")
-        for _ = 1, 100 do
+        for _ = 1, 1000 do
             server:accept()
         end
         local grown = collectgarbage("count") - before
         collectgarbage("restart")
-        assert.is_true(grown < 1, grown)
+        -- An object a call would be hundreds of KiB; LuaJIT needs some for its traces.
+        assert.is_true(grown < 64, grown)
     end)
 
     it("whoever accepts now and then sees each connection once, in order", function()
