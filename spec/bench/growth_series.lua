@@ -13,12 +13,11 @@ local growth = {
             -- The warm-up is not timed.
             return 200 + 2 * size + 20000 * scale
         end,
-        why = "About 80 % of the time is the kernel's at every size (perf; of C's 98 %), and its own "
-            .. "way of a message costs more when thousands of sockets leave the caches: plain C "
-            .. "grows as well. What is evsock's own at 8,000 is the background thread: a batch of "
-            .. "thousands of messages keeps the script from pumping for long, and the thread takes "
-            .. "over meanwhile, on the same core. It used 165 of 615 ms there (schedstat), at "
-            .. "1,000 connections 2 of 355." },
+        why = "About 80 % of the time is the kernel's (perf; of C's 98 %), and its own way of a "
+            .. "message costs more among thousands of sockets: plain C grows as well. What is "
+            .. "evsock's own at 8,000 is the background thread, which fetches events while the "
+            .. "script is still busy with thousands of others: one run showed 165 of 615 ms in it "
+            .. "(schedstat), against 2 of 355 ms at 1,000 connections." },
     { name = "timers", title = "a timer, set and fired", unit = "CPU us a timer",
         axis = "timers", role = "hold", contestant = "growth", call = "timers",
         sizes = { 1000, 10000, 100000 },
@@ -26,20 +25,21 @@ local growth = {
             -- At least twice as many: garbage is collected at all sizes.
             return math.max(30000, 2 * size)
         end,
-        why = "Half of the growth is that of the next series, which is the same without the "
-            .. "collector; the rest is the collector's, which is dear with batches of garbage: "
-            .. "300,000 plain tables with a finaliser and three tables in each, no evsock loaded, "
-            .. "cost Lua 5.4 1.1, 3.7 and 1.0 us each in batches of 1,000, 10,000 and 100,000." },
+        why = "A part is that of the next series, which is the same without the collector; the "
+            .. "rest is the collector's, to which batches of garbage are dear: 300,000 plain "
+            .. "tables with a finaliser and three tables in each, no evsock loaded, cost Lua 5.4 "
+            .. "1.1, 3.7 and 1.0 us each in batches of 1,000, 10,000 and 100,000." },
     { name = "timers_kept", title = "the same without the collector", unit = "CPU us a timer",
         axis = "timers", role = "hold", contestant = "growth", call = "timers_kept",
         sizes = { 1000, 10000, 100000 },
         count = function(size)
             return math.max(30000, size)
         end,
-        why = "Memory: a timer and its function take 1.1 KiB, so 1,000 are still in a near cache "
-            .. "when they fire and 10,000 are not. In the profile no function stands out: all take "
-            .. "1.8 times as long, and those that touch a timer first after a while (drain, "
-            .. "hand_over, Alarm::cancel) 3 to 8 times. From 10,000 on it is flat." },
+        why = "Most likely caches, though this machine has no counters to show it: a timer and "
+            .. "its function take 1.1 KiB, and in the profile at 10,000 no function stands out: "
+            .. "all take about 1.8 times as long as at 1,000, and those that are the first to "
+            .. "touch a timer after a while (drain, Alarm::cancel) more. From 10,000 on it is "
+            .. "flat." },
     { name = "refused", title = "an attempt to connect again", unit = "CPU us an attempt",
         axis = "sockets", role = "hold", contestant = "growth", call = "refused",
         sizes = { 10, 100, 1000 },
