@@ -5,6 +5,7 @@
 
 local evsock, core = ...
 local common, native = core.common, core.socket
+local read_line = native.read_line
 
 local settings = common.settings { listen_raises = "boolean" }
 
@@ -183,17 +184,15 @@ methods.Read = native.read
 methods.Search = native.search
 
 function methods.ReadLine(socket, eol, custom)
-    if eol == EOL.Custom then
-        if type(custom) ~= "string" or custom == "" then
-            bad("custom", "ReadLine", "string that is not empty", custom)
-        end
-        return native.read_until(socket, custom)
-    end
     local line_end = line_ends[eol]
-    if not line_end then
+    if line_end then
+        return read_line(socket, line_end)
+    elseif eol ~= EOL.Custom then
         bad("EOL", "ReadLine", "one of TcpSocket.EOL", eol)
+    elseif type(custom) ~= "string" or custom == "" then
+        bad("custom", "ReadLine", "string that is not empty", custom)
     end
-    return native.read_line(socket, line_end)
+    return native.read_until(socket, custom)
 end
 
 -- Seconds; 0 disables.
