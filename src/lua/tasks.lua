@@ -587,7 +587,7 @@ local function sends(waiter)
     if has_ended(waiter) then
         return fail(waiter)
     end
-    local sent, pending, adds_up = native.sent(sock)
+    local sent, pending, adds_up, why, its_code = native.sent(sock)
     if not waiter.mark then
         local state = native.state(sock)
         local is_lost = state == "idle" or state == "closed" or state == "closing"
@@ -599,16 +599,19 @@ local function sends(waiter)
         if ok then
             -- What was there before goes first.
             waiter.mark = sent + pending + #waiter.data
-            sent, pending, adds_up = native.sent(sock)
+            sent, pending, adds_up, why, its_code = native.sent(sock)
         elseif code == "EAGAIN" then
             return false
         else
-            local why, its_code = native.failure(sock)
+            why, its_code = native.failure(sock)
             return give(waiter, nil, why or message, its_code or code)
         end
     end
     if adds_up and sent >= waiter.mark or not adds_up and pending == 0 then
         return give(waiter, true)
+    elseif why then
+        -- Whoever waits here may be the only one that reads: nothing else would ever come.
+        return give(waiter, nil, why, its_code)
     end
     return native.state(sock) == "closed" and fail(waiter)
 end
@@ -648,7 +651,7 @@ local function passes(waiter)
         end
     else
         -- What waits can go out while it closes, too.
-        local sent, pending = native.sent(sock)
+        local sent, pending, _, why, its_code = native.sent(sock)
         local state = native.state(sock)
         local least = core.socket.get(sock, "drain_at")
         if has_ended(waiter) or state == "closed" or state == "idle" then
@@ -656,7 +659,10 @@ local function passes(waiter)
         elseif state ~= "waiting" then
             -- A connection that breaks drops what waits: that is no draining.
             waiter.mark = waiter.mark or sent + math.max(0, pending - least)
-            return pending <= least and sent >= waiter.mark and give(waiter, true)
+            if pending <= least and sent >= waiter.mark then
+                return give(waiter, true)
+            end
+            return why and give(waiter, nil, why, its_code)
         end
         return false
     end

@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 
 use super::accept::{count_told, greet, push_accepted};
-use super::anchor::unbind;
+use super::anchor::{unbind, unbind_all};
 use super::attempts::starting_view;
 use super::datagram::datagram_event;
 use super::ending::{closed, end_of_stream};
@@ -109,6 +109,7 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
         // pump waits, and `run` would wait for what nobody hears of any more.
         stack.pop(1);
         if object.bound.get() {
+            unbind_all(stack, object);
             object.let_go();
         }
         return Outcome::Dropped;

@@ -142,20 +142,25 @@ extern "C-unwind" fn peer_ended(state: *mut lua_State) -> c_int {
 }
 
 /// `sent(sock)`: bytes handed to the system, bytes that wait, and whether the two add up; progress
-/// wakes the tasks.
+/// wakes the tasks. If none comes before somebody reads, message and code of why.
 extern "C-unwind" fn sent(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "send");
-    let (total, pending, adds_up) = fenced(stack, || {
-        if object.state.is_forked() {
-            return (0, 0, true);
-        }
-        part.stream.borrow().as_ref().map_or((0, 0, true), |stream| stream.watch_sending())
+    let (total, pending, adds_up, why) = fenced(stack, || {
+        let stream = part.stream.borrow();
+        let Some(stream) = stream.as_ref().filter(|_| !object.state.is_forked()) else {
+            return (0, 0, true, None);
+        };
+        let (total, pending, adds_up, why) = stream.watch_sending();
+        (total, pending, adds_up, why.map(|error| hold_error(&object.state, error)))
     });
     stack.push_count(usize::try_from(total).unwrap_or(usize::MAX));
     stack.push_count(pending);
     stack.push_bool(adds_up);
-    3
+    let Some(code) = why else { return 3 };
+    push_message(stack, &object.state);
+    stack.push_bytes(code.as_str().as_bytes());
+    5
 }
 
 /// `turn()`: the next pump calls `tasks[2]` once.
