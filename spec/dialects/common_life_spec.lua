@@ -10,10 +10,7 @@ local function wait(condition, what)
     helper.pump_until(condition, 5, what)
 end
 
-local function collect()
-    collectgarbage()
-    collectgarbage()
-end
+local collect = helper.collect
 
 local function wait_collected(weak)
     wait(function()

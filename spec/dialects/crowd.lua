@@ -14,10 +14,7 @@ local function descriptors()
     return count
 end
 
-local function collect()
-    collectgarbage()
-    collectgarbage()
-end
+local collect = helper.collect
 
 -- `make(port)` gives an object in the state; `finish(object)` ends one that its handlers keep.
 return function(make, finish)

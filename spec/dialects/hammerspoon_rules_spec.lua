@@ -369,10 +369,7 @@ describe("hs.socket: the host", function()
 end)
 
 describe("hs.socket: garbage collection", function()
-    local function collect()
-        collectgarbage()
-        collectgarbage()
-    end
+    local collect = helper.collect
 
     local function descriptors()
         local pipe = io.popen("ls /proc/$PPID/fd | wc -l")

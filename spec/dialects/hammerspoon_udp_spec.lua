@@ -529,7 +529,7 @@ end)
 describe("hs.socket.udp: rules of all dialects", function()
     local function collect()
         for _ = 1, 5 do
-            collectgarbage()
+            helper.collect()
         end
     end
 

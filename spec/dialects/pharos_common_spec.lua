@@ -14,10 +14,7 @@ after_each(function()
     helper.finish()
 end)
 
-local function collect()
-    collectgarbage()
-    collectgarbage()
-end
+local collect = helper.collect
 
 local function descriptors()
     local pipe = io.popen("ls /proc/$PPID/fd | wc -l")

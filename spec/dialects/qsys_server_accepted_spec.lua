@@ -178,10 +178,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
 end)
 
 describe("Q-SYS TcpSocketServer: life", function()
-    local function collect()
-        collectgarbage()
-        collectgarbage()
-    end
+    local collect = helper.collect
 
     -- A server whose handler keeps the accepted socket nowhere; `prepare` may give it a handler.
     local function careless(prepare)

@@ -23,10 +23,7 @@ end
 -- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
 local jit = rawget(_G, "jit")
 
-local function collect()
-    collectgarbage()
-    collectgarbage()
-end
+local collect = helper.collect
 
 after_each(function()
     evsock.on_error = nil
