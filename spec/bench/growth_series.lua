@@ -70,7 +70,7 @@ local idle = {
                 of = function(run)
                     return run.cpu * 1e3
                 end },
-            { title = "wake-ups", format = "%.0f", most = 2,
+            { title = "wake-ups", format = "%.1f", most = 2,
                 of = function(run)
                     return run.switches
                 end },
