@@ -343,6 +343,29 @@ describe("a server", function()
         end)
     end)
 
+    -- The second has bytes on their way that nobody reads: those must not become a reset.
+    for what, text in pairs { ["says nothing"] = "", ["has written already"] = ("x"):rep(5000) } do
+        it("turns a client away that " .. what .. ", and the client sees an orderly end", function()
+            local client, message, closed
+            local record = helper.server({
+                on_accept = expect(function(_, sock)
+                    -- Until what is written waits in the system.
+                    local deadline = evsock.now() + 2 * helper.slow
+                    while client.pending > 0 and evsock.now() < deadline do
+                        math.sin(1)
+                    end
+                    sock:close()
+                end, 1),
+            })
+            client = helper.connect(record.port, {
+                on_close = expect(function(_, why) message, closed = why, true end, 1),
+            })
+            client:write(text)
+            pump_until(function() return closed end)
+            assert.is_nil(message)
+        end)
+    end
+
     it("says in tostring what it is and where it listens", function()
         local record = helper.server()
         local text = tostring(record.server)

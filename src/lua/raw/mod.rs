@@ -2,7 +2,8 @@
 //!
 //! Rules: nothing that has a destructor is alive when a Lua call can raise; arguments are checked
 //! first; work that is not Lua's runs inside `guard::fenced`. `unsafe` is in `stack` (one Lua call
-//! a method), `object` (from addresses to objects) and `entry` (what the loader calls).
+//! a method), `object` (from addresses to objects), `entry` (what the loader calls), and where bytes
+//! are lent to Lua (`socket`) or copied to a room of its own (`lines`).
 #![allow(unsafe_code)]
 
 mod accept;
