@@ -125,15 +125,60 @@ local function expect(object, kind, call)
     end
 end
 
-local function apply(object, given, checked, handlers)
+local function apply_options(object, given, checked)
     for name, values in pairs(checked) do
         if options[name] then
             set_option(object, name, given[name], values)
         end
     end
+end
+
+local function apply(object, given, checked, handlers)
+    apply_options(object, given, checked)
     for name, value in pairs(given or {}) do
         if handlers[name] then
             object[name] = value
+        end
+    end
+end
+
+-- Handlers and how many they are, in a table that objects share: it must not change any more.
+local function handlers_of(given)
+    local set, count = {}, 0
+    for name, value in pairs(given) do
+        if is_socket_handler[name] then
+            set[name] = value
+            count = count + 1
+        end
+    end
+    return set, count
+end
+
+-- The table of the socket made before, if its handlers were the same: a thousand connections with
+-- the same handlers need one table.
+local last, last_count = setmetatable({}, { __mode = "v" }), 0
+local function shared_handlers(given)
+    local set, count, expected = last.set, 0, last_count
+    for name, value in pairs(given) do
+        if is_socket_handler[name] then
+            count = count + 1
+            if set and set[name] ~= value then
+                set = nil
+            end
+        end
+    end
+    if not set or count ~= expected then
+        set, count = handlers_of(given)
+        last.set, last_count = set, count
+    end
+    return set, count
+end
+
+-- For sockets of the native class: others may treat handlers in their own way.
+local function equip(sock, set, count)
+    if count > 0 and not native.equip(sock, set, count) then
+        for name, value in pairs(set) do
+            sock[name] = value
         end
     end
 end
@@ -322,18 +367,23 @@ function evsock.tls(given)
     return compile_tls(given, "tls")
 end
 
-function evsock.socket(given)
-    local checked = check_options(given, "socket", is_socket_handler)
+local function new_socket(given, call)
+    local checked = check_options(given, call, is_socket_handler)
     local sock = Socket.new()
-    apply(sock, given, checked, is_socket_handler)
+    if given then
+        apply_options(sock, given, checked)
+        equip(sock, shared_handlers(given))
+    end
     return sock
+end
+
+function evsock.socket(given)
+    return new_socket(given, "socket")
 end
 
 function evsock.connect(host, port, given)
     host, port, given = target_of(host, port, given, "connect")
-    local checked = check_options(given, "connect", is_socket_handler)
-    local sock = Socket.new()
-    apply(sock, given, checked, is_socket_handler)
+    local sock = new_socket(given, "connect")
     local ok, message, code = set_out(sock, host, port)
     if not ok then
         return nil, message, code
@@ -418,9 +468,7 @@ core.server.pause, core.server.resume = pause(true), pause(false)
 local function prepare(server, sock)
     local ready = accepted_handlers[server]
     if ready then
-        for name, handler in pairs(ready.handlers) do
-            sock[name] = handler
-        end
+        equip(sock, ready.handlers, ready.count)
         if ready.chosen then
             chosen[sock] = setmetatable({}, ready.chosen)
         end
@@ -451,7 +499,7 @@ local Server = core.class {
             local ready = prepare(server, sock)
             local on_accept = server.on_accept
             if not on_accept then
-                if not ready or next(ready.handlers) == nil then
+                if not ready or ready.count == 0 then
                     -- Nobody takes it; it would stay open and unread for ever.
                     sock:close()
                 end
@@ -490,11 +538,10 @@ function evsock.listen(host, port, given)
         end,
     })
     local checked = check_options(given, "listen", handlers, listen_options)
-    local own, ready = {}, { handlers = {}, chosen = {} }
+    local own, ready = {}, { chosen = {} }
+    ready.handlers, ready.count = handlers_of(given or {})
     for name, value in pairs(given or {}) do
-        if is_socket_handler[name] then
-            ready.handlers[name] = value
-        elseif not is_server_handler[name] then
+        if not (is_socket_handler[name] or is_server_handler[name]) then
             -- A TLS table is compiled once.
             value = name == "tls" and checked.tls[1] or value
             own[name] = value
@@ -563,17 +610,26 @@ local Timer = core.class {
     end,
 }
 
+-- A timer without arguments, as most are, has no table for them.
+local function turn(repeats, fn, count, ...)
+    local arguments = count > 0 and { ... }
+    return function(timer)
+        if not repeats then
+            timer.on_timer = nil
+        end
+        if arguments then
+            fn(unpack(arguments, 1, count))
+        else
+            fn()
+        end
+    end
+end
+
 local function start(call, after, repeats, fn, ...)
     seconds_of(after, call)
     function_of(fn, "fn", call)
-    local arguments, count = { ... }, select("#", ...)
     local timer = Timer.new()
-    timer.on_timer = function(self)
-        if not repeats then
-            self.on_timer = nil
-        end
-        fn(unpack(arguments, 1, count))
-    end
+    timer.on_timer = turn(repeats, fn, select("#", ...), ...)
     local ok, message, code = core.timer.start(timer, after, repeats)
     if not ok then
         return nil, message, code

@@ -45,6 +45,8 @@ pub(super) struct References {
     pub(super) objects: i32,
     /// Slot to what keeps an object alive; strong.
     pub(super) anchors: i32,
+    /// The own table of objects without fields.
+    pub(super) blank: i32,
     /// Event number to the name of its handler.
     pub(super) names: i32,
     /// Class number to metatable.

@@ -17,6 +17,7 @@ use super::lines;
 use super::live;
 use super::notes;
 use super::object::{Object, Part, collect, create, state_behind, state_of};
+use super::own;
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Stack, Text};
@@ -113,6 +114,7 @@ fn fill(stack: Stack, state: Rc<State>) {
         .iter()
         .chain(lines::FUNCTIONS)
         .chain(notes::FUNCTIONS)
+        .chain(own::FUNCTIONS)
         .chain(tasks::FUNCTIONS);
     for (name, function) in FUNCTIONS.iter().chain(more) {
         set_function(stack, functions, name, *function, block);
@@ -136,6 +138,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     let mut references = References { objects: weak_table(stack), ..References::default() };
     stack.new_table();
     references.anchors = stack.register();
+    stack.new_table();
+    references.blank = stack.register();
     stack.new_table();
     for (place, name) in (1..).zip(NAMES) {
         stack.push_bytes(name.as_bytes());

@@ -9,6 +9,7 @@ use mlua::ffi::lua_State;
 
 use super::anchor::update_anchor;
 use super::object::Object;
+use super::own::unshare;
 use super::stack::{Stack, Text};
 
 /// Upvalues: methods, get.
@@ -74,6 +75,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     if is_handler && !stack.is_nil(3) && !stack.is_function(3) {
         refuse(stack, "must be a function or nil");
     }
+    unshare(stack, 1, object);
     stack.push_own(1);
     if is_handler {
         stack.push_value(2);

@@ -20,6 +20,7 @@ mod lines;
 mod live;
 mod notes;
 pub(super) mod object;
+mod own;
 mod pump;
 mod socket;
 mod stack;

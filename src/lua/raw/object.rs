@@ -138,6 +138,8 @@ pub(in crate::lua) struct Object {
     /// Its tokens have been entered in the table of objects: if it does not stand there, it is
     /// garbage.
     pub(in crate::lua) bound: Cell<bool>,
+    /// Its own table is also that of others.
+    pub(in crate::lua) shares: Cell<bool>,
     /// The number of the server that it is or was accepted by; else 0.
     pub(in crate::lua) house: Cell<u32>,
     pub(in crate::lua) part: Part,
@@ -271,7 +273,7 @@ pub(in crate::lua) extern "C-unwind" fn create(state: *mut ffi::lua_State) -> c_
 /// Pushes a new object; its metatable is on top of the stack and stays below it.
 pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
     let block: *mut Object = stack.new_block(size_of::<Object>()).cast();
-    stack.new_table();
+    stack.push_registered(state_of(stack).references.get().blank);
     stack.set_own(-2);
     let state = shared_state(stack);
     let mut house = 0;
@@ -312,6 +314,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         peer_ended: Cell::new(false),
         watched: Cell::new(false),
         bound: Cell::new(false),
+        shares: Cell::new(true),
         house: Cell::new(house),
         part,
     };
