@@ -178,7 +178,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         answer(lua, start_tls(object, part, &tls))
     })?;
     look(lua, table, state, "target", |object| {
-        let target = object.socket().and_then(|part| part.target.borrow().clone());
+        let target = object.socket().and_then(|part| part.target.get());
         let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
         target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan)))
     })
@@ -197,12 +197,12 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.let_go();
     // No longer the connection that its server has accepted.
     part.kept.set(false);
-    part.buffer.borrow_mut().clear();
+    part.clear();
     part.paused.set(false);
-    part.failure.replace(None);
+    part.failure.set(None);
     object.peer_ended.set(false);
     let plan = state.shared_plan(plan);
-    part.target.replace(Some(Arc::clone(&plan)));
+    part.target.set(Some(Arc::clone(&plan)));
     let stream = Stream::connect(hub, plan, Arc::clone(&part.options.borrow()));
     let token = stream.token();
     part.stream.replace(Some(stream));
@@ -230,7 +230,7 @@ fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
     let early = part.buffer.borrow().everything().to_vec();
     stream.start_tls(hub, tls, early)?;
     // Whatever came before is the session's now.
-    part.buffer.borrow_mut().clear();
+    part.clear();
     Ok(())
 }
 

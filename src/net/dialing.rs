@@ -13,6 +13,7 @@ use crate::net::connect_plan::{Way, loopback};
 use crate::net::hub::Hub;
 use crate::net::resolver::{self, Lookup};
 use crate::net::stream::Inner;
+use crate::proto::lazy::Lazy;
 use crate::proto::life::Input;
 use crate::proto::token::Token;
 use crate::sync::Arc;
@@ -35,8 +36,10 @@ impl Inner {
 
     pub(super) fn set_out(&mut self) -> Option<Input> {
         let plan = self.plan.as_ref()?;
-        self.inbound.restart();
-        self.outbound.restart();
+        if let Some(inbound) = self.inbound.present() {
+            inbound.restart();
+        }
+        self.outbound = Lazy::default();
         self.owed = true;
         self.secure = None;
         Some(match &plan.way {

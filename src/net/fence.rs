@@ -11,6 +11,7 @@ use crate::net::hub::Hub;
 use crate::net::stream::Inner;
 use crate::proto::event::Event;
 use crate::proto::life::Input;
+use crate::proto::moment::Moment;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
@@ -58,7 +59,7 @@ impl Inner {
 
     pub(super) fn fail(&mut self, hub: &Arc<Hub>, token: Token) {
         // An alarm that struck is on no list any more.
-        hub.arm(token, self.armed.take(), None);
+        hub.arm(token, self.armed.take().map(Moment::instant), None);
         self.feed(hub, token, Input::Fault(fault("connection")));
         if self.owed {
             // The machine has ended, and what it asked for was lost on the way.

@@ -71,7 +71,7 @@ impl Stream {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
         stream.step(hub, |inner| {
             inner.peer = peer.map(Box::new);
-            inner.inbound.held = true;
+            inner.held_back = true;
             inner.owed = true;
             if inner.set_greeter(listener) {
                 inner.feed(hub, stream.token, Input::Adopt);

@@ -24,8 +24,10 @@ use crate::net::secure::Secure;
 use crate::net::traffic::{Inbound, Outbound};
 use crate::proto::buffer::ReadBuffer;
 use crate::proto::event::Event;
+use crate::proto::lazy::Lazy;
 use crate::proto::life::{Action, Input, Life, Phase, Terms};
 use crate::proto::mailbox::Mailbox;
+use crate::proto::moment::Moment;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::io::{self, Progress};
@@ -44,13 +46,15 @@ pub(super) struct Inner {
     pub(super) life: Life,
     pub(super) socket: Option<Socket>,
     pub(super) interest: Interest,
-    pub(super) inbound: Inbound,
-    pub(super) outbound: Outbound,
+    pub(super) inbound: Lazy<Inbound>,
+    pub(super) outbound: Lazy<Outbound>,
     pub(super) mail: Mailbox,
     pub(super) options: Arc<Options>,
-    pub(super) armed: Option<Instant>,
+    pub(super) armed: Option<Moment>,
     /// An attempt has begun whose end was not told.
     pub(super) owed: bool,
+    /// An accepted connection whose `on_accept` has not returned: nothing is read from it.
+    pub(super) held_back: bool,
     /// The other end, unless the plan names it already.
     pub(super) peer: Option<Box<Address>>,
     /// Where to; `None` for an accepted connection.
@@ -58,7 +62,7 @@ pub(super) struct Inner {
     pub(super) dialing: Option<Box<Dialing>>,
     pub(super) secure: Option<Box<Secure>>,
     /// Until when what still arrives after our end of stream is discarded.
-    linger_by: Option<Instant>,
+    linger_by: Option<Moment>,
     gate: Option<Arc<Gate>>,
     /// The script has let go.
     detached: bool,
@@ -83,7 +87,7 @@ impl Stream {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
         let mut inner = lock(&stream.inner);
         inner.peer = peer.map(Box::new);
-        inner.inbound.held = true;
+        inner.held_back = true;
         inner.owed = true;
         inner.feed(hub, stream.token, Input::Adopt);
         drop(inner);
@@ -101,12 +105,13 @@ impl Stream {
             life: Life::new(Instant::now()),
             socket,
             interest: Interest::NONE,
-            inbound: Inbound::default(),
-            outbound: Outbound::default(),
+            inbound: Lazy::default(),
+            outbound: Lazy::default(),
             mail: Mailbox::default(),
             options,
             armed: None,
             owed: false,
+            held_back: false,
             peer: None,
             plan,
             dialing: None,
@@ -157,11 +162,11 @@ impl Stream {
     /// Its alarm went off.
     pub fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
         self.step(hub, |inner| {
-            if inner.armed == Some(at) {
+            if inner.armed == Some(at.into()) {
                 inner.armed = None;
             }
             let now = Instant::now();
-            if inner.linger_by.is_some_and(|by| by <= now) {
+            if inner.linger_by.is_some_and(|by| by.instant() <= now) {
                 inner.drop_socket(hub);
             }
             inner.feed(hub, self.token, Input::Alarm);
@@ -267,7 +272,7 @@ impl Stream {
     /// Lets data of an accepted connection come.
     pub fn release_data(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {
-            inner.inbound.held = false;
+            inner.held_back = false;
             inner.life.restart_silence(Instant::now());
             // What came with the handshake was posted when nobody listened.
             if !inner.mail.is_empty() {
@@ -278,23 +283,30 @@ impl Stream {
 
     /// Lets them come before that, for a script that waits for them.
     pub fn admit(&self, hub: &Arc<Hub>) {
-        if lock(&self.inner).inbound.held {
+        if lock(&self.inner).held_back {
             self.release_data(hub);
         }
     }
 
     /// Moves events and bytes to the script's side. Returns whether reading is paused.
-    pub fn collect(&self, hub: &Arc<Hub>, front: &mut ReadBuffer, take: impl FnMut(Event)) -> bool {
+    pub fn collect(
+        &self,
+        hub: &Arc<Hub>,
+        front: &mut Lazy<ReadBuffer>,
+        take: impl FnMut(Event),
+    ) -> bool {
         let mut inner = lock(&self.inner);
         inner.mail.collect(take);
         let unread = front.len() + front.hidden() + inner.inbound.bytes.len();
-        if !inner.inbound.bytes.is_empty() {
-            front.refill(&mut inner.inbound.bytes);
-            let spare = std::mem::take(&mut inner.inbound.bytes);
-            hub.recycle(spare);
+        let limit = inner.options.read_limit;
+        if let Some(inbound) = inner.inbound.present() {
+            if !inbound.bytes.is_empty() {
+                front.refill(&mut inbound.bytes);
+                hub.recycle(std::mem::take(&mut inbound.bytes));
+            }
+            inbound.front = unread;
+            inbound.paused &= unread > limit / 2;
         }
-        inner.inbound.front = unread;
-        inner.inbound.paused &= unread > inner.options.read_limit / 2;
         if inner.socket.is_some() && !inner.interest.read {
             inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         }
@@ -340,7 +352,10 @@ impl Stream {
             if inner.options.write_timeout.is_some() {
                 inner.outbound.queue.stamp(now);
             }
-            inner.inbound.paused &= inner.inbound.front >= inner.options.read_limit / 2;
+            let limit = inner.options.read_limit;
+            if let Some(inbound) = inner.inbound.present() {
+                inbound.paused &= inbound.front >= limit / 2;
+            }
             inner.apply_options();
         });
     }
@@ -356,7 +371,7 @@ impl Inner {
             write_timeout: self.options.write_timeout,
             pending: !self.outbound.queue.is_empty() || self.held() > 0,
             oldest_write: self.outbound.queue.oldest().or(held),
-            paused: self.inbound.paused || self.inbound.held,
+            paused: self.inbound.paused || self.held_back,
         }
     }
 
@@ -409,7 +424,7 @@ impl Inner {
         if self.life.has_ended() || self.says_nothing() || socket::end_writing(socket).is_err() {
             self.drop_socket(hub);
         } else {
-            self.linger_by = Some(Instant::now() + limits::LINGER);
+            self.linger_by = Some((Instant::now() + limits::LINGER).into());
         }
     }
 
@@ -420,13 +435,15 @@ impl Inner {
         let Some(socket) = self.socket.as_ref().filter(|_| self.gate.is_some()) else {
             return false;
         };
-        let silent = self.outbound.total == 0 && self.secure.is_none() && self.inbound.held;
+        let silent = self.outbound.total == 0 && self.secure.is_none() && self.held_back;
         silent && matches!(io::recv(socket, &mut Vec::with_capacity(64)), Progress::Again)
     }
 
     pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
         self.linger_by = None;
-        self.outbound.queue.clear();
+        if let Some(outbound) = self.outbound.present() {
+            outbound.queue.clear();
+        }
         let interest = std::mem::take(&mut self.interest);
         if let Some(socket) = self.socket.take() {
             let _ = hub.poller.change(&socket, 0, interest, Interest::NONE);
@@ -449,7 +466,7 @@ impl Inner {
         match self.life.phase() {
             Phase::Open => {
                 let full = self.inbound.paused || self.mail.len() >= limits::EVENTS_WAITING;
-                let read = !(ended || full || self.inbound.held);
+                let read = !(ended || full || self.held_back);
                 // Room to write comes at once: the leader is to read what is left.
                 Interest { read, write: write || read && self.outbound.broken.is_some() }
             }
@@ -473,16 +490,18 @@ impl Inner {
                 }
             }
         }
-        let due = match (self.life.alarm(&self.terms()), self.linger_by) {
+        let linger_by = self.linger_by.map(Moment::instant);
+        let due = match (self.life.alarm(&self.terms()), linger_by) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
         };
         // A later deadline leaves the alarm where it is: it will be found early and set again.
         // That keeps a timeout that every arrival moves out of the list of timers.
-        let sooner = due.is_none() || self.armed.is_none() || due < self.armed;
-        if sooner && due != self.armed {
-            hub.arm(token, self.armed, due);
-            self.armed = due;
+        let armed = self.armed.map(Moment::instant);
+        let sooner = due.is_none() || armed.is_none() || due < armed;
+        if sooner && due != armed {
+            hub.arm(token, armed, due);
+            self.armed = due.map(Moment::from);
         }
         if self.life.phase() == Phase::Closed {
             if self.socket.is_none() || self.linger_by.is_some() {
@@ -500,6 +519,6 @@ mod tests {
     #[test]
     fn a_quiet_stream_stays_small() {
         let size = size_of::<super::Stream>();
-        assert!(size <= 320, "{size} bytes");
+        assert!(size <= 200, "{size} bytes");
     }
 }

@@ -13,6 +13,7 @@ use crate::net::hub::Hub;
 use crate::net::options::Options;
 use crate::net::stream::Inner;
 use crate::proto::event::Event;
+use crate::proto::lazy::Blank;
 use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
@@ -31,9 +32,15 @@ pub(super) struct Inbound {
     /// Reading has stopped at the limit. Set together with an event, so the script's side always
     /// learns of it.
     pub(super) paused: bool,
-    /// An accepted connection whose `on_accept` has not returned.
-    pub(super) held: bool,
     pub(super) total: u64,
+}
+
+impl Blank for Inbound {
+    fn blank() -> &'static Self {
+        static BLANK: Inbound =
+            Inbound { bytes: Vec::new(), front: 0, raised: 0, paused: false, total: 0 };
+        &BLANK
+    }
 }
 
 impl Inbound {
@@ -87,11 +94,23 @@ impl Marks {
     }
 }
 
-impl Outbound {
-    pub(super) fn restart(&mut self) {
-        *self = Self::default();
+impl Blank for Outbound {
+    fn blank() -> &'static Self {
+        static BLANK: Outbound = Outbound {
+            queue: WriteQueue::new(),
+            fin: false,
+            fin_sent: false,
+            high: false,
+            broken: None,
+            total: 0,
+            watched: false,
+            marks: None,
+        };
+        &BLANK
     }
+}
 
+impl Outbound {
     /// The place behind everything that was written.
     fn end(&self) -> u64 {
         self.total.saturating_add(u64::try_from(self.queue.len()).unwrap_or(u64::MAX))
@@ -131,7 +150,7 @@ impl Inner {
     }
 
     fn arrived(&mut self, hub: &Arc<Hub>, token: Token, count: usize, scratch: &mut Vec<u8>) {
-        let inbound = &mut self.inbound;
+        let inbound = &mut *self.inbound;
         if inbound.bytes.is_empty() && count >= limits::SMALL_ARRIVAL {
             std::mem::swap(&mut inbound.bytes, scratch);
         } else {
@@ -150,7 +169,7 @@ impl Inner {
     pub(super) fn ended(&mut self, hub: &Arc<Hub>, token: Token) {
         if self.is_lingering() {
             self.drop_socket(hub);
-        } else if let Some(error) = self.outbound.broken.take() {
+        } else if let Some(error) = self.take_broken() {
             self.broke(hub, token, *error);
         } else if let Some(error) = self.truncation() {
             self.broke(hub, token, error);
@@ -162,9 +181,13 @@ impl Inner {
 
     /// What the peer had sent before writing failed is read, and reading knows of no end.
     fn nothing_left(&mut self, hub: &Arc<Hub>, token: Token) {
-        if let Some(error) = self.outbound.broken.take() {
+        if let Some(error) = self.take_broken() {
             self.broke(hub, token, *error);
         }
+    }
+
+    fn take_broken(&mut self) -> Option<Box<Error>> {
+        self.outbound.present()?.broken.take()
     }
 
     pub(super) fn broke(&mut self, hub: &Arc<Hub>, token: Token, error: Error) {
@@ -228,7 +251,7 @@ impl Inner {
     /// The handshake is done and what it held is under way.
     pub(super) fn place_marks(&mut self, hub: &Hub, token: Token) {
         let place = self.outbound.end();
-        if let Some(marks) = &mut self.outbound.marks {
+        if let Some(marks) = self.outbound.present().and_then(|outbound| outbound.marks.as_mut()) {
             let held = std::mem::take(&mut marks.held);
             marks.add(place, held);
         }
@@ -236,14 +259,15 @@ impl Inner {
     }
 
     fn tell_marks(&mut self, hub: &Hub, token: Token) {
-        let total = self.outbound.total;
-        let Some(marks) = &mut self.outbound.marks else { return };
+        let Some(outbound) = self.outbound.present() else { return };
+        let total = outbound.total;
+        let Some(marks) = &mut outbound.marks else { return };
         while let Some((_, count)) = marks.places.front().copied().filter(|(at, _)| *at <= total) {
             marks.places.pop_front();
             hub.post(&mut self.mail, token, Event::Marked(count));
         }
         if marks.places.is_empty() && marks.held == 0 {
-            self.outbound.marks = None;
+            outbound.marks = None;
         }
     }
 
@@ -302,7 +326,8 @@ impl Inner {
             }
         }
         self.tell_marks(hub, token);
-        if std::mem::take(&mut self.outbound.watched) {
+        if self.outbound.watched {
+            self.outbound.watched = false;
             hub.post(&mut self.mail, token, Event::Sent);
         }
         if self.outbound.high && self.outbound.queue.len() <= self.options.drain_at {
@@ -339,7 +364,7 @@ impl Inner {
     /// What the script's wish to close amounts to: after a failed write, what was written before
     /// cannot be flushed any more.
     pub(super) fn closing(&mut self) -> Input {
-        self.outbound.broken.take().map_or(Input::Close, |error| Input::Broken(*error))
+        self.take_broken().map_or(Input::Close, |error| Input::Broken(*error))
     }
 
     fn cannot_send(&mut self, hub: &Arc<Hub>, token: Token, error: &std::io::Error) {

@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use crate::proto::framing;
 use crate::proto::framing::LineEnd;
+use crate::proto::lazy::Blank;
 
 /// A storage that grew beyond this is given up when most of it is no longer needed.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -63,6 +64,24 @@ enum Sought {
     Nothing,
     Line(LineEnd),
     Text,
+}
+
+impl Blank for ReadBuffer {
+    fn blank() -> &'static Self {
+        static BLANK: ReadBuffer = ReadBuffer {
+            storage: Vec::new(),
+            head: 0,
+            visible: 0,
+            taken: 0,
+            sought: Sought::Nothing,
+            scanned: 0..0,
+            after_any: false,
+            after_return: false,
+            lent: 0,
+            rare: None,
+        };
+        &BLANK
+    }
 }
 
 impl ReadBuffer {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use crate::error::{Code, Error};
 use crate::limits;
 use crate::proto::event::Event;
+use crate::proto::moment::Moment;
 use crate::proto::race::{Race, Step};
 
 /// Where a connection stands, as the reactor knows it.
@@ -129,9 +130,9 @@ pub struct Life {
     /// The peer's end of stream was seen.
     ended: bool,
     /// When the attempt began, the connection was last heard of, or the pause ends.
-    since: Instant,
+    since: Moment,
     /// Until when closing may flush.
-    close_by: Option<Instant>,
+    close_by: Option<Moment>,
     race: Option<Box<Running>>,
 }
 
@@ -154,7 +155,7 @@ impl Life {
             closing: false,
             upgrades: false,
             ended: false,
-            since: now,
+            since: now.into(),
             close_by: None,
             race: None,
         }
@@ -194,7 +195,7 @@ impl Life {
     /// Begins the wait for the peer anew (a changed `read_timeout`).
     pub fn restart_silence(&mut self, now: Instant) {
         if self.phase == Phase::Open {
-            self.since = now;
+            self.since = now.into();
         }
     }
 
@@ -203,20 +204,24 @@ impl Life {
     pub fn alarm(&self, terms: &Terms) -> Option<Instant> {
         let own = match self.phase {
             Phase::Resolving | Phase::Connecting => {
-                let bound = terms.connect_timeout.map(|timeout| self.since + timeout);
+                let bound = terms.connect_timeout.map(|timeout| self.since() + timeout);
                 earliest(bound, self.dial_more_at())
             }
-            Phase::Securing => terms.connect_timeout.map(|timeout| self.since + timeout),
+            Phase::Securing => terms.connect_timeout.map(|timeout| self.since() + timeout),
             Phase::Open => {
                 let silent = terms.read_timeout.filter(|_| !terms.paused && !self.ended);
-                let silent = silent.map(|timeout| self.since + timeout);
+                let silent = silent.map(|timeout| self.since() + timeout);
                 earliest(silent, write_deadline(terms))
             }
             Phase::Closing => write_deadline(terms),
-            Phase::Waiting => Some(self.since),
+            Phase::Waiting => Some(self.since()),
             Phase::Closed => None,
         };
-        earliest(own, self.close_by)
+        earliest(own, self.close_by.map(Moment::instant))
+    }
+
+    fn since(&self) -> Instant {
+        self.since.instant()
     }
 
     /// Takes in what happened.
@@ -233,7 +238,7 @@ impl Life {
             (Phase::Closed, Input::Adopt) => self.adopt(now, terms, out),
             (Phase::Closed, Input::Wait(pause)) => {
                 self.phase = Phase::Waiting;
-                self.since = now + pause;
+                self.since = (now + pause).into();
             }
             (Phase::Resolving, Input::Resolved(Ok(addresses))) => {
                 self.resolved(addresses, now, out);
@@ -250,7 +255,7 @@ impl Life {
                 self.secure(now, out);
             }
             (Phase::Securing, Input::Secured) => self.stands(now, terms, out),
-            (Phase::Open, Input::Received) => self.since = now,
+            (Phase::Open, Input::Received) => self.since = now.into(),
             (Phase::Open, Input::Ended) => {
                 self.ended = true;
                 out.push(Action::Post(Event::Ended));
@@ -307,7 +312,7 @@ impl Life {
     fn close_early(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
         self.closing = true;
         if terms.pending {
-            self.close_by = Some(now + close_timeout(terms));
+            self.close_by = Some((now + close_timeout(terms)).into());
         } else {
             self.over(None, Action::Release, out);
         }
@@ -354,7 +359,7 @@ impl Life {
         if terms.secure {
             self.race = None;
             // The attempt's time goes on.
-            self.secure(self.since, out);
+            self.secure(self.since(), out);
         } else {
             self.stands(now, terms, out);
         }
@@ -369,7 +374,7 @@ impl Life {
     }
 
     fn secure(&mut self, since: Instant, out: &mut Vec<Action>) {
-        self.since = since;
+        self.since = since.into();
         self.phase = Phase::Securing;
         out.push(Action::Post(Event::Securing));
         out.push(Action::Secure);
@@ -395,7 +400,7 @@ impl Life {
 
     fn open(&mut self, now: Instant) {
         self.phase = Phase::Open;
-        self.since = now;
+        self.since = now.into();
         self.race = None;
         self.close_by = None;
     }
@@ -404,7 +409,7 @@ impl Life {
         self.closing = true;
         if terms.pending {
             self.phase = Phase::Closing;
-            self.close_by = Some(now + close_timeout(terms));
+            self.close_by = Some((now + close_timeout(terms)).into());
         } else {
             self.over(None, Action::Finish, out);
         }
@@ -413,10 +418,10 @@ impl Life {
     fn alarmed(&mut self, now: Instant, terms: &Terms, out: &mut Vec<Action>) {
         let late = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.phase {
-            Phase::Waiting if self.since <= now => out.push(Action::Retry),
-            _ if late(self.close_by) => self.fail(timed_out("close: not everything was sent"), out),
+            Phase::Waiting if self.since() <= now => out.push(Action::Retry),
+            _ if late(self.close_by.map(Moment::instant)) => self.fail(timed_out("close: not everything was sent"), out),
             Phase::Resolving | Phase::Connecting => {
-                if late(terms.connect_timeout.map(|timeout| self.since + timeout)) {
+                if late(terms.connect_timeout.map(|timeout| self.since() + timeout)) {
                     self.fail(timed_out("connect: timed out"), out);
                 } else if late(self.dial_more_at()) {
                     self.dial_on(now, out);

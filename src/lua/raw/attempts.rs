@@ -9,8 +9,8 @@ use crate::sync::Arc;
 
 /// A new attempt begins with a lookup unless the address is known.
 pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
-    let target = part.target.borrow();
-    let numeric = target.as_ref().is_some_and(|plan| matches!(plan.way, Way::Address(_)));
+    let target = part.target.get();
+    let numeric = target.is_some_and(|plan| matches!(plan.way, Way::Address(_)));
     if numeric { View::Connecting } else { View::Resolving }
 }
 

@@ -183,8 +183,8 @@ fn socket_event(
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
         Event::Connected => {
-            part.buffer.borrow_mut().forget();
-            part.failure.replace(None);
+            part.forget();
+            part.failure.set(None);
             object.peer_ended.set(false);
             object.stands();
         }

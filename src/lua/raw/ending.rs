@@ -67,14 +67,14 @@ pub(super) fn closed(
     object.ends_one();
     let retries = |part: &SocketPart| {
         // An accepted connection has nowhere to go.
-        let has_target = part.target.borrow().is_some();
+        let has_target = part.target.get().is_some();
         has_target && !object.ended.get() && part.options.borrow().reconnect.is_some()
     };
     let counted = !retries(part);
     if counted {
         state.count(-1);
     }
-    part.failure.replace(error.clone());
+    part.failure.set(error.clone());
     let argument = match error {
         Some(error) => {
             hold_error(state, error);

@@ -13,6 +13,7 @@ use mlua::{AnyUserData, ffi};
 use super::anchor::unbind;
 use super::stack::{Stack, Text};
 use crate::error::Error;
+use crate::lua::slot::Slot;
 use crate::lua::state::State;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
@@ -21,6 +22,7 @@ use crate::net::listener::{Door, Listener};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::buffer::ReadBuffer;
+use crate::proto::lazy::Lazy;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
@@ -67,9 +69,10 @@ impl View {
 #[derive(Debug)]
 pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
-    pub(in crate::lua) buffer: RefCell<ReadBuffer>,
+    pub(in crate::lua) buffer: RefCell<Lazy<ReadBuffer>>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
-    pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
+    /// Where to; nothing for an accepted connection.
+    pub(in crate::lua) target: Slot<Arc<ConnectPlan>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
     pub(in crate::lua) paused: Cell<bool>,
     /// A mark was set: there may be something to tell before a close.
@@ -77,7 +80,23 @@ pub(in crate::lua) struct SocketPart {
     /// It dies with the server of its house.
     pub(in crate::lua) kept: Cell<bool>,
     /// Why the connection ended, if not orderly.
-    pub(in crate::lua) failure: RefCell<Option<Box<Error>>>,
+    pub(in crate::lua) failure: Slot<Box<Error>>,
+}
+
+impl SocketPart {
+    /// Drops what was received, if anything ever was, and what is known of it.
+    pub(in crate::lua) fn clear(&self) {
+        if let Some(buffer) = self.buffer.borrow_mut().present() {
+            buffer.clear();
+        }
+    }
+
+    /// Drops what can be read.
+    pub(in crate::lua) fn forget(&self) {
+        if let Some(buffer) = self.buffer.borrow_mut().present() {
+            buffer.forget();
+        }
+    }
 }
 
 /// A server's own.
@@ -292,11 +311,11 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             stream: RefCell::default(),
             buffer: RefCell::default(),
             options,
-            target: RefCell::default(),
+            target: Slot::default(),
             paused: Cell::default(),
             marked: Cell::default(),
             kept: Cell::default(),
-            failure: RefCell::default(),
+            failure: Slot::default(),
         })
     };
     state.live.borrow_mut().insert(block as usize);

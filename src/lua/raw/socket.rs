@@ -381,7 +381,7 @@ extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
     fenced(stack, || {
         object.let_go();
         if !keep {
-            part.buffer.borrow_mut().clear();
+            part.clear();
         }
         part.paused.set(false);
         object.view.set(View::Idle);
@@ -399,7 +399,7 @@ extern "C-unwind" fn forget(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "forget");
     fenced(stack, || {
-        part.buffer.borrow_mut().forget();
+        part.forget();
         has_read(object, part, 0);
     });
     0

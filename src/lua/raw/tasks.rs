@@ -125,7 +125,7 @@ extern "C-unwind" fn ends(state: *mut lua_State) -> c_int {
 extern "C-unwind" fn failure(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "receive");
-    let held = part.failure.borrow().clone();
+    let held = part.failure.get();
     let Some(error) = held else { return 0 };
     let code = hold_error(&object.state, error);
     push_message(stack, &object.state);
