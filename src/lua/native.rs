@@ -151,15 +151,20 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
-        let options = match &object.part {
-            Part::Socket(part) => &part.options,
-            Part::Server(part) => &part.options,
-            _ => return Ok(()),
-        };
-        set_option(Arc::make_mut(&mut options.borrow_mut()), &setting);
-        let stream = object.socket().and_then(|part| part.stream.borrow().clone());
-        if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
-            stream.set_options(hub, Arc::clone(&options.borrow()));
+        match &object.part {
+            Part::Socket(part) => {
+                let mut options = object.options();
+                set_option(Arc::make_mut(&mut options), &setting);
+                part.options.set(Some(Arc::clone(&options)));
+                let stream = part.stream.borrow().clone();
+                if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
+                    stream.set_options(hub, options);
+                }
+            }
+            Part::Server(part) => {
+                set_option(Arc::make_mut(&mut part.options.borrow_mut()), &setting);
+            }
+            _ => {}
         }
         Ok(())
     })?;
@@ -196,14 +201,14 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     }
     object.let_go();
     // No longer the connection that its server has accepted.
-    part.kept.set(false);
+    object.kept.set(false);
     part.clear();
-    part.paused.set(false);
+    object.paused.set(false);
     part.failure.set(None);
     object.peer_ended.set(false);
     let plan = state.shared_plan(plan);
     part.target.set(Some(Arc::clone(&plan)));
-    let stream = Stream::connect(hub, plan, Arc::clone(&part.options.borrow()));
+    let stream = Stream::connect(hub, plan, object.options());
     let token = stream.token();
     part.stream.replace(Some(stream));
     object.token.set(Some(token));

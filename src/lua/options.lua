@@ -308,19 +308,24 @@ end
 
 -- Checks a whole table before anything is changed, so that a bad one leaves everything as it was.
 -- `extra` holds the checks of options that only this call has.
+-- What it returns must not be changed.
+local nothing = {}
 local function check_options(given, call, handlers, extra)
     if given == nil then
-        return {}
+        return nothing
     elseif type(given) ~= "table" then
         bad("argument", "options", call, "table", given)
     end
-    local checked = {}
+    local checked = nothing
     for name, value in pairs(given) do
         local check = options[name] or extra and extra[name]
         if check then
             local values, wanted = check(value, call)
             if not values then
                 bad("option", name, call, wanted, value)
+            end
+            if checked == nothing then
+                checked = {}
             end
             checked[name] = values
         elseif handlers[name] then

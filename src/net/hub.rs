@@ -6,6 +6,7 @@
 //! of sources ([`Mailbox`]).
 
 use std::net::SocketAddr;
+use std::num::NonZeroU32;
 use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -52,7 +53,7 @@ pub type Answer = (Token, Result<Vec<SocketAddr>>);
 
 #[derive(Debug, Default)]
 struct Registry {
-    slots: Slab<(u32, Source)>,
+    slots: Slab<(NonZeroU32, Source)>,
     generation: u32,
 }
 
@@ -115,8 +116,8 @@ impl Hub {
     /// Enters a source that is made with its own token.
     pub fn insert<T>(&self, make: impl FnOnce(Token) -> (Source, T)) -> T {
         let mut registry = lock(&self.registry);
-        registry.generation = registry.generation.wrapping_add(1);
-        let generation = registry.generation;
+        registry.generation = registry.generation.checked_add(1).unwrap_or(1);
+        let generation = NonZeroU32::new(registry.generation).unwrap_or(NonZeroU32::MIN);
         let entry = registry.slots.vacant_entry();
         let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
         let (source, result) = make(Token { slot, generation });

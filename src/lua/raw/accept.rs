@@ -44,9 +44,7 @@ pub(super) fn push_accepted<'a>(
     stack.remove(-2);
     object.house.set(server.house.get());
     let found = adopt(state, part, token, object);
-    if let Some(socket) = object.socket().filter(|_| part.keeps.get()) {
-        socket.kept.set(true);
-    }
+    object.kept.set(part.keeps.get());
     let Some(token) = found else {
         stack.pop(1);
         return None;
@@ -73,7 +71,7 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     };
     let token = adopted.token();
     socket.stream.replace(Some(adopted));
-    socket.options.replace(options);
+    socket.options.set(Some(options));
     object.token.set(Some(token));
     object.stands();
     state.place(token, object);

@@ -15,7 +15,7 @@ pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
 }
 
 pub(super) fn pause(object: &Object, part: &SocketPart) {
-    let pause = match (&part.options.borrow().reconnect, part.stream.borrow().as_ref()) {
+    let pause = match (&object.options().reconnect, part.stream.borrow().as_ref()) {
         (Some(backoff), Some(stream)) => {
             // Jitter needs no better chance than the clock's smallest digits.
             let nanos = std::time::SystemTime::now()

@@ -165,7 +165,7 @@ fn socket_event(
     let shown = reveal(part, &event);
     match event {
         Event::Closed(error) => return closed(stack, base, object, part, token, error),
-        Event::Ended if !part.options.borrow().half_open => {
+        Event::Ended if !object.options().half_open => {
             return end_of_stream(stack, base, object, part, token);
         }
         // Of what `start_tls` has taken nothing is left to tell.

@@ -41,7 +41,7 @@ fn see_end(object: &Object, part: &SocketPart, token: Token) -> Option<Event> {
     let mut news = EventList::default();
     stream.end_seen(hub);
     stream.collect(hub, &mut part.buffer.borrow_mut(), |event| news.push(event));
-    let earlier = if part.marked.get() { state.pull(token) } else { Vec::new() };
+    let earlier = if object.marked.get() { state.pull(token) } else { Vec::new() };
     let first = news.pop();
     let is_alone = news.is_empty() && earlier.is_empty();
     if is_alone && matches!(first, Some(Event::Closed(_))) {
@@ -68,7 +68,7 @@ pub(super) fn closed(
     let retries = |part: &SocketPart| {
         // An accepted connection has nowhere to go.
         let has_target = part.target.get().is_some();
-        has_target && !object.ended.get() && part.options.borrow().reconnect.is_some()
+        has_target && !object.ended.get() && object.options().reconnect.is_some()
     };
     let counted = !retries(part);
     if counted {
@@ -93,7 +93,7 @@ pub(super) fn closed(
             object.view.set(View::Waiting);
             pause(object, part);
         } else {
-            part.paused.set(false);
+            object.paused.set(false);
             let stream = part.stream.borrow().clone();
             if let (Some(stream), Some(hub)) = (stream, state.hub()) {
                 stream.detach(hub);

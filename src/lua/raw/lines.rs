@@ -105,7 +105,7 @@ extern "C" fn take(object: *const Object, bound: f64, room: *mut u8, size: u32) 
     let step = || {
         let object = Object::in_slot(object)?;
         let part = object.socket()?;
-        if part.paused.get() {
+        if object.paused.get() {
             return None;
         }
         let bound = Bound::unpacked(bound);

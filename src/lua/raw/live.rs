@@ -49,7 +49,7 @@ extern "C-unwind" fn mark(state: *mut lua_State) -> c_int {
         let stream = part.stream.borrow().clone();
         let idle = || Error::new(Code::Closed, "mark: the socket is not connected");
         let (stream, hub) = stream.zip(object.state.hub()).ok_or_else(idle)?;
-        part.marked.set(true);
+        object.marked.set(true);
         stream.mark(hub)
     });
     match marked {

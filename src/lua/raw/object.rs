@@ -26,7 +26,7 @@ use crate::proto::lazy::Lazy;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
-const MAGIC: u64 = 0x6576_736f_636b_0b1e;
+const MAGIC: u32 = 0x736f_0b1e;
 
 /// What keeps an active object alive (design: the Lua side).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -70,15 +70,10 @@ impl View {
 pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
     pub(in crate::lua) buffer: RefCell<Lazy<ReadBuffer>>,
-    pub(in crate::lua) options: RefCell<Arc<Options>>,
+    /// Nothing: those of the state.
+    pub(in crate::lua) options: Slot<Arc<Options>>,
     /// Where to; nothing for an accepted connection.
     pub(in crate::lua) target: Slot<Arc<ConnectPlan>>,
-    /// Reading has stopped at the limit; reading below half of it resumes.
-    pub(in crate::lua) paused: Cell<bool>,
-    /// A mark was set: there may be something to tell before a close.
-    pub(in crate::lua) marked: Cell<bool>,
-    /// It dies with the server of its house.
-    pub(in crate::lua) kept: Cell<bool>,
     /// Why the connection ended, if not orderly.
     pub(in crate::lua) failure: Slot<Box<Error>>,
 }
@@ -136,7 +131,7 @@ pub(in crate::lua) enum Part {
 /// The block.
 #[derive(Debug)]
 pub(in crate::lua) struct Object {
-    magic: u64,
+    magic: u32,
     pub(in crate::lua) state: Rc<State>,
     pub(in crate::lua) token: Cell<Option<Token>>,
     pub(in crate::lua) handlers: Cell<u16>,
@@ -159,6 +154,12 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) bound: Cell<bool>,
     /// Its own table is also that of others.
     pub(in crate::lua) shares: Cell<bool>,
+    /// Of a socket: reading has stopped at the limit; reading below half of it resumes.
+    pub(in crate::lua) paused: Cell<bool>,
+    /// Of a socket: a mark was set, and there may be something to tell before a close.
+    pub(in crate::lua) marked: Cell<bool>,
+    /// Of a socket: it dies with the server of its house.
+    pub(in crate::lua) kept: Cell<bool>,
     /// The number of the server that it is or was accepted by; else 0.
     pub(in crate::lua) house: Cell<u32>,
     pub(in crate::lua) part: Part,
@@ -205,6 +206,12 @@ impl Object {
             Part::Socket(part) => Some(part),
             _ => None,
         }
+    }
+
+    /// The options of a socket.
+    pub(in crate::lua) fn options(&self) -> Arc<Options> {
+        let own = self.socket().and_then(|part| part.options.get());
+        own.unwrap_or_else(|| Arc::clone(&self.state.defaults))
     }
 
     /// The script is about to be told of the end of a connection.
@@ -305,16 +312,11 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         state.servers.set(house);
         Part::Server(Box::default())
     } else {
-        // Shared until it changes: a quiet connection should stay small.
-        let options = RefCell::new(Arc::clone(&state.defaults));
         Part::Socket(SocketPart {
             stream: RefCell::default(),
             buffer: RefCell::default(),
-            options,
+            options: Slot::default(),
             target: Slot::default(),
-            paused: Cell::default(),
-            marked: Cell::default(),
-            kept: Cell::default(),
             failure: Slot::default(),
         })
     };
@@ -334,6 +336,9 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         watched: Cell::new(false),
         bound: Cell::new(false),
         shares: Cell::new(true),
+        paused: Cell::new(false),
+        marked: Cell::new(false),
+        kept: Cell::new(false),
         house: Cell::new(house),
         part,
     };
@@ -400,11 +405,10 @@ fn take_along(stack: Stack, server: &Object) {
     for slot in 0..places {
         let place = server.state.slots.borrow().get(slot).copied();
         let Some(child) = place.and_then(Object::in_slot) else { continue };
-        let Some(part) = child.socket().filter(|part| part.kept.get()) else { continue };
-        if child.house.get() != server.house.get() {
+        if !child.kept.get() || child.house.get() != server.house.get() {
             continue;
         }
-        part.kept.set(false);
+        child.kept.set(false);
         let token = child.token.get();
         child.let_go();
         child.view.set(View::Idle);

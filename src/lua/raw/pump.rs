@@ -162,7 +162,7 @@ fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
             let stream = part.stream.borrow();
             if let Some(stream) = stream.as_ref() {
                 let paused = stream.collect(hub, &mut part.buffer.borrow_mut(), push);
-                part.paused.set(paused);
+                object.paused.set(paused);
             }
         }
         Part::Datagram(part) if object.token.get() == Some(token) => {

@@ -116,7 +116,7 @@ pub(super) fn settle(object: &Object, part: &SocketPart) {
 
 /// After a read that found what it wanted (`wanted` = 0), or wants that much in one piece.
 fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
-    if !part.paused.get() || object.state.is_forked() {
+    if !object.paused.get() || object.state.is_forked() {
         return;
     }
     let (unread, hidden) = {
@@ -125,12 +125,12 @@ fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
     };
     // What is hidden comes with events of its own; only then is it known whether it suffices.
     let wanted = if hidden == 0 { wanted } else { 0 };
-    let options = part.options.borrow();
+    let options = object.options();
     if wanted == 0 && unread > options.read_limit / 2 {
         return;
     }
     if let (Some(hub), Some(stream)) = (object.state.hub(), part.stream.borrow().as_ref()) {
-        part.paused.set(stream.resume(hub, unread, wanted));
+        object.paused.set(stream.resume(hub, unread, wanted));
     }
 }
 
@@ -383,7 +383,7 @@ extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
         if !keep {
             part.clear();
         }
-        part.paused.set(false);
+        object.paused.set(false);
         object.view.set(View::Idle);
         object.ended.set(false);
         object.farewells.set(0);
