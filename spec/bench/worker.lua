@@ -173,13 +173,13 @@ local resident
 function job.before_idle()
     collectgarbage()
     collectgarbage()
-    resident = status_of("VmRSS")
+    resident = status_of("RssAnon")
 end
 
 function job.after_idle()
     collectgarbage()
     collectgarbage()
-    local grown = (status_of("VmRSS") - resident) * 1024
+    local grown = (status_of("RssAnon") - resident) * 1024
     io.stdout:write(("idle=%.1f "):format(grown / job.connections))
     job.start()
     job.stop(job.connections)

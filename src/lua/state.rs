@@ -6,7 +6,7 @@
 //! posted comes after it, and before what is in the hub's queue.
 
 use std::cell::{Cell, OnceCell, RefCell};
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{HashMap, VecDeque};
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
@@ -32,7 +32,7 @@ pub(super) enum Item {
     /// The end of a connection that the script has already replaced by another.
     Farewell(Token),
     /// An object has something to tell of its own: the number of the note (`raw::notes`), and the
-    /// address where the object was, which may be another's by now.
+    /// address of the object, null once it is finalised.
     Note(u32, *const Object),
     /// A task wants its turn (`tasks.lua` knows which).
     Turn,
@@ -100,8 +100,6 @@ pub(super) struct State {
     #[expect(clippy::vec_box, reason = "they must stay where they are")]
     pub(super) lent: RefCell<Vec<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
-    /// Every live object, to tell ours from other userdata.
-    pub(super) live: RefCell<HashSet<usize>>,
 }
 
 impl State {
@@ -130,7 +128,6 @@ impl State {
             error: RefCell::default(),
             lent: RefCell::default(),
             slots: RefCell::default(),
-            live: RefCell::default(),
         })
     }
 
@@ -256,9 +253,15 @@ impl State {
         }
     }
 
-    /// Whether an object that was not finalised is at the address.
-    pub(super) fn is_live(&self, object: *const Object) -> bool {
-        self.live.borrow().contains(&(object as usize))
+    /// The object is being finalised: its notes are nobody's.
+    pub(super) fn forget_notes(&self, object: *const Object) {
+        for (_, item) in self.batch.borrow_mut().iter_mut() {
+            if let Item::Note(_, place) = item
+                && *place == object
+            {
+                *place = std::ptr::null();
+            }
+        }
     }
 
     pub(super) fn place(&self, token: Token, object: *const Object) {

@@ -419,7 +419,9 @@ impl Life {
         let late = |at: Option<Instant>| at.is_some_and(|at| at <= now);
         match self.phase {
             Phase::Waiting if self.since() <= now => out.push(Action::Retry),
-            _ if late(self.close_by.map(Moment::instant)) => self.fail(timed_out("close: not everything was sent"), out),
+            _ if late(self.close_by.map(Moment::instant)) => {
+                self.fail(timed_out("close: not everything was sent"), out);
+            }
             Phase::Resolving | Phase::Connecting => {
                 if late(terms.connect_timeout.map(|timeout| self.since() + timeout)) {
                     self.fail(timed_out("connect: timed out"), out);

@@ -23,10 +23,15 @@ impl Moment {
     pub fn instant(self) -> Instant {
         // Set when the first moment was made.
         let origin = *ORIGIN.get_or_init(Instant::now);
-        match self.0.get().checked_sub(MIDDLE) {
-            Some(after) => origin + Duration::from_nanos(after),
-            None => origin - Duration::from_nanos(MIDDLE - self.0.get()),
-        }
+        let number = self.0.get();
+        let distance = Duration::from_nanos(number.abs_diff(MIDDLE));
+        let at = if number < MIDDLE {
+            origin.checked_sub(distance)
+        } else {
+            origin.checked_add(distance)
+        };
+        // It was an instant before.
+        at.unwrap_or(origin)
     }
 }
 

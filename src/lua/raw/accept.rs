@@ -43,17 +43,17 @@ pub(super) fn push_accepted<'a>(
     let object = new(stack, 0.0, anchor);
     stack.remove(-2);
     object.house.set(server.house.get());
-    let found = adopt(state, part, token, object);
+    let found = adopt(state, part, token, object).is_some();
     object.kept.set(part.keeps.get());
-    let Some(token) = found else {
+    if !found {
         stack.pop(1);
         return None;
-    };
-    bind(stack, state, token);
+    }
+    bind(stack);
     Some(object)
 }
 
-fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Option<Token> {
+fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Option<()> {
     let hub = state.hub()?;
     let listeners = part.listeners.borrow();
     let listener = listeners.iter().find(|listener| listener.token() == token)?;
@@ -76,7 +76,7 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     object.stands();
     state.place(token, object);
     state.count(1);
-    Some(token)
+    Some(())
 }
 
 /// `accept(server)`: a connection that waits now, looked for at the descriptors themselves, or nil.

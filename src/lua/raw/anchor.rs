@@ -1,25 +1,32 @@
 //! Entering objects under the slots of their tokens, and keeping the active ones alive.
 //!
 //! Not here: when (`native`, `dispatch`). Invariant: the table of objects is weak; what keeps an
-//! object alive stands in the table of anchors, in the way of its class.
+//! object alive stands in the table of anchors, in the way of its class. An object that keeps
+//! itself alive stands there alone, so each takes one place.
 
 use std::ffi::c_int;
 
+use mlua::ffi;
+
 use super::object::{Anchor, Object, Part};
 use super::stack::Stack;
-use crate::lua::state::State;
 use crate::proto::token::Token;
 
-/// Enters the object on top of the stack under its slot and anchors it; may raise.
-pub(super) fn bind(stack: Stack, state: &State, token: Token) {
+/// Enters the object on top of the stack under the slot of its token and anchors it; may raise.
+pub(super) fn bind(stack: Stack) {
     let index = stack.top();
-    stack.push_registered(state.references.get().objects);
-    stack.push_value(index);
-    stack.raw_set_at(-2, token.slot);
-    stack.pop(1);
     if let Some(object) = Object::at(stack, index) {
         object.bound.set(true);
         update_anchor(stack, index, object);
+    }
+}
+
+/// Pushes the object that was entered under the slot, or nil.
+pub(super) fn push_entered(stack: Stack, objects: c_int, anchors: c_int, slot: u32) {
+    stack.raw_get_at(anchors, slot);
+    if stack.kind(-1) != ffi::LUA_TUSERDATA {
+        stack.pop(1);
+        stack.raw_get_at(objects, slot);
     }
 }
 
@@ -34,7 +41,7 @@ pub(super) fn unbind(stack: Stack, object: &Object, token: Token) {
     for table in [references.objects, references.anchors] {
         stack.push_registered(table);
         stack.push_nil();
-        stack.raw_set_at(-2, token.slot);
+        put(stack, token.slot);
         stack.pop(1);
     }
 }
@@ -57,13 +64,35 @@ pub(super) fn unbind_all(stack: Stack, object: &Object) {
 /// Keeps the object at `index` alive while it is active and has handlers, by the way of its class.
 pub(super) fn update_anchor(stack: Stack, index: c_int, object: &Object) {
     let Some(token) = object.token.get() else { return };
-    stack.push_registered(object.state.references.get().anchors);
-    let table = stack.top();
+    let references = object.state.references.get();
+    let by_itself = object.anchor.get() == Anchor::Object && object.handlers.get() > 0;
+    stack.push_registered(references.anchors);
     match object.anchor.get() {
         Anchor::Handlers => stack.push_own(index),
-        Anchor::Object if object.handlers.get() > 0 => stack.push_value(index),
+        Anchor::Object if by_itself => stack.push_value(index),
         Anchor::Object => stack.push_nil(),
     }
-    stack.raw_set_at(table, token.slot);
-    stack.set_top(table - 1);
+    put(stack, token.slot);
+    stack.push_registered(references.objects);
+    if by_itself {
+        stack.push_nil();
+    } else {
+        stack.push_value(index);
+    }
+    put(stack, token.slot);
+    stack.pop(2);
+}
+
+/// Puts what is on top in the table below it. A place that is empty already is left alone: before
+/// 5.4 writing nil there could make the table grow.
+fn put(stack: Stack, slot: u32) {
+    if stack.is_nil(-1) {
+        stack.raw_get_at(-2, slot);
+        let is_empty = stack.is_nil(-1);
+        stack.pop(1);
+        if is_empty {
+            return stack.pop(1);
+        }
+    }
+    stack.raw_set_at(-2, slot);
 }

@@ -79,7 +79,7 @@ pub(super) fn is_of(state: &State, item: &Item, object: &Object) -> bool {
         Item::Event(token, _) | Item::Farewell(token) => {
             state.slots.borrow().get(token.slot as usize).copied()
         }
-        Item::Note(_, place) => Some(*place).filter(|place| state.is_live(*place)),
+        Item::Note(_, place) => Some(*place),
         Item::Turn => None,
     };
     place.and_then(Object::in_slot).is_some_and(|found| belongs(found, object))

@@ -6,7 +6,7 @@
 use std::ffi::c_int;
 
 use super::accept::{count_told, greet, push_accepted};
-use super::anchor::{unbind, unbind_all};
+use super::anchor::{push_entered, unbind, unbind_all};
 use super::attempts::starting_view;
 use super::datagram::datagram_event;
 use super::ending::{closed, end_of_stream};
@@ -76,6 +76,7 @@ pub(super) enum Outcome {
 #[derive(Clone, Copy)]
 pub(super) struct Base {
     pub(super) objects: c_int,
+    pub(super) anchors: c_int,
     pub(super) names: c_int,
     pub(super) traceback: c_int,
 }
@@ -103,7 +104,7 @@ pub(super) fn dispatch(stack: Stack, base: Base, state: &State, item: Item) -> O
     let Some(object) = object.filter(|object| owns(object, token)) else {
         return Outcome::Dropped;
     };
-    stack.raw_get_at(base.objects, token.slot);
+    push_entered(stack, base.objects, base.anchors, token.slot);
     if stack.is_nil(-1) {
         // Found to be garbage. Its finaliser may be long in coming: nothing is collected while a
         // pump waits, and `run` would wait for what nobody hears of any more.

@@ -270,15 +270,11 @@ extern "C-unwind" fn bind(state: *mut ffi::lua_State) -> c_int {
                 let token = part.listeners.borrow().get(place).map(|listener| listener.token());
                 if let Some(token) = token {
                     object.token.set(Some(token));
-                    anchor::bind(stack, state_of(stack), token);
+                    anchor::bind(stack);
                 }
             }
         }
-        _ => {
-            if let Some(token) = object.token.get() {
-                anchor::bind(stack, state_of(stack), token);
-            }
-        }
+        _ => anchor::bind(stack),
     }
     0
 }

@@ -46,6 +46,7 @@ extern "C-unwind" fn post(state: *mut lua_State) -> c_int {
     }
     stack.raw_set_at(-2, FIRST + number);
     state.count(1);
+    object.noted.set(true);
     let note = Item::Note(number, object);
     if stack.to_bool(2) {
         state.push_next(note);

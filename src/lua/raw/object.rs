@@ -8,7 +8,7 @@ use std::cell::{Cell, RefCell};
 use std::ffi::c_int;
 use std::rc::Rc;
 
-use mlua::{AnyUserData, ffi};
+use mlua::{AnyUserData, Lua, ffi};
 
 use super::anchor::unbind;
 use super::stack::{Stack, Text};
@@ -160,6 +160,8 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) marked: Cell<bool>,
     /// Of a socket: it dies with the server of its house.
     pub(in crate::lua) kept: Cell<bool>,
+    /// It has had notes to itself.
+    pub(in crate::lua) noted: Cell<bool>,
     /// The number of the server that it is or was accepted by; else 0.
     pub(in crate::lua) house: Cell<u32>,
     pub(in crate::lua) part: Part,
@@ -191,13 +193,16 @@ impl Object {
     }
 
     /// The object that a safe handle refers to, while the handle is held.
-    pub(in crate::lua) fn of<'a>(handle: &'a AnyUserData, state: &State) -> Option<&'a Self> {
-        let address = handle.to_pointer();
-        if !state.live.borrow().contains(&(address as usize)) {
-            return None;
-        }
-        // A member of `live` is an object that has not been finalised.
-        Self::live(address.cast())
+    pub(in crate::lua) fn of<'a>(handle: &'a AnyUserData, lua: &Lua) -> Option<&'a Self> {
+        let mut found = None;
+        let look = |raw| {
+            let stack = Stack::of(raw);
+            found = Self::at(stack, 1);
+            stack.set_top(0);
+        };
+        // SAFETY: the function gets the handle's value, looks at it and leaves nothing.
+        unsafe { lua.exec_raw::<()>(handle, look) }.ok()?;
+        found
     }
 
     /// The socket's part, if it is a socket.
@@ -320,7 +325,6 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
             failure: Slot::default(),
         })
     };
-    state.live.borrow_mut().insert(block as usize);
     let object = Object {
         magic: MAGIC,
         state,
@@ -339,6 +343,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         paused: Cell::new(false),
         marked: Cell::new(false),
         kept: Cell::new(false),
+        noted: Cell::new(false),
         house: Cell::new(house),
         part,
     };
@@ -385,7 +390,9 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
     if let Some(token) = object.token.get() {
         object.state.vacate(token, object);
     }
-    object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
+    if object.noted.get() {
+        object.state.forget_notes(object);
+    }
     object.let_go();
     take_along(stack, object);
     let block = std::ptr::from_ref(object).cast_mut();

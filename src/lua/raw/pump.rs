@@ -16,7 +16,7 @@ use super::socket::push_error;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::limits;
-use crate::lua::state::{Item, State};
+use crate::lua::state::{Item, References, State};
 use crate::net::hub::Hub;
 use crate::proto::token::Token;
 use crate::sync::Arc;
@@ -48,10 +48,11 @@ pub(super) fn pump_for(
     stack.reserve(20);
     let first = stack.top() + 1;
     let references = state.references.get();
-    for reference in [references.objects, references.names, references.traceback] {
+    let References { objects, anchors, names, traceback, .. } = references;
+    for reference in [objects, anchors, names, traceback] {
         stack.push_registered(reference);
     }
-    let base = Base { objects: first, names: first + 1, traceback: first + 2 };
+    let base = Base { objects: first, anchors: first + 1, names: first + 2, traceback: first + 3 };
     let deadline = Instant::now() + timeout;
     let mut handled = 0;
     loop {
