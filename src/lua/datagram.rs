@@ -4,6 +4,7 @@
 //! before Lua makes its string.
 
 use std::net::{IpAddr, SocketAddr};
+use std::rc::Rc;
 
 use mlua::{IntoLuaMulti, Lua, MultiValue, Table, Value};
 
@@ -11,6 +12,7 @@ use crate::address::Address;
 use crate::error::{Code, Error};
 use crate::lua::native::{answer, look, method};
 use crate::lua::raw::object::{DatagramPart, Object, Part};
+use crate::lua::state::State;
 use crate::net::connect_plan::{ConnectPlan, Detour};
 use crate::net::datagram::{Binding, Datagram, Packet};
 use crate::net::hub::Hub;
@@ -28,44 +30,46 @@ type Target = (mlua::LuaString, u16, Value, Option<u16>);
 type Member = (mlua::LuaString, bool, Option<mlua::LuaString>);
 
 /// Adds the functions to the table that the Lua files get.
-pub(super) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    method(lua, table, "datagram_open", |lua, object, place: Place| {
+pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "datagram_open", |lua, object, place: Place| {
         let Part::Datagram(part) = &object.part else { return answer(lua, Ok(())) };
         answer(lua, open(object, part, &place))
     })?;
-    method(lua, table, "datagram_send", |lua, object, given: Sending| send(lua, object, &given))?;
-    method(lua, table, "datagram_connect", |lua, object, given: Target| {
+    method(lua, table, state, "datagram_send", |lua, object, given: Sending| {
+        send(lua, object, &given)
+    })?;
+    method(lua, table, state, "datagram_connect", |lua, object, given: Target| {
         let (host, port, detour, to) = given;
         let plan = plan_of(&host, port, &detour, to);
         let connect = |(datagram, hub): (Arc<Datagram>, &Arc<Hub>)| datagram.connect(hub, plan);
         let idle = || Error::new(Code::Closed, "connect: the socket is closed");
         answer(lua, of(object).ok_or_else(idle).and_then(connect))
     })?;
-    method(lua, table, "datagram_read", |lua, object, (): ()| {
+    method(lua, table, state, "datagram_read", |lua, object, (): ()| {
         let packet = of(object).and_then(|(datagram, hub)| datagram.take(hub));
         push(lua, packet)
     })?;
     // What an event has told of; `wanted`: somebody takes it.
-    method(lua, table, "datagram_next", |lua, object, wanted: bool| {
+    method(lua, table, state, "datagram_next", |lua, object, wanted: bool| {
         let packet = of(object).and_then(|(datagram, hub)| datagram.next(hub, wanted));
         push(lua, packet)
     })?;
-    method(lua, table, "datagram_pause", |_, object, paused: bool| {
+    method(lua, table, state, "datagram_pause", |_, object, paused: bool| {
         if let Some((datagram, hub)) = of(object) {
             datagram.set_paused(hub, paused);
         }
         Ok(())
     })?;
-    method(lua, table, "datagram_broadcast", |lua, object, on: bool| {
+    method(lua, table, state, "datagram_broadcast", |lua, object, on: bool| {
         answer(lua, of(object).map_or(Ok(()), |(datagram, _)| datagram.set_broadcast(on)))
     })?;
-    method(lua, table, "datagram_max_size", |_, object, size: usize| {
+    method(lua, table, state, "datagram_max_size", |_, object, size: usize| {
         if let Some((datagram, _)) = of(object) {
             datagram.set_max_size(size);
         }
         Ok(())
     })?;
-    method(lua, table, "datagram_member", |lua, object, (group, joins, at): Member| {
+    method(lua, table, state, "datagram_member", |lua, object, (group, joins, at): Member| {
         let group = group.to_string_lossy().parse::<IpAddr>().ok();
         let at = at.and_then(|at| at.to_string_lossy().parse().ok());
         let found = of(object).zip(group);
@@ -74,12 +78,12 @@ pub(super) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
             found.map_or(Ok(()), |((datagram, _), group)| datagram.set_member(group, at, joins)),
         )
     })?;
-    method(lua, table, "datagram_close", |_, object, (): ()| {
+    method(lua, table, state, "datagram_close", |_, object, (): ()| {
         object.let_go();
         Ok(())
     })?;
-    look(lua, table, "datagram_facts", facts)?;
-    method(lua, table, "datagram_ends", |_, object, (): ()| {
+    look(lua, table, state, "datagram_facts", facts)?;
+    method(lua, table, state, "datagram_ends", |_, object, (): ()| {
         let ends = of(object).map(|(datagram, _)| datagram.ends());
         let (local, peer) = ends.map_or((None, None), |(local, peer)| (Some(local), peer));
         Ok((host(local), port(local), host(peer), port(peer)))

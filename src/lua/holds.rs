@@ -2,6 +2,8 @@
 //!
 //! Not here: how long (`raw::object`).
 
+use std::rc::Rc;
+
 use mlua::{IntoLuaMulti, Lua, Table, Value};
 
 use crate::lua::native::{answer, bind, method};
@@ -10,14 +12,14 @@ use crate::lua::state::State;
 use crate::net::reserve::Reserved;
 
 /// Adds the functions to the table that `core.lua` gets.
-pub(super) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    method(lua, table, "server_keeps", |_, object, (): ()| {
+pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "server_keeps", |_, object, (): ()| {
         if let Part::Server(part) = &object.part {
             part.keeps.set(true);
         }
         Ok(())
     })?;
-    method(lua, table, "reserve", |lua, object, (address, port): (Value, u16)| {
+    method(lua, table, state, "reserve", |lua, object, (address, port): (Value, u16)| {
         if object.state.is_forked() {
             return answer(lua, Err(State::forked()));
         }

@@ -74,7 +74,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let functions = raw::entry::functions(lua, &state)?;
     let cold = lua.create_table()?;
     native::add(lua, &cold, &state)?;
-    datagram::add(lua, &cold)?;
+    datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
     raw::entry::shield(lua, cold, functions.clone())?;
     if cfg!(feature = "luajit") {

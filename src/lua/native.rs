@@ -32,10 +32,10 @@ type Place = (mlua::LuaString, u16, i32, bool, usize, u32, bool);
 
 /// Adds the functions to the table that `core.lua` gets.
 pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
-    add_sockets(lua, table)?;
-    add_servers(lua, table)?;
-    add_timers(lua, table)?;
-    super::holds::add(lua, table)?;
+    add_sockets(lua, table, state)?;
+    add_servers(lua, table, state)?;
+    add_timers(lua, table, state)?;
+    super::holds::add(lua, table, state)?;
     let own = Rc::clone(state);
     table.set("now", lua.create_function(move |_, ()| Ok(own.now()))?)?;
     let own = Rc::clone(state);
@@ -98,14 +98,17 @@ pub(super) fn answer(lua: &Lua, outcome: Outcome) -> mlua::Result<MultiValue> {
 pub(super) fn look<R: IntoLuaMulti>(
     lua: &Lua,
     table: &Table,
+    state: &Rc<State>,
     name: &str,
     body: impl Fn(&Object) -> R + 'static,
 ) -> mlua::Result<()> {
-    let function =
-        lua.create_function(move |lua, handle: AnyUserData| match Object::of(&handle, lua) {
+    let state = Rc::clone(state);
+    let function = lua.create_function(move |lua, handle: AnyUserData| {
+        match Object::of(&handle, lua, &state) {
             Some(object) => body(object).into_lua_multi(lua),
             None => answer(lua, Err(Error::new(Code::Closed, "the object is gone"))),
-        })?;
+        }
+    })?;
     table.set(name, function)
 }
 
@@ -113,6 +116,7 @@ pub(super) fn look<R: IntoLuaMulti>(
 pub(super) fn method<A, R>(
     lua: &Lua,
     table: &Table,
+    state: &Rc<State>,
     name: &str,
     body: impl Fn(&Lua, &Object, A) -> mlua::Result<R> + 'static,
 ) -> mlua::Result<()>
@@ -120,9 +124,10 @@ where
     A: mlua::FromLuaMulti,
     R: IntoLuaMulti,
 {
+    let state = Rc::clone(state);
     let function =
         lua.create_function(move |lua, (handle, rest): (AnyUserData, mlua::Variadic<Value>)| {
-            let Some(object) = Object::of(&handle, lua) else {
+            let Some(object) = Object::of(&handle, lua, &state) else {
                 let dead = Error::new(Code::Closed, "the object is gone");
                 return answer(lua, Err(dead));
             };
@@ -136,8 +141,8 @@ where
     table.set(name, function)
 }
 
-fn add_sockets(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    method(lua, table, "connect", |lua, object, (host, port, detour, to): Target| {
+fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "connect", |lua, object, (host, port, detour, to): Target| {
         let detour = match detour {
             Value::Boolean(false) => Some(Detour::Unknown),
             Value::String(host) => Some(Detour::To(host.to_string_lossy(), to.unwrap_or(port))),
@@ -146,7 +151,7 @@ fn add_sockets(lua: &Lua, table: &Table) -> mlua::Result<()> {
         let plan = ConnectPlan::new(host.to_string_lossy(), port, detour);
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
-    method(lua, table, "set_option", |_, object, setting: Setting| {
+    method(lua, table, state, "set_option", |_, object, setting: Setting| {
         match &object.part {
             Part::Socket(part) => {
                 let mut options = object.options();
@@ -164,21 +169,21 @@ fn add_sockets(lua: &Lua, table: &Table) -> mlua::Result<()> {
         }
         Ok(())
     })?;
-    method(lua, table, "info", |lua, object, (): ()| {
+    method(lua, table, state, "info", |lua, object, (): ()| {
         object.socket().map(|part| info(lua, object, part)).transpose()
     })?;
-    method(lua, table, "tls_facts", |lua, object, (): ()| {
+    method(lua, table, state, "tls_facts", |lua, object, (): ()| {
         let stream = object.socket().and_then(|part| part.stream.borrow().clone());
         let facts = stream.and_then(|stream| stream.info().tls);
         facts.map(|facts| super::tls::facts(lua, &facts)).transpose()
     })?;
-    method(lua, table, "start_tls", |lua, object, tls: Value| {
+    method(lua, table, state, "start_tls", |lua, object, tls: Value| {
         let (Some(tls), Some(part)) = (super::tls::of(&tls), object.socket()) else {
             return answer(lua, Ok(()));
         };
         answer(lua, start_tls(object, part, &tls))
     })?;
-    look(lua, table, "target", |object| {
+    look(lua, table, state, "target", |object| {
         let target = object.socket().and_then(|part| part.target.get());
         let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
         target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan)))
@@ -327,17 +332,17 @@ fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {
     Ok(table)
 }
 
-fn add_servers(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    method(lua, table, "listen", |lua, object, place: Place| {
+fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "listen", |lua, object, place: Place| {
         let Part::Server(part) = &object.part else { return answer(lua, Ok(())) };
         part.class.set((place.5, place.6));
         answer(lua, listen(object, part, &place))
     })?;
-    method(lua, table, "server_close", |_, object, (): ()| {
+    method(lua, table, state, "server_close", |_, object, (): ()| {
         object.let_go();
         Ok(())
     })?;
-    method(lua, table, "server_pause", |_, object, paused: bool| {
+    method(lua, table, state, "server_pause", |_, object, paused: bool| {
         if let (Part::Server(part), Some(hub)) = (&object.part, object.state.hub()) {
             for listener in part.listeners.borrow().iter() {
                 listener.set_paused(hub, paused);
@@ -345,7 +350,7 @@ fn add_servers(lua: &Lua, table: &Table) -> mlua::Result<()> {
         }
         Ok(())
     })?;
-    look(lua, table, "server_info", |object| {
+    look(lua, table, state, "server_info", |object| {
         let Part::Server(part) = &object.part else { return (None, None, 0) };
         let first = part.listeners.borrow().first().map(|listener| listener.address().clone());
         let open = part.door.borrow().as_ref().map_or(0, |door| door.open());
@@ -405,16 +410,16 @@ fn listen(
     Ok(())
 }
 
-fn add_timers(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    method(lua, table, "timer_start", |lua, object, (after, repeats): (f64, bool)| {
+fn add_timers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
+    method(lua, table, state, "timer_start", |lua, object, (after, repeats): (f64, bool)| {
         let Part::Timer(part) = &object.part else { return answer(lua, Ok(())) };
         answer(lua, start(object, part, after, repeats))
     })?;
-    method(lua, table, "timer_cancel", |_, object, (): ()| {
+    method(lua, table, state, "timer_cancel", |_, object, (): ()| {
         object.let_go();
         Ok(())
     })?;
-    look(lua, table, "timer_active", |object| object.token.get().is_some())
+    look(lua, table, state, "timer_active", |object| object.token.get().is_some())
 }
 
 fn start(object: &Object, part: &TimerPart, after: f64, repeats: bool) -> Outcome {

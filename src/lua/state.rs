@@ -100,6 +100,8 @@ pub(super) struct State {
     #[expect(clippy::vec_box, reason = "they must stay where they are")]
     pub(super) lent: RefCell<Vec<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
+    /// The object that the last call of a cold function was given first, or null.
+    pub(super) callee: Cell<*const Object>,
 }
 
 impl State {
@@ -128,6 +130,7 @@ impl State {
             error: RefCell::default(),
             lent: RefCell::default(),
             slots: RefCell::default(),
+            callee: Cell::new(std::ptr::null()),
         })
     }
 

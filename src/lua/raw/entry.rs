@@ -189,7 +189,8 @@ pub(in crate::lua) fn shield(lua: &Lua, cold: Table, functions: Table) -> mlua::
 /// Upvalues: the sentinel's block, the function.
 extern "C-unwind" fn shielded(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
-    let _alive = state_of(stack);
+    let callee = Object::at(stack, 1).map_or(std::ptr::null(), std::ptr::from_ref);
+    state_of(stack).callee.set(callee);
     let arguments = stack.top();
     stack.push_value(Stack::upvalue(2));
     stack.insert(1);

@@ -193,7 +193,17 @@ impl Object {
     }
 
     /// The object that a safe handle refers to, while the handle is held.
-    pub(in crate::lua) fn of<'a>(handle: &'a AnyUserData, lua: &Lua) -> Option<&'a Self> {
+    pub(in crate::lua) fn of<'a>(
+        handle: &'a AnyUserData,
+        lua: &Lua,
+        state: &State,
+    ) -> Option<&'a Self> {
+        let address: *const Self = handle.to_pointer().cast();
+        if state.callee.get() == address {
+            // Seen to be an object when the call began, and the handle has kept it since.
+            return Self::live(address);
+        }
+        // A finaliser has made a call of its own before this one had all its arguments.
         let mut found = None;
         let look = |raw| {
             let stack = Stack::of(raw);
