@@ -61,8 +61,6 @@ pub(super) struct Inner {
     pub(super) plan: Option<Arc<ConnectPlan>>,
     pub(super) dialing: Option<Box<Dialing>>,
     pub(super) secure: Option<Box<Secure>>,
-    /// Until when what still arrives after our end of stream is discarded.
-    linger_by: Option<Moment>,
     gate: Option<Arc<Gate>>,
     /// The script has let go.
     detached: bool,
@@ -116,7 +114,6 @@ impl Stream {
             plan,
             dialing: None,
             secure: None,
-            linger_by: None,
             gate,
             detached: false,
         };
@@ -166,7 +163,8 @@ impl Stream {
                 inner.armed = None;
             }
             let now = Instant::now();
-            if inner.linger_by.is_some_and(|by| by.instant() <= now) {
+            let late = inner.life.alarm(&inner.terms()).is_some_and(|by| by <= now);
+            if late && inner.life.is_lingering() {
                 inner.drop_socket(hub);
             }
             inner.feed(hub, self.token, Input::Alarm);
@@ -424,7 +422,7 @@ impl Inner {
         if self.life.has_ended() || self.says_nothing() || socket::end_writing(socket).is_err() {
             self.drop_socket(hub);
         } else {
-            self.linger_by = Some((Instant::now() + limits::LINGER).into());
+            self.life.linger(Instant::now() + limits::LINGER);
         }
     }
 
@@ -440,7 +438,7 @@ impl Inner {
     }
 
     pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
-        self.linger_by = None;
+        self.life.end_linger();
         if let Some(outbound) = self.outbound.present() {
             outbound.queue.clear();
         }
@@ -457,7 +455,7 @@ impl Inner {
     }
 
     pub(super) fn is_lingering(&self) -> bool {
-        self.linger_by.is_some()
+        self.life.is_lingering()
     }
 
     pub(super) fn wanted(&self) -> Interest {
@@ -490,11 +488,7 @@ impl Inner {
                 }
             }
         }
-        let linger_by = self.linger_by.map(Moment::instant);
-        let due = match (self.life.alarm(&self.terms()), linger_by) {
-            (Some(a), Some(b)) => Some(a.min(b)),
-            (a, b) => a.or(b),
-        };
+        let due = self.life.alarm(&self.terms());
         // A later deadline leaves the alarm where it is: it will be found early and set again.
         // That keeps a timeout that every arrival moves out of the list of timers.
         let armed = self.armed.map(Moment::instant);
@@ -504,7 +498,7 @@ impl Inner {
             self.armed = due.map(Moment::from);
         }
         if self.life.phase() == Phase::Closed {
-            if self.socket.is_none() || self.linger_by.is_some() {
+            if self.socket.is_none() || self.is_lingering() {
                 self.gate.take();
             }
             if self.detached && self.socket.is_none() {

@@ -131,7 +131,7 @@ pub struct Life {
     ended: bool,
     /// When the attempt began, the connection was last heard of, or the pause ends.
     since: Moment,
-    /// Until when closing may flush.
+    /// Until when closing may flush; once closed, until when what still arrives is discarded.
     close_by: Option<Moment>,
     race: Option<Box<Running>>,
 }
@@ -199,6 +199,26 @@ impl Life {
         }
     }
 
+    /// Our end of stream was sent: until then what still arrives is discarded.
+    pub fn linger(&mut self, until: Instant) {
+        if self.phase == Phase::Closed {
+            self.close_by = Some(until.into());
+        }
+    }
+
+    /// Whether what arrives is discarded.
+    #[must_use]
+    pub fn is_lingering(&self) -> bool {
+        self.phase == Phase::Closed && self.close_by.is_some()
+    }
+
+    /// Nothing arrives any more.
+    pub fn end_linger(&mut self) {
+        if self.phase == Phase::Closed {
+            self.close_by = None;
+        }
+    }
+
     /// When [`Input::Alarm`] is due.
     #[must_use]
     pub fn alarm(&self, terms: &Terms) -> Option<Instant> {
@@ -239,6 +259,7 @@ impl Life {
             (Phase::Closed, Input::Wait(pause)) => {
                 self.phase = Phase::Waiting;
                 self.since = (now + pause).into();
+                self.close_by = None;
             }
             (Phase::Resolving, Input::Resolved(Ok(addresses))) => {
                 self.resolved(addresses, now, out);
