@@ -6,8 +6,9 @@ use std::rc::Rc;
 
 use mlua::{IntoLuaMulti, Lua, Table, Value};
 
-use crate::lua::native::{answer, bind, method};
+use crate::lua::native::{answer, method};
 use crate::lua::raw::object::Part;
+use crate::lua::settings::bind;
 use crate::lua::state::State;
 use crate::net::reserve::Reserved;
 

@@ -10,6 +10,7 @@ mod fault;
 mod holds;
 mod native;
 mod raw;
+mod settings;
 mod slot;
 mod state;
 mod tls;

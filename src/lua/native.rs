@@ -5,23 +5,21 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use crate::address::{Address, UNIX};
 use crate::error::{Code, Error};
-use crate::limits;
 use crate::lua::raw::attempts::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
+use crate::lua::settings::{Setting, set_option};
 use crate::lua::state::{Item, State};
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::listener::{Door, Listener, any_v4, any_v6};
-use crate::net::options::Options;
 use crate::net::secure::Tls;
 use crate::net::stream::Stream;
-use crate::proto::backoff::Backoff;
 use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
@@ -238,70 +236,6 @@ fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
     // Whatever came before is the session's now.
     part.clear();
     Ok(())
-}
-
-fn seconds(value: &Value) -> Option<Duration> {
-    let seconds = number(value)?;
-    (seconds > 0.0).then(|| {
-        Duration::try_from_secs_f64(seconds)
-            .unwrap_or(limits::LONGEST_WAIT)
-            .min(limits::LONGEST_WAIT)
-    })
-}
-
-#[expect(clippy::cast_precision_loss, reason = "counts beyond 2^53 are cut anyway")]
-fn number(value: &Value) -> Option<f64> {
-    match value {
-        Value::Integer(integer) => Some(*integer as f64),
-        Value::Number(number) => Some(*number),
-        _ => None,
-    }
-}
-
-#[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-fn bytes(value: &Value) -> usize {
-    number(value).unwrap_or_default() as usize
-}
-
-/// A numeric address that `options.lua` has passed, and a port; false binds nothing.
-pub(super) fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
-    let text = value.as_string()?.to_string_lossy();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in Lua")]
-    let port = port.unwrap_or_default() as u16;
-    Some(SocketAddr::new(text.parse().ok()?, port))
-}
-
-type Setting = (String, Value, Option<f64>, Option<f64>, Option<f64>);
-
-fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Setting) {
-    let on = value.as_boolean().unwrap_or_default();
-    match name.as_str() {
-        "connect_timeout" => options.connect_timeout = seconds(value),
-        "read_timeout" => options.read_timeout = seconds(value),
-        "write_timeout" => options.write_timeout = seconds(value),
-        "reconnect" => {
-            options.reconnect = number(value).map(|min| Backoff {
-                min,
-                max: max.unwrap_or(min),
-                factor: factor.unwrap_or(1.0),
-                jitter: jitter.unwrap_or(0.0),
-            });
-        }
-        "nodelay" => options.nodelay = on,
-        "keepalive" => {
-            options.keepalive_idle = seconds(value);
-            options.keepalive = on || options.keepalive_idle.is_some();
-        }
-        "read_limit" => options.read_limit = bytes(value).max(1),
-        "max_frame" => options.max_frame = bytes(value).max(1),
-        "write_limit" => options.write_limit = bytes(value),
-        "drain_at" => options.drain_at = bytes(value),
-        "half_open" => options.half_open = on,
-        "ipv4_first" => options.ipv4_first = on,
-        "bind" => options.bind = bind(value, *max),
-        "tls" => options.tls = super::tls::of(value),
-        _ => {}
-    }
 }
 
 fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {

@@ -5,6 +5,7 @@ pub mod connect_plan;
 pub mod datagram;
 mod dialing;
 pub mod fence;
+mod handover;
 pub mod hub;
 pub mod listener;
 mod looks;

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use socket2::Socket;
 
 use crate::address::Address;
-use crate::error::{Code, Error, Result};
+use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::dialing::Dialing;
@@ -22,8 +22,6 @@ use crate::net::listener::Gate;
 use crate::net::options::Options;
 use crate::net::secure::Secure;
 use crate::net::traffic::{Inbound, Outbound};
-use crate::proto::buffer::ReadBuffer;
-use crate::proto::event::Event;
 use crate::proto::lazy::Lazy;
 use crate::proto::life::{Action, Input, Life, Phase, Terms};
 use crate::proto::mailbox::Mailbox;
@@ -265,78 +263,6 @@ impl Stream {
             inner.feed(hub, self.token, Input::Wait(pause));
             inner.drop_socket(hub);
         });
-    }
-
-    /// Lets data of an accepted connection come.
-    pub fn release_data(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| {
-            inner.held_back = false;
-            inner.life.restart_silence(Instant::now());
-            // What came with the handshake was posted when nobody listened.
-            if !inner.mail.is_empty() {
-                hub.repost(self.token);
-            }
-        });
-    }
-
-    /// Lets them come before that, for a script that waits for them.
-    pub fn admit(&self, hub: &Arc<Hub>) {
-        if lock(&self.inner).held_back {
-            self.release_data(hub);
-        }
-    }
-
-    /// Moves events and bytes to the script's side. Returns whether reading is paused.
-    pub fn collect(
-        &self,
-        hub: &Arc<Hub>,
-        front: &mut Lazy<ReadBuffer>,
-        take: impl FnMut(Event),
-    ) -> bool {
-        let mut inner = lock(&self.inner);
-        inner.mail.collect(take);
-        let unread = front.len() + front.hidden() + inner.inbound.bytes.len();
-        let limit = inner.options.read_limit;
-        if let Some(inbound) = inner.inbound.present() {
-            if !inbound.bytes.is_empty() {
-                front.refill(&mut inbound.bytes);
-                hub.recycle(std::mem::take(&mut inbound.bytes));
-            }
-            inbound.front = unread;
-            inbound.paused &= unread > limit / 2;
-        }
-        if inner.socket.is_some() && !inner.interest.read {
-            inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
-        }
-        inner.inbound.paused
-    }
-
-    /// The script has read: `unread` bytes are left, and it may want `wanted` in one piece.
-    /// Returns whether reading is still paused.
-    ///
-    /// # Errors
-    /// `EMSGSIZE` when more is wanted than `max_frame`: the connection is then closed.
-    pub fn resume(&self, hub: &Arc<Hub>, unread: usize, wanted: usize) -> bool {
-        self.step(hub, |inner| {
-            inner.inbound.front = unread;
-            let options = &inner.options;
-            if wanted > options.max_frame.max(options.read_limit) {
-                let text = format!("read: a frame longer than {} bytes", options.max_frame);
-                inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
-                return true;
-            }
-            let limit = inner.inbound.limit(options);
-            if wanted > limit {
-                inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
-            } else if unread <= limit / 2 {
-                inner.inbound.raised = 0;
-            }
-            // What is asked for may be below the limit and yet above what was let in: the leader
-            // stops by an estimate.
-            inner.inbound.paused &= wanted <= unread && unread > limit / 2;
-            inner.inbound.paused
-        })
-        .unwrap_or_default()
     }
 
     /// Replaces the options; waits that are under way follow the new values.

@@ -3,12 +3,14 @@
 //! Not here: whose turn it is (`lead`). A panic while one source is served ends that source and
 //! nothing else.
 
+use std::sync::Weak;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use crate::limits;
 use crate::net::fence::fenced;
 use crate::net::hub::{Hub, Source, WAKE_KEY};
+use crate::net::stream::Stream;
 use crate::sync::Arc;
 use crate::sys::fault::{self, Place};
 use crate::sys::poller::{HeldSignals, Poller, Readiness, Reports, Waited};
@@ -18,6 +20,10 @@ use crate::sys::process;
 const SPIN_PATIENCE: i8 = 4;
 /// So many waits in a row must bring one report before spinning is tried again after more at once.
 const CROWD_MEMORY: u8 = 8;
+/// While one connection alone is busy, each so many looks at it bring one for everybody else.
+const LOOKS_APART: u32 = 4;
+/// How often in a row the one busy connection may be read before anybody else is looked for.
+const READS_AHEAD: u8 = 16;
 
 /// What belongs to whoever leads.
 #[derive(Debug, Default)]
@@ -33,6 +39,10 @@ pub(super) struct Desk {
     /// Above zero: several sources are busy, or clients come. Sleeping lets their reports gather,
     /// and none of them waits for us alone; a spin would fetch them one by one.
     crowd: u8,
+    /// The connection of the last report, if it was alone.
+    lone: Weak<Stream>,
+    /// How often it was read since anybody else was looked for.
+    ahead: u8,
 }
 
 impl Desk {
@@ -92,14 +102,23 @@ impl Desk {
     ) -> Option<Waited> {
         let until = self.spin_until.take()?;
         let until = deadline.map_or(until, |deadline| until.min(deadline));
+        let mut turn = 0_u32;
         let mut moment = now;
         while moment < until {
-            self.gather(hub, Some(Duration::ZERO), None);
-            if !self.ready.is_empty() {
+            let came = self.read_ahead(hub);
+            if came == Some(true) {
                 self.luck = SPIN_PATIENCE;
-                self.serve(hub);
                 return Some(Waited::Done);
             }
+            if came.is_none() || turn % LOOKS_APART == LOOKS_APART - 1 {
+                self.gather(hub, Some(Duration::ZERO), None);
+                if !self.ready.is_empty() {
+                    self.luck = SPIN_PATIENCE;
+                    self.serve(hub);
+                    return Some(Waited::Done);
+                }
+            }
+            turn += 1;
             if interrupted.is_some_and(|interrupted| interrupted()) {
                 return Some(Waited::Interrupted);
             }
@@ -109,6 +128,24 @@ impl Desk {
         }
         self.luck -= 1;
         None
+    }
+
+    /// Reads the one busy connection without asking whether there is something: a dialogue needs
+    /// no more calls of the system than with a blocking socket. Whether anything came; `None` if
+    /// there is none, or others must be looked for.
+    fn read_ahead(&mut self, hub: &Arc<Hub>) -> Option<bool> {
+        if self.ahead >= READS_AHEAD {
+            return None;
+        }
+        let stream = self.lone.upgrade()?;
+        let source = Source::Stream(Arc::clone(&stream));
+        let mut came = false;
+        serve_source(hub, &source, || came = stream.read_ahead(hub, &mut self.scratch));
+        if came {
+            self.ahead += 1;
+            hub.polls.fetch_add(1, Ordering::Relaxed); // a hint only
+        }
+        Some(came)
     }
 
     fn gather(
@@ -121,6 +158,7 @@ impl Desk {
         // A turn that a fault cut short may have left some.
         self.sources.clear();
         fault::point(Place::Leader);
+        self.ahead = 0;
         hub.polls.fetch_add(1, Ordering::Relaxed); // a hint only
         let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout, held);
         waited.unwrap_or_else(|_| {
@@ -153,6 +191,10 @@ impl Desk {
             CROWD_MEMORY
         } else {
             self.crowd.saturating_sub(1)
+        };
+        self.lone = match self.sources.as_slice() {
+            [Source::Stream(stream)] => Arc::downgrade(stream),
+            _ => Weak::new(),
         };
         for (source, ready) in self.sources.drain(..).zip(self.ready.drain(..)) {
             let scratch = &mut self.scratch;

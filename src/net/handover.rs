@@ -1,0 +1,100 @@
+//! What passes between a stream and the script's side: events, bytes, and leave to go on reading.
+//!
+//! Not here: what arrives from the system (`traffic`). Every method is called by the script's
+//! thread, `read_ahead` by whoever leads.
+
+use std::time::Instant;
+
+use crate::error::{Code, Error};
+use crate::net::hub::Hub;
+use crate::net::stream::Stream;
+use crate::proto::buffer::ReadBuffer;
+use crate::proto::event::Event;
+use crate::proto::lazy::Lazy;
+use crate::proto::life::Input;
+use crate::sync::{Arc, lock};
+
+impl Stream {
+    /// Reads although nobody has reported it. Whether there is something to tell.
+    pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> bool {
+        let seen = self.step(hub, |inner| {
+            if inner.socket.is_some() && inner.interest.read {
+                inner.receive(hub, self.token, scratch);
+            }
+            !inner.mail.is_empty()
+        });
+        seen.unwrap_or(true)
+    }
+
+    /// Lets data of an accepted connection come.
+    pub fn release_data(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            inner.held_back = false;
+            inner.life.restart_silence(Instant::now());
+            // What came with the handshake was posted when nobody listened.
+            if !inner.mail.is_empty() {
+                hub.repost(self.token);
+            }
+        });
+    }
+
+    /// Lets them come before that, for a script that waits for them.
+    pub fn admit(&self, hub: &Arc<Hub>) {
+        if lock(&self.inner).held_back {
+            self.release_data(hub);
+        }
+    }
+
+    /// Moves events and bytes to the script's side. Returns whether reading is paused.
+    pub fn collect(
+        &self,
+        hub: &Arc<Hub>,
+        front: &mut Lazy<ReadBuffer>,
+        take: impl FnMut(Event),
+    ) -> bool {
+        let mut inner = lock(&self.inner);
+        inner.mail.collect(take);
+        let unread = front.len() + front.hidden() + inner.inbound.bytes.len();
+        let limit = inner.options.read_limit;
+        if let Some(inbound) = inner.inbound.present() {
+            if !inbound.bytes.is_empty() {
+                front.refill(&mut inbound.bytes);
+                hub.recycle(std::mem::take(&mut inbound.bytes));
+            }
+            inbound.front = unread;
+            inbound.paused &= unread > limit / 2;
+        }
+        if inner.socket.is_some() && !inner.interest.read {
+            inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
+        }
+        inner.inbound.paused
+    }
+
+    /// The script has read: `unread` bytes are left, and it may want `wanted` in one piece.
+    /// Returns whether reading is still paused.
+    ///
+    /// # Errors
+    /// `EMSGSIZE` when more is wanted than `max_frame`: the connection is then closed.
+    pub fn resume(&self, hub: &Arc<Hub>, unread: usize, wanted: usize) -> bool {
+        self.step(hub, |inner| {
+            inner.inbound.front = unread;
+            let options = &inner.options;
+            if wanted > options.max_frame.max(options.read_limit) {
+                let text = format!("read: a frame longer than {} bytes", options.max_frame);
+                inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
+                return true;
+            }
+            let limit = inner.inbound.limit(options);
+            if wanted > limit {
+                inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
+            } else if unread <= limit / 2 {
+                inner.inbound.raised = 0;
+            }
+            // What is asked for may be below the limit and yet above what was let in: the leader
+            // stops by an estimate.
+            inner.inbound.paused &= wanted <= unread && unread > limit / 2;
+            inner.inbound.paused
+        })
+        .unwrap_or_default()
+    }
+}
