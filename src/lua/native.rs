@@ -303,7 +303,7 @@ fn listen(
         return Err(State::forked());
     }
     let (host, hub) = (host.to_string_lossy(), state.open()?);
-    let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(*most)));
+    let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(hub, *most)));
     let options = server.options.borrow().clone();
     let open = |address: Address| Listener::open(hub, &address, *backlog, *shared, &options, &door);
     let mut opened = Vec::new();

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Weak;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -31,6 +32,7 @@ pub use crate::sys::socket::{any_v4, any_v6};
 pub struct Door {
     open: AtomicUsize,
     most: usize,
+    hub: Weak<Hub>,
     /// Listeners that stopped because the house is full. Partner: `Gate::drop`.
     stopped: Mutex<Vec<Token>>,
 }
@@ -38,8 +40,9 @@ pub struct Door {
 impl Door {
     /// `most` = 0: any number.
     #[must_use]
-    pub fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { open: AtomicUsize::new(0), most, stopped: Mutex::new(Vec::new()) })
+    pub fn new(hub: &Arc<Hub>, most: usize) -> Arc<Self> {
+        let (open, stopped) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
+        Arc::new(Self { open, most, hub: Arc::downgrade(hub), stopped })
     }
 
     /// Connections that are open.
@@ -55,24 +58,24 @@ impl Door {
 
 /// Held by an accepted connection while it is open.
 #[derive(Debug)]
-pub struct Gate {
-    door: Arc<Door>,
-    hub: std::sync::Weak<Hub>,
-}
+pub struct Gate(Arc<Door>);
 
 impl Gate {
-    fn new(door: &Arc<Door>, hub: &Arc<Hub>) -> Arc<Self> {
+    fn new(door: &Arc<Door>) -> Self {
         door.open.fetch_add(1, Ordering::Relaxed);
-        let hub = if door.most > 0 { Arc::downgrade(hub) } else { std::sync::Weak::new() };
-        Arc::new(Self { door: Arc::clone(door), hub })
+        Self(Arc::clone(door))
     }
 }
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        self.door.open.fetch_sub(1, Ordering::AcqRel);
-        let Some(hub) = self.hub.upgrade() else { return };
-        for token in lock(&self.door.stopped).drain(..) {
+        let Self(door) = self;
+        door.open.fetch_sub(1, Ordering::AcqRel);
+        if door.most == 0 {
+            return;
+        }
+        let Some(hub) = door.hub.upgrade() else { return };
+        for token in lock(&door.stopped).drain(..) {
             // The queue is unbounded and never closed: this cannot fail.
             let _ = hub.vacancies.push(token);
             hub.wake.wake();
@@ -90,7 +93,7 @@ pub enum Accepted {
         /// The other end.
         peer: Option<Address>,
         /// Its place among the server's connections.
-        gate: Arc<Gate>,
+        gate: Gate,
     },
     /// After its handshake.
     Secured(Arc<Stream>),
@@ -195,7 +198,7 @@ impl Listener {
             match socket::accept(socket) {
                 Ok((socket, peer)) => {
                     inner.told = false;
-                    let gate = Gate::new(&self.door, hub);
+                    let gate = Gate::new(&self.door);
                     if let Some(options) = &self.options {
                         let options = Arc::clone(options);
                         let token =

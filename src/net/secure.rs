@@ -65,7 +65,7 @@ impl Stream {
         socket: Socket,
         peer: Option<Address>,
         options: Arc<Options>,
-        gate: Arc<Gate>,
+        gate: Gate,
         listener: Token,
     ) -> Token {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));

@@ -59,7 +59,7 @@ pub(super) struct Inner {
     pub(super) plan: Option<Arc<ConnectPlan>>,
     pub(super) dialing: Option<Box<Dialing>>,
     pub(super) secure: Option<Box<Secure>>,
-    gate: Option<Arc<Gate>>,
+    gate: Option<Gate>,
     /// The script has let go.
     detached: bool,
 }
@@ -78,7 +78,7 @@ impl Stream {
         socket: Socket,
         peer: Option<Address>,
         options: Arc<Options>,
-        gate: Arc<Gate>,
+        gate: Gate,
     ) -> Arc<Self> {
         let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
         let mut inner = lock(&stream.inner);
@@ -95,7 +95,7 @@ impl Stream {
         options: Arc<Options>,
         socket: Option<Socket>,
         plan: Option<Arc<ConnectPlan>>,
-        gate: Option<Arc<Gate>>,
+        gate: Option<Gate>,
     ) -> Arc<Self> {
         let inner = Inner {
             life: Life::new(Instant::now()),
@@ -302,9 +302,11 @@ impl Inner {
     /// Hands an input to the machine and carries out what it asks for. Dials that fail at once
     /// become inputs of their own.
     pub(super) fn feed(&mut self, hub: &Arc<Hub>, token: Token, input: Input) {
-        let mut inputs = vec![input];
+        // Most inputs bring no other: only those that do take memory.
+        let mut next = Some(input);
+        let mut inputs = Vec::new();
         let mut actions = Vec::new();
-        while let Some(input) = inputs.pop() {
+        while let Some(input) = next.take().or_else(|| inputs.pop()) {
             self.life.on(input, Instant::now(), &self.terms(), &mut actions);
             for action in actions.drain(..) {
                 match action {
