@@ -15,15 +15,16 @@ use crate::proto::life::Input;
 use crate::sync::{Arc, lock};
 
 impl Stream {
-    /// Reads although nobody has reported it. Whether there is something to tell.
-    pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> bool {
+    /// Reads although nobody has reported it. Whether there is something to tell, and how many
+    /// bytes wait for the script's side.
+    pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> (bool, usize) {
         let seen = self.step(hub, |inner| {
             if inner.socket.is_some() && inner.interest.read {
                 inner.receive(hub, self.token, scratch);
             }
-            !inner.mail.is_empty()
+            (!inner.mail.is_empty(), inner.inbound.bytes.len())
         });
-        seen.unwrap_or(true)
+        seen.unwrap_or((true, 0))
     }
 
     /// Lets data of an accepted connection come.

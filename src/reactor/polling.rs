@@ -139,10 +139,12 @@ impl Desk {
         }
         let stream = self.lone.upgrade()?;
         let source = Source::Stream(Arc::clone(&stream));
-        let mut came = false;
-        serve_source(hub, &source, || came = stream.read_ahead(hub, &mut self.scratch));
+        let (mut came, mut count) = (false, 0);
+        let scratch = &mut self.scratch;
+        serve_source(hub, &source, || (came, count) = stream.read_ahead(hub, scratch));
         if came {
-            self.ahead += 1;
+            // A flood is no dialogue: everybody has a turn before more of it.
+            self.ahead += if count < limits::SMALL_ARRIVAL { 1 } else { READS_AHEAD };
             hub.polls.fetch_add(1, Ordering::Relaxed); // a hint only
         }
         Some(came)
