@@ -147,9 +147,9 @@ static inline void all_descriptors(void) {
     check(setrlimit(RLIMIT_NOFILE, &limit), "setrlimit");
 }
 
-/* A number of /proc/self/status, in KiB: VmHWM or VmRSS. */
-static inline long status_of(const char *name) {
-    FILE *file = must(fopen("/proc/self/status", "r"));
+/* A number of a file in /proc/self, in KiB. */
+static inline long number_of(const char *name, const char *path) {
+    FILE *file = must(fopen(path, "r"));
     char text[256];
     long value = 0;
     while (fgets(text, sizeof text, file)) {

@@ -36,7 +36,7 @@ static void stop(double operations) {
     double took = seconds_of(CLOCK_MONOTONIC) - began;
     double cpu = seconds_of(CLOCK_PROCESS_CPUTIME_ID) - clock_then;
     printf("operations=%.0f seconds=%.9f cpu=%.9f memory=%ld version=C_with_OpenSSL_%s\n",
-           operations, took, cpu, status_of("VmHWM"), OpenSSL_version(OPENSSL_VERSION_STRING));
+           operations, took, cpu, number_of("VmHWM", "/proc/self/status"), OpenSSL_version(OPENSSL_VERSION_STRING));
 }
 
 static void expect(int holds, const char *what) {
@@ -309,7 +309,7 @@ static void accepts(const struct job *job) {
 
 static void idle(const struct job *job) {
     int epoll = epoll_create1(0);
-    long before = status_of("VmRSS");
+    long before = number_of("Anonymous", "/proc/self/smaps_rollup");
     for (int i = 0; i < job->connections; i++) {
         int fd = dial(job);
         struct epoll_event event = { .events = EPOLLIN, .data.fd = fd };
@@ -317,7 +317,7 @@ static void idle(const struct job *job) {
     }
     start();
     printf("idle=%.1f ",
-           (double)(status_of("VmRSS") - before) * 1024 / job->connections);
+           (double)(number_of("Anonymous", "/proc/self/smaps_rollup") - before) * 1024 / job->connections);
     stop(job->connections);
 }
 

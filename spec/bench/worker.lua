@@ -52,9 +52,9 @@ local function wrong(what, got)
     error(("%s: wrong contents: %s (%q)"):format(name, what, tostring(got):sub(1, 80)), 3)
 end
 
--- A number of /proc/self/status, in KiB.
-local function status_of(key)
-    local file = assert(io.open("/proc/self/status"))
+-- A number of a file in /proc/self, in KiB.
+local function number_of(key, name)
+    local file = assert(io.open("/proc/self/" .. name))
     local value = file:read("*a"):match(key .. ":%s*(%d+)")
     file:close()
     return tonumber(value)
@@ -173,13 +173,13 @@ local resident
 function job.before_idle()
     collectgarbage()
     collectgarbage()
-    resident = status_of("RssAnon")
+    resident = number_of("Anonymous", "smaps_rollup")
 end
 
 function job.after_idle()
     collectgarbage()
     collectgarbage()
-    local grown = (status_of("RssAnon") - resident) * 1024
+    local grown = (number_of("Anonymous", "smaps_rollup") - resident) * 1024
     io.stdout:write(("idle=%.1f "):format(grown / job.connections))
     job.start()
     job.stop(job.connections)
@@ -191,7 +191,7 @@ function job.finish()
         error(name .. " did not finish " .. workload)
     end
     print(("operations=%.6f seconds=%.9f cpu=%.9f memory=%d version=%s"):format(operations, took,
-        cpu, status_of("VmHWM"), (contestant.version:gsub("%s+", "_"))))
+        cpu, number_of("VmHWM", "status"), (contestant.version:gsub("%s+", "_"))))
     io.stdout:flush()
     os.exit(0)
 end
