@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::net::connect_plan::{Way, loopback};
 use crate::net::hub::Hub;
 use crate::net::resolver::{self, Lookup};
-use crate::net::stream::Inner;
+use crate::net::stream::{Inner, Other};
 use crate::proto::lazy::Lazy;
 use crate::proto::life::Input;
 use crate::proto::token::Token;
@@ -132,7 +132,9 @@ impl Inner {
             self.interest = Interest::WRITE;
             let planned =
                 self.plan.as_ref().is_some_and(|plan| plan.way == Way::Address(address.clone()));
-            self.peer = (!planned).then(|| Box::new(address));
+            let address = (!planned).then_some(address);
+            self.other =
+                address.map(|address| Box::new(Other { address: Some(address), gate: None }));
             self.apply_options();
             self.feed(hub, token, Input::Dialed);
             return;
@@ -150,16 +152,19 @@ impl Inner {
     }
 
     pub(super) fn peer(&self) -> Option<Address> {
-        match (&self.peer, self.plan.as_ref().map(|plan| &plan.way)) {
-            (Some(peer), _) => Some((**peer).clone()),
-            (None, Some(Way::Address(address))) => Some(address.clone()),
+        match (self.address(), self.plan.as_ref().map(|plan| &plan.way)) {
+            (Some(address), _) | (None, Some(Way::Address(address))) => Some(address.clone()),
             _ => None,
         }
     }
 
+    fn address(&self) -> Option<&Address> {
+        self.other.as_ref()?.address.as_ref()
+    }
+
     /// "connect: timed out" becomes "connect 10.0.0.9:23: timed out".
     pub(super) fn named(&self, error: Error) -> Error {
-        let whom = match (&self.plan, &self.peer) {
+        let whom = match (&self.plan, self.address()) {
             (Some(plan), _) => plan.whom(),
             (None, Some(peer)) => peer.to_string(),
             (None, None) => return error,

@@ -16,7 +16,7 @@ use crate::net::fence::fault;
 use crate::net::hub::Hub;
 use crate::net::listener::Gate;
 use crate::net::options::Options;
-use crate::net::stream::{Inner, Stream};
+use crate::net::stream::{Inner, Other, Stream};
 use crate::proto::event::Event;
 use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
@@ -68,9 +68,9 @@ impl Stream {
         gate: Gate,
         listener: Token,
     ) -> Token {
-        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
+        let other = Other { address: peer, gate: Some(gate) };
+        let stream = Self::enter(hub, options, Some(socket), None, Some(other));
         stream.step(hub, |inner| {
-            inner.peer = peer.map(Box::new);
             inner.held_back = true;
             inner.owed = true;
             if inner.set_greeter(listener) {

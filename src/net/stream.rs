@@ -53,15 +53,20 @@ pub(super) struct Inner {
     pub(super) owed: bool,
     /// An accepted connection whose `on_accept` has not returned: nothing is read from it.
     pub(super) held_back: bool,
-    /// The other end, unless the plan names it already.
-    pub(super) peer: Option<Box<Address>>,
+    /// Who that is, unless the plan says so.
+    pub(super) other: Option<Box<Other>>,
     /// Where to; `None` for an accepted connection.
     pub(super) plan: Option<Arc<ConnectPlan>>,
     pub(super) dialing: Option<Box<Dialing>>,
     pub(super) secure: Option<Box<Secure>>,
-    gate: Option<Gate>,
-    /// The script has let go.
-    detached: bool,
+}
+
+/// The other end of a connection.
+#[derive(Debug, Default)]
+pub(super) struct Other {
+    pub(super) address: Option<Address>,
+    /// Of an accepted one, while it is open.
+    pub(super) gate: Option<Gate>,
 }
 
 impl Stream {
@@ -80,9 +85,9 @@ impl Stream {
         options: Arc<Options>,
         gate: Gate,
     ) -> Arc<Self> {
-        let stream = Self::enter(hub, options, Some(socket), None, Some(gate));
+        let other = Other { address: peer, gate: Some(gate) };
+        let stream = Self::enter(hub, options, Some(socket), None, Some(other));
         let mut inner = lock(&stream.inner);
-        inner.peer = peer.map(Box::new);
         inner.held_back = true;
         inner.owed = true;
         inner.feed(hub, stream.token, Input::Adopt);
@@ -95,7 +100,7 @@ impl Stream {
         options: Arc<Options>,
         socket: Option<Socket>,
         plan: Option<Arc<ConnectPlan>>,
-        gate: Option<Gate>,
+        other: Option<Other>,
     ) -> Arc<Self> {
         let inner = Inner {
             life: Life::new(Instant::now()),
@@ -108,12 +113,10 @@ impl Stream {
             armed: None,
             owed: false,
             held_back: false,
-            peer: None,
+            other: other.map(Box::new),
             plan,
             dialing: None,
             secure: None,
-            gate,
-            detached: false,
         };
         hub.insert(|token| {
             let stream = Arc::new(Self { token, inner: Mutex::new(inner) });
@@ -336,7 +339,7 @@ impl Inner {
         let Some(socket) = &self.socket else { return };
         // A refusal harms nobody: the connection may be a Unix one, or over already. Accepted
         // sockets inherit the flag from their listener, which saves the call.
-        if self.gate.is_none() {
+        if !self.is_accepted() {
             let _ = socket::set_nodelay(socket, self.options.nodelay);
         }
         if self.options.keepalive {
@@ -358,7 +361,7 @@ impl Inner {
     /// be lost by a reset, and closing sends a plain end of stream. To turn a client away costs
     /// one call of the system that way, not six.
     fn says_nothing(&self) -> bool {
-        let Some(socket) = self.socket.as_ref().filter(|_| self.gate.is_some()) else {
+        let Some(socket) = self.socket.as_ref().filter(|_| self.is_accepted()) else {
             return false;
         };
         let silent = self.outbound.total == 0 && self.secure.is_none() && self.held_back;
@@ -379,7 +382,17 @@ impl Inner {
     /// Nobody is to be told any more.
     pub(super) fn detach(&mut self) {
         self.mail.plug();
-        self.detached = true;
+    }
+
+    /// Whether it counts at a server's door.
+    fn is_accepted(&self) -> bool {
+        self.other.as_ref().is_some_and(|other| other.gate.is_some())
+    }
+
+    fn leave(&mut self) {
+        if let Some(other) = &mut self.other {
+            other.gate = None;
+        }
     }
 
     pub(super) fn is_lingering(&self) -> bool {
@@ -427,9 +440,9 @@ impl Inner {
         }
         if self.life.phase() == Phase::Closed {
             if self.socket.is_none() || self.is_lingering() {
-                self.gate.take();
+                self.leave();
             }
-            if self.detached && self.socket.is_none() {
+            if self.mail.is_plugged() && self.socket.is_none() {
                 hub.remove(token);
             }
         }
@@ -441,6 +454,6 @@ mod tests {
     #[test]
     fn a_quiet_stream_stays_small() {
         let size = size_of::<super::Stream>();
-        assert!(size <= 200, "{size} bytes");
+        assert!(size <= 152, "{size} bytes");
     }
 }

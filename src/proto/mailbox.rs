@@ -47,6 +47,12 @@ impl Mailbox {
         self.events.is_empty()
     }
 
+    /// Whether nobody listens any more.
+    #[must_use]
+    pub fn is_plugged(&self) -> bool {
+        self.deaf
+    }
+
     /// Drops what waits and whatever comes later.
     pub fn plug(&mut self) {
         self.deaf = true;

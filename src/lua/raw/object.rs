@@ -167,6 +167,10 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) part: Part,
 }
 
+// Each connection and each timer has one.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<Object>() <= 112);
+
 impl Object {
     /// The object at an index of the stack, if it is one.
     pub(super) fn at<'a>(stack: Stack, index: c_int) -> Option<&'a Self> {
