@@ -137,6 +137,45 @@ end)
 describe("a timer", function()
     after_each(helper.finish)
 
+    it("has fields of its own, before and after its turn, and when it is cancelled", function()
+        local turns = 0
+        local function turn()
+            turns = turns + 1
+        end
+        local named, plain, cancelled = evsock.after(0, turn), evsock.after(0, turn), nil
+        named.name = "named"
+        cancelled = evsock.after(0, never "a cancelled timer")
+        cancelled.name = "cancelled"
+        cancelled:cancel()
+        local every = helper.track(evsock.every(0.001, turn))
+        every.name = "every"
+        pump_until(function()
+            return turns >= 4
+        end)
+        assert.same({ "named", "cancelled", "every" }, { named.name, cancelled.name, every.name })
+        assert.is_nil(plain.name)
+        plain.name = "late"
+        assert.equal("late", plain.name)
+        assert.is_false(named.active)
+    end)
+
+    it("lets go of its function with its last turn, though the script keeps it", function()
+        local seen, timers = setmetatable({}, { __mode = "v" }), {}
+        for i = 1, 3 do
+            local mine = {}
+            seen[i] = mine
+            timers[i] = evsock.after(0, function(argument)
+                assert(mine and argument == 7)
+            end, 7)
+        end
+        timers[2].name = "named"
+        timers[3]:cancel()
+        helper.pump_for(0.02)
+        helper.collect()
+        assert.same({}, { seen[1], seen[2], seen[3] })
+        assert.equal("named", timers[2].name)
+    end)
+
     it("passes its arguments on, nil ones too, and none if it has none", function()
         local got = {}
         local function take(...)

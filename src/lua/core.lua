@@ -610,18 +610,19 @@ local Timer = core.class {
     end,
 }
 
--- A timer without arguments, as most are, has no table for them.
-local function turn(repeats, fn, count, ...)
-    local arguments = count > 0 and { ... }
-    return function(timer)
-        if not repeats then
-            timer.on_timer = nil
+-- What a timer calls. There may be thousands: most have no argument or one, and take no table.
+local function turn(fn, count, ...)
+    if count == 0 then
+        return fn
+    elseif count == 1 then
+        local argument = ...
+        return function()
+            fn(argument)
         end
-        if arguments then
-            fn(unpack(arguments, 1, count))
-        else
-            fn()
-        end
+    end
+    local arguments = { ... }
+    return function()
+        fn(unpack(arguments, 1, count))
     end
 end
 
@@ -629,7 +630,7 @@ local function start(call, after, repeats, fn, ...)
     seconds_of(after, call)
     function_of(fn, "fn", call)
     local timer = Timer.new()
-    timer.on_timer = turn(repeats, fn, select("#", ...), ...)
+    native.equip(timer, { on_timer = turn(fn, select("#", ...), ...) }, 1)
     local ok, message, code = core.timer.start(timer, after, repeats)
     if not ok then
         return nil, message, code

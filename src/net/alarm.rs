@@ -8,6 +8,7 @@ use std::time::Instant;
 use crate::net::hub::{Hub, Source};
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
+use crate::proto::moment::Moment;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 
@@ -20,7 +21,7 @@ pub struct Alarm {
 
 #[derive(Debug, Default)]
 struct Inner {
-    at: Option<Instant>,
+    at: Option<Moment>,
     mail: Mailbox,
 }
 
@@ -47,8 +48,8 @@ impl Alarm {
         if at <= now {
             hub.post(&mut inner.mail, self.token, Event::Fired);
         } else {
-            hub.arm(self.token, inner.at, Some(at));
-            inner.at = Some(at);
+            hub.arm(self.token, inner.at.map(Moment::instant), Some(at));
+            inner.at = Some(at.into());
         }
     }
 
@@ -56,14 +57,14 @@ impl Alarm {
     pub fn cancel(&self, hub: &Hub) {
         let mut inner = lock(&self.inner);
         inner.mail.plug();
-        hub.arm(self.token, inner.at.take(), None);
+        hub.arm(self.token, inner.at.take().map(Moment::instant), None);
         hub.remove(self.token);
     }
 
     /// The time has come.
     pub fn on_alarm(&self, hub: &Hub, at: Instant) {
         let mut inner = lock(&self.inner);
-        if inner.at == Some(at) {
+        if inner.at == Some(at.into()) {
             inner.at = None;
             hub.post(&mut inner.mail, self.token, Event::Fired);
         }
@@ -72,7 +73,7 @@ impl Alarm {
     /// A fault of ours when the time had come: it has come all the same.
     pub fn on_fault(&self, hub: &Hub) {
         let mut inner = lock(&self.inner);
-        if inner.at.is_some_and(|at| at <= Instant::now()) {
+        if inner.at.is_some_and(|at| at.instant() <= Instant::now()) {
             inner.at = None;
             hub.post(&mut inner.mail, self.token, Event::Fired);
         }

@@ -12,6 +12,7 @@ use super::datagram::datagram_event;
 use super::ending::{closed, end_of_stream};
 use super::notes::give_note;
 use super::object::{Object, Part, SocketPart, View};
+use super::own::disarm;
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
@@ -89,6 +90,10 @@ pub(super) enum Argument {
     Count(usize),
     Failure,
     Server(Token),
+    /// A timer's own function gets nothing; behind the last turn the timer lets go of it.
+    Turn {
+        last: bool,
+    },
 }
 
 /// Hands one event to its object.
@@ -254,7 +259,8 @@ fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: 
 fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
     let state = &*object.state;
     let Part::Timer(part) = &object.part else { return Outcome::Dropped };
-    if part.repeats.get() {
+    let last = !part.repeats.get();
+    if !last {
         // The next turn keeps the phase; missed turns are left out.
         let (now, period) = (state.now(), part.period.get());
         let mut due = part.due.get() + period;
@@ -269,7 +275,7 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
         object.let_go();
         unbind(stack, object, token);
     }
-    call(stack, base, Number::Timer, Argument::None, state)
+    call(stack, base, Number::Timer, Argument::Turn { last }, state)
 }
 
 /// Calls the class's function for its own notes; the object is on top of the stack.
@@ -298,6 +304,15 @@ pub(super) fn call(
         return Outcome::Silent;
     }
     let has_handler = !stack.is_nil(-1);
+    if let Argument::Turn { last } = argument
+        && !is_class
+    {
+        if last && let Some(timer) = Object::at(stack, object) {
+            stack.raw_get_at(base.names, place);
+            disarm(stack, object, timer);
+        }
+        return finish(stack, object, stack.protected_call(0, 0, base.traceback));
+    }
     stack.push_value(object);
     let mut accepted = None;
     let arguments = match argument {
@@ -326,10 +341,18 @@ pub(super) fn call(
     if let Some(accepted) = accepted {
         greet(stack, object + 1, accepted, state);
     }
-    let silent = went_well && is_class && stack.is_false(-1);
+    if went_well && is_class && stack.is_false(-1) {
+        stack.set_top(object - 1);
+        return Outcome::Silent;
+    }
+    finish(stack, object, went_well)
+}
+
+/// Takes the object off; an error stays on top of it.
+fn finish(stack: Stack, object: c_int, went_well: bool) -> Outcome {
     if went_well {
         stack.set_top(object - 1);
-        return if silent { Outcome::Silent } else { Outcome::Handled };
+        return Outcome::Handled;
     }
     stack.insert(object + 1);
     stack.set_top(object + 1);
@@ -339,7 +362,7 @@ pub(super) fn call(
 /// Pushes what a handler gets behind the object; how many arguments there are with it.
 fn push_arguments(stack: Stack, state: &State, argument: Argument) -> c_int {
     match argument {
-        Argument::None | Argument::Server(_) => 1,
+        Argument::None | Argument::Server(_) | Argument::Turn { .. } => 1,
         Argument::Count(count) => {
             stack.push_count(count);
             2

@@ -125,7 +125,7 @@ pub(in crate::lua) enum Part {
     Datagram(Box<DatagramPart>),
     Server(Box<ServerPart>),
     Socket(SocketPart),
-    Timer(Box<TimerPart>),
+    Timer(TimerPart),
 }
 
 /// The block.
@@ -325,7 +325,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
     let part = if kind > 2.5 {
         Part::Datagram(Box::default())
     } else if kind > 1.5 {
-        Part::Timer(Box::default())
+        Part::Timer(TimerPart::default())
     } else if kind > 0.5 {
         house = state.servers.get().wrapping_add(1).max(1);
         state.servers.set(house);

@@ -35,6 +35,23 @@ pub(super) fn unshare(stack: Stack, index: c_int, object: &Object) {
     update_anchor(stack, index, object);
 }
 
+/// Takes its only handler from the object at `index`, which nothing anchors; the handler's name is
+/// on top and goes.
+pub(super) fn disarm(stack: Stack, index: c_int, object: &Object) {
+    object.handlers.set(0);
+    if object.shares.get() {
+        stack.pop(1);
+        stack.push_registered(object.state.references.get().blank);
+        stack.set_own(index);
+    } else {
+        stack.push_own(index);
+        stack.insert(-2);
+        stack.push_nil();
+        stack.raw_set(-3);
+        stack.pop(1);
+    }
+}
+
 /// `equip(object, handlers, count)`: the table, of so many handlers and nothing else, becomes the
 /// object's own; false when it has fields already. Nobody may write to the table any more.
 extern "C-unwind" fn equip(state: *mut lua_State) -> c_int {
