@@ -156,6 +156,39 @@ describe("#figures", function()
         assert.is_true(best <= 2, best)
     end)
 
+    it("a thread leaves thousands of busy sockets to a script that handles them", function()
+        local script = [[
+            local n, exchanges, count, v0 = 500, 10, 0, nil
+            local options = {
+                on_connect = function(s) s:write("ping") end,
+                on_data = function(s)
+                    assert(s:read() == "ping")
+                    count = count + 1
+                    v0 = v0 or sum("voluntary_ctxt_switches")
+                    -- One batch of events takes 50 ms: the thread has long watched enough.
+                    local last = evsock.now() + 1e-4
+                    while evsock.now() < last do end
+                    if count <= n * (exchanges - 1) then s:write("ping") else s:close() end
+                end,
+            }
+            for _ = 1, n do evsock.connect("127.0.0.1", port, options) end
+            evsock.run()
+            print(("%.3f switches a message of %d"):format(
+                (sum("voluntary_ctxt_switches") - v0) / count, count))
+        ]]
+        -- A script that waits for its core looks busy with something else: the best of three.
+        local best = math.huge
+        for _ = 1, 3 do
+            if best > 0.2 then
+                local said = figure(script, true)
+                show(said)
+                assert.is_truthy(said:find("of 5000", 1, true), said)
+                best = math.min(best, tonumber(said:match("^(%S+)")))
+            end
+        end
+        assert.is_true(best <= 0.2, best)
+    end)
+
     it("a script that never pumps uses no CPU, and 100,000 pump(0) never wait", function()
         local said = figure([[
             local s = evsock.connect("127.0.0.1", port, { on_data = print })

@@ -547,6 +547,32 @@ describe("the neighbours of a busy socket", function()
         peer.on_close = nil
     end)
 
+    it("are served while a pump handles one event after another", function()
+        local clients, handled, late, left = 300, 0, nil, nil
+        local server = helper.server()
+        for _ = 1, clients do
+            helper.connect(server.port, { on_data = function()
+                handled = handled + 1
+                if handled == 100 then
+                    -- A poll that was under way when the pump began has ended by now.
+                    late = helper.connect(server.port)
+                    late:write("x")
+                    assert.equal(1, late.pending)
+                end
+                compute(0.0002)
+                left = late and late.pending
+            end })
+        end
+        pump_until(function() return #server.sockets == clients end)
+        for _, sock in ipairs(server.sockets) do
+            sock:write("x")
+        end
+        compute(0.1)
+        evsock.pump(0)
+        assert.is_true(handled > 200, handled .. " in one pump")
+        assert.equal(0, left)
+    end)
+
     it("are served beside timers that are always due", function()
         local client, peer = helper.pair()
         local answers = 0

@@ -14,10 +14,7 @@ local growth = {
             return 200 + 2 * size + 20000 * scale
         end,
         why = "About 80 % of the time is the kernel's (perf; of C's 98 %), and its own way of a "
-            .. "message costs more among thousands of sockets: plain C grows as well. What is "
-            .. "evsock's own at 8,000 is the background thread, which fetches events while the "
-            .. "script is still busy with thousands of others: one run showed 165 of 615 ms in it "
-            .. "(schedstat), against 2 of 355 ms at 1,000 connections." },
+            .. "message costs more among thousands of sockets: plain C grows as well." },
     { name = "timers", title = "a timer, set and fired", unit = "CPU us a timer",
         axis = "timers", role = "hold", contestant = "growth", call = "timers",
         sizes = { 1000, 10000, 100000 },

@@ -43,6 +43,8 @@ pub struct Reactor {
     forks: u32,
     /// How many polls there had been at the last pump that found work without.
     polls_seen: Cell<u32>,
+    /// The same at a beat, and when it was first seen.
+    beat: Cell<(u32, Instant)>,
 }
 
 impl Reactor {
@@ -68,6 +70,7 @@ impl Reactor {
             thread: Some(thread),
             forks: fork_generation(),
             polls_seen: Cell::new(0),
+            beat: Cell::new((0, Instant::now())),
         })
     }
 
@@ -158,6 +161,26 @@ impl Reactor {
             self.glance();
         } else {
             self.shared.lead.note_pump();
+        }
+    }
+
+    /// Now and then while a pump dispatches: as long as it gets on, the thread leaves the lead to the
+    /// script, which then looks itself. Otherwise the thread would fetch from thousands of sockets
+    /// while the events of thousands are handled, one arrival a wake-up, and each pump find as much
+    /// work as the last.
+    pub fn beat(&self) {
+        if self.is_forked() {
+            return; // a handler may have forked, and the poller is the parent's
+        }
+        self.shared.lead.note_pump();
+        let polls = self.shared.hub.polls.load(Ordering::Relaxed); // a hint only
+        let (seen, since) = self.beat.get();
+        let now = Instant::now();
+        if polls != seen {
+            self.beat.set((polls, now));
+        } else if now - since >= limits::WATCH {
+            polling::fire_due(&self.shared.hub, now);
+            self.glance();
         }
     }
 

@@ -21,6 +21,9 @@ use crate::net::hub::Hub;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
+/// Every so many items a pump tells the reactor that it gets on.
+const BEAT: u64 = 16;
+
 /// `pump([timeout])`. Upvalue: the state.
 pub(in crate::lua) extern "C-unwind" fn pump(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
@@ -205,6 +208,9 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>
         if state.stopping.get() {
             state.ring();
             return (true, handled);
+        }
+        if number % BEAT == 0 {
+            fenced(stack, || state.with_reactor(crate::reactor::Reactor::beat));
         }
     }
     (found, handled)
