@@ -282,6 +282,24 @@ describe("hs.socket.udp: sending", function()
         assert.same({ { 7 }, { -1 } }, log)
     end)
 
+    it("1.1 a send in the callback of a send does not keep pump from returning", function()
+        local sender, sent, most = new(), 0, 0
+        local inside
+        local function again()
+            sent, inside = sent + 1, inside + 1
+            most = math.max(most, inside)
+            if sent < 20 then
+                sender:send("x", "127.0.0.1", 9, 1, again)
+            end
+        end
+        sender:send("x", "127.0.0.1", 9, 1, again)
+        tools.wait(function()
+            inside = 0
+            return sent == 20
+        end, "twenty")
+        assert.equal(1, most)
+    end)
+
     it("6.10 send to a name: fn comes once it is looked up and sent", function()
         local sock, got = peer()
         local sent, log = tools.note()

@@ -25,6 +25,8 @@ const PLACES: u32 = 1 << 29;
 /// own function) right behind the present event.
 extern "C-unwind" fn post(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
+    // Of a `next` that was not given the place is taken.
+    stack.set_top(2);
     let Some(object) = Object::at(stack, 1) else {
         let got = stack.type_name(1);
         stack.raise(&Text::new(format_args!("'post' needs an object, got {got}")));
