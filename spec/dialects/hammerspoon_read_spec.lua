@@ -8,6 +8,132 @@ local new, wait, raises = tools.new, tools.wait, tools.raises
 
 after_each(tools.finish)
 
+-- Before the others: once a logger was set somebody hears of errors, which is another way through.
+for who, on_error in pairs { nobody = false, somebody = error } do
+    describe("hs.socket: one more read like the last, from its callback, where " .. who
+        .. " hears of errors,", function()
+        before_each(function()
+            evsock.on_error = on_error or nil
+        end)
+        after_each(function()
+            evsock.on_error = nil
+        end)
+
+        -- Three reads wait, as many lines come at once, and `also` is called for each.
+        local function three(also)
+            local client, peer, log = tools.pair()
+            for _ = 1, 3 do
+                client:read("\n", 7)
+            end
+            log.also = function()
+                also(client, #log, log)
+            end
+            peer:write("1\n2\n3\n")
+            return client, log, peer
+        end
+
+        it("6.5 is queued behind them, whoever pumps meanwhile", function()
+            local _, log, peer = three(function(client, n)
+                client:read("\n", 7)
+                if n % 2 == 0 then
+                    evsock.pump(0)
+                end
+            end)
+            tools.wait_for(log, 3)
+            peer:write("4\n5\n6\n7\n")
+            tools.wait_for(log, 7)
+            helper.pump_for(0.02)
+            local expected = {}
+            for n = 1, 7 do
+                expected[n] = { n .. "\n", 7 }
+            end
+            log.also = nil
+            assert.same(expected, log)
+        end)
+
+        it("6.5 is refused once the callback is gone", function()
+            local all = {}
+            local client, log = three(function(this, n)
+                if n == 2 then
+                    this:setCallback(nil)
+                end
+                all[n] = this:read("\n", 7) or "nil"
+            end)
+            tools.wait_for(log, 2)
+            helper.pump_for(0.02)
+            assert.same({ client, "nil" }, all)
+        end)
+
+        it("6.7 has the timeout set since", function()
+            local client, log, peer = three(function(this, n)
+                if n == 2 then
+                    this:setTimeout(0.05)
+                end
+                this:read("\n", 7)
+            end)
+            tools.wait_for(log, 3)
+            helper.pump_for(0.1)
+            assert.is_true(client:connected())
+            -- The first of those that are left has none.
+            peer:write("4\n")
+            tools.wait_for(log, 4)
+            wait(function()
+                return not client:connected()
+            end, "its time is up")
+        end)
+
+        it("6.9 belongs to the new connection after connecting anew", function()
+            local server = helper.server()
+            local client, log = three(function(this, n)
+                this:read("\n", 7)
+                if n == 2 then
+                    this:disconnect()
+                    this:connect("127.0.0.1", server.port)
+                    this:read("\n", 7)
+                end
+            end)
+            wait(function()
+                return server.sockets[1]
+            end, "the new connection")
+            server.sockets[1]:write("new\n")
+            tools.wait_for(log, 3)
+            assert.same({ "1\n", "2\n", "new\n" }, tools.data(log))
+            assert.is_true(client:connected())
+        end)
+
+        it("6.8 is behind startTLS", function()
+            local _, log, peer = three(function(this, n)
+                if n == 1 then
+                    this:read("\n", 7)
+                    this:startTLS(false)
+                    this:read("\n", 7)
+                end
+            end)
+            tools.wait_for(log, 3)
+            peer:write("4\n")
+            tools.wait_for(log, 4)
+            -- With nothing before it any more the handshake begins.
+            wait(function()
+                return peer.buffered > 0
+            end, "the handshake")
+        end)
+
+        it("6.5 is not queued by another's call with the same words", function()
+            local other, other_peer, other_log = tools.pair()
+            local _, log = three(function(client)
+                client:read("\n", 7)
+                other:read("\n", 7)
+            end)
+            tools.wait_for(log, 3)
+            other_peer:write("a\nb\nc\nd\n")
+            tools.wait_for(other_log, 3)
+            helper.pump_for(0.02)
+            assert.same({ "a\n", "b\n", "c\n" }, tools.data(other_log))
+            assert.equal(3, #log)
+        end)
+    end)
+end
+
 describe("hs.socket: reading", function()
     it("6.5 reads are a queue: each completed in order, one callback fn(data, tag) per read",
         function()

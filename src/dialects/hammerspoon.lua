@@ -12,7 +12,6 @@ local state = require "evsock.hammerspoon.state"
 
 local settings = common.settings()
 
-local NO_TAG = -1
 local BUSY = "Attempting to connect while connected or accepting connections. Disconnect first."
 
 -- The original's buffers know no bound: a long read is never refused. An end of the peer's leaves
@@ -52,7 +51,7 @@ end
 
 local function check_tag(value, method)
     if value == nil then
-        return NO_TAG
+        return lanes.NO_TAG
     end
     return integer(value) or bad("tag", method, "integer", value)
 end
@@ -313,11 +312,13 @@ methods.receive, methods.send = methods.read, methods.write
 
 function methods.setCallback(socket, fn)
     owner_of(socket, "setCallback").callback = check_function(fn, "setCallback")
+    lanes.end_run()
     return socket
 end
 
 function methods.setTimeout(socket, seconds)
     owner_of(socket, "setTimeout").timeout = check_timeout(seconds, "setTimeout")
+    lanes.end_run()
     return socket
 end
 

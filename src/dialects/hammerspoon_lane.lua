@@ -11,10 +11,41 @@ local native, timers = core.socket, core.timer
 local read_exact, read_until = native.read_exact, native.read_until
 local unpack = table.unpack or unpack
 
-local lanes = {}
+-- `NO_TAG`: of a read or write without one.
+local lanes = { NO_TAG = -1 }
 
 -- Keys in the socket's own table, and in those of its clocks.
 local LANE, TARGET, DUTY = {}, {}, {}
+
+-- One more of the same ----------------------------------------------------------------------------
+
+-- What most callbacks ask for is one more read like the last. While the reads of a connection will
+-- go on by themselves, `run` is the last in its queue, `run_times` stands in for its `times`, and
+-- `run_what` and `run_tag` are what the script gave to `read`: a call with the same needs no check
+-- and only counts. Whatever changes any of this ends the run. The connection is known weakly:
+-- nothing lives by it.
+local run, run_times, run_what, run_tag
+local running = setmetatable({}, { __mode = "v" })
+
+local function end_run()
+    if run then
+        run.times = run_times
+        run = nil
+    end
+end
+
+lanes.end_run = end_run
+
+local function begin_run(sock, lane, what, tag)
+    end_run()
+    local reads, owner = lane.reads, lane.owner
+    local tail = lane.deferred and owner.callback and reads.head and reads.tail
+    if tail and what == tail.what and (tag or lanes.NO_TAG) == tail.tag
+        and tail.timeout == owner.timeout then
+        run, run_times, run_what, run_tag = tail, tail.times, what, tag
+        running.sock = sock
+    end
+end
 
 -- Queues ------------------------------------------------------------------------------------------
 
@@ -24,6 +55,7 @@ local function new_queue()
 end
 
 local function push(queue, item)
+    end_run()
     item.next = nil
     if queue.head then
         queue.tail.next = item
@@ -94,7 +126,7 @@ end
 local function defer(sock, lane)
     if not lane.deferred then
         lane.deferred = true
-        start_clock(sock, lane, "turn", 0)
+        core.post(sock)
     end
 end
 
@@ -158,6 +190,7 @@ function lanes.finish(sock)
     end
     sock[LANE] = nil
     lane.over, lane.deferred = true, nil
+    end_run()
     for duty in pairs(lane.clocks) do
         stop_clock(lane, duty)
     end
@@ -240,39 +273,60 @@ local function settle(sock, lane, starved)
     end
 end
 
--- The connection served last and its lane, until it is over. Weak: nothing lives by it.
-local known = setmetatable({}, { __mode = "v" })
+-- Serves `item` while it is the run, `left` times at most: how many are left, and whether no more
+-- was there. This is what each line of a stream goes through: nothing is asked twice.
+local function serve_run(sock, reads, item, fn, left)
+    local what, tag = item.what, item.tag
+    local take = item.is_count and read_exact or read_until
+    while run == item and left > 0 do
+        local data = take(sock, what, true)
+        if not data then
+            return left, true
+        elseif run_times > 1 then
+            -- The clock begins anew.
+            run_times, reads.timed = run_times - 1, false
+        else
+            reads.head = item.next
+            end_run()
+        end
+        fn(data, tag)
+        left = left - 1
+    end
+    return left, false
+end
 
--- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile). This is
--- what each line of a stream goes through: nothing is asked twice.
+-- Serves the reads that are queued now (`all`: also those that callbacks queue meanwhile).
 local function serve(sock, lane, all)
+    end_run()
     local reads, owner, called, starved = lane.reads, lane.owner, false, false
     local is_heard, last = owner.is_heard(), not all and reads.tail
     local left = last and last.times
-    known.sock, known.lane = sock, lane
     while not lane.over do
-        local item = reads.head
-        -- A barrier is for nothing.
-        local what, data = item and item.what, nil
-        if item and item.is_count then
-            data = read_exact(sock, what)
-        elseif what then
-            data = read_until(sock, what, true)
+        local item, data = reads.head, nil
+        if not item then
+            break
+        elseif item.is_count then
+            data = read_exact(sock, item.what)
+        elseif item.what then
+            -- A barrier is for nothing.
+            data = read_until(sock, item.what, true)
         end
         if not data then
-            starved = item ~= nil
+            starved = true
             break
         end
-        local times = item.times
-        if times > 1 then
-            -- The clock begins anew.
-            item.times, reads.timed = times - 1, false
+        end_run()
+        if item.times > 1 then
+            item.times, reads.timed = item.times - 1, false
         else
             reads.head = item.next
         end
         if not lane.deferred and (lane.ended or reads.head and native.buffered(sock) > 0) then
             -- In case that the callback raises.
             defer(sock, lane)
+        end
+        if sock == running.sock then
+            begin_run(sock, lane, run_what, run_tag)
         end
         local fn = owner.callback
         if fn and not is_heard then
@@ -283,7 +337,10 @@ local function serve(sock, lane, all)
         end
         if item == last then
             left = left - 1
-            if left == 0 then
+            if run == item and not is_heard then
+                left, starved = serve_run(sock, reads, item, owner.callback, left)
+            end
+            if left == 0 or starved then
                 break
             end
         end
@@ -294,23 +351,15 @@ local function serve(sock, lane, all)
     return called
 end
 
--- Queues the read once more if the one before it is such a one: like ones in a row are one item.
-local function repeats(lane, owner, what, tag)
-    local reads = lane.reads
-    local tail = reads.head and reads.tail
-    if tail and what and what == tail.what and tag == tail.tag
-        and tail.timeout == owner.timeout then
-        tail.times = tail.times + 1
-        return true
-    end
-end
-
+-- Like ones in a row are one item.
 function lanes.read(sock, lane, what, is_count, tag)
-    local owner = lane.owner
-    if not repeats(lane, owner, what, tag) then
-        push(lane.reads, {
-            what = what, is_count = is_count, tag = tag, timeout = owner.timeout, times = 1,
-        })
+    end_run()
+    local reads, timeout = lane.reads, lane.owner.timeout
+    local tail = reads.head and reads.tail
+    if tail and what == tail.what and tag == tail.tag and timeout == tail.timeout then
+        tail.times = tail.times + 1
+    else
+        push(reads, { what = what, is_count = is_count, tag = tag, timeout = timeout, times = 1 })
     end
     if lane.open then
         follow_head(sock, lane, "reads")
@@ -320,24 +369,20 @@ function lanes.read(sock, lane, what, is_count, tag)
     end
 end
 
--- `read`, and ahead of it what most callbacks ask for: one more of those that wait, while they will
--- go on by themselves. What was checked then needs no check now.
+-- `read`, and ahead of it what needs no check.
 function lanes.reader(read)
     return function(socket, what, tag)
-        local lane = known.lane
-        if socket == known.sock and lane and lane.deferred then
-            local owner = lane.owner
-            if owner.callback and repeats(lane, owner, what, tag) then
-                return socket
-            end
+        if run and what == run_what and tag == run_tag and socket and socket == running.sock then
+            run_times = run_times + 1
+            return socket
         end
-        return read(socket, what, tag)
+        local result = read(socket, what, tag)
+        local lane = result and socket[LANE]
+        if lane then
+            begin_run(socket, lane, what, tag)
+        end
+        return result
     end
-end
-
-function due.turn(sock, lane)
-    lane.deferred = nil
-    return serve(sock, lane)
 end
 
 -- What is there is enough, or bytes that came in time are on their way: they get one pump more.
@@ -345,6 +390,7 @@ function due.reads(sock, lane)
     local reads = lane.reads
     local item, times = reads.head, reads.head.times
     local called = serve(sock, lane)
+    end_run()
     if lane.over or reads.head ~= item or item.times ~= times then
         return called
     end
@@ -382,7 +428,7 @@ end
 
 local on = {}
 lanes.on = {}
-for _, name in ipairs { "connect", "data", "end", "close", "mark", "secure" } do
+for _, name in ipairs { "connect", "data", "end", "close", "mark", "note", "secure" } do
     lanes.on[name] = function(sock, ...)
         local lane = sock[LANE]
         return lane and on[name](sock, lane, ...) or false
@@ -401,6 +447,14 @@ end
 
 function on.data(sock, lane)
     return serve(sock, lane)
+end
+
+-- The turn that `defer` asked for, unless the connection it was for is over.
+function on.note(sock, lane)
+    if lane.deferred then
+        lane.deferred = nil
+        return serve(sock, lane)
+    end
 end
 
 on["end"] = function(sock, lane)
