@@ -156,6 +156,8 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             Part::Server(part) => &part.options,
             _ => return Ok(()),
         };
+        // Lines were found ahead as far as reading would not go on at the limit of before.
+        object.socket().iter().for_each(|part| part.catch_up(&object.state));
         set_option(Arc::make_mut(&mut options.borrow_mut()), &setting);
         let stream = object.socket().and_then(|part| part.stream.borrow().clone());
         if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {
@@ -197,7 +199,7 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.let_go();
     // No longer the connection that its server has accepted.
     part.kept.set(false);
-    part.buffer.borrow_mut().clear();
+    part.front_mut(state).clear();
     part.paused.set(false);
     part.failure.replace(None);
     object.peer_ended.set(false);
@@ -227,10 +229,10 @@ fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
     let (Some(hub), Some(stream)) = (object.state.hub(), stream) else {
         return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
     };
-    let early = part.buffer.borrow().everything().to_vec();
+    let early = part.front(&object.state).everything().to_vec();
     stream.start_tls(hub, tls, early)?;
     // Whatever came before is the session's now.
-    part.buffer.borrow_mut().clear();
+    part.front_mut(&object.state).clear();
     Ok(())
 }
 

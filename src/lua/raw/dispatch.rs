@@ -162,7 +162,7 @@ fn socket_event(
 ) -> Outcome {
     let state = &*object.state;
     let silenced = object.ended.get();
-    let shown = reveal(part, &event);
+    let shown = reveal(state, part, &event);
     match event {
         Event::Closed(error) => return closed(stack, base, object, part, token, error),
         Event::Ended if !part.options.borrow().half_open => {
@@ -183,7 +183,7 @@ fn socket_event(
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
         Event::Connected => {
-            part.buffer.borrow_mut().forget();
+            part.front_mut(state).forget();
             part.failure.replace(None);
             object.peer_ended.set(false);
             object.stands();
@@ -225,9 +225,9 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argu
 }
 
 /// How many bytes the script can read more than before the event.
-fn reveal(part: &SocketPart, event: &Event) -> usize {
+fn reveal(state: &State, part: &SocketPart, event: &Event) -> usize {
     match event {
-        Event::Data(count) => part.buffer.borrow_mut().reveal(*count as usize),
+        Event::Data(count) => part.front_mut(state).reveal(*count as usize),
         _ => 0,
     }
 }

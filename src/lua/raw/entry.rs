@@ -137,6 +137,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.new_table();
     references.anchors = stack.register();
     stack.new_table();
+    references.leases = stack.register();
+    stack.new_table();
     for (place, name) in (1..).zip(NAMES) {
         stack.push_bytes(name.as_bytes());
         stack.raw_set_at(-2, place);

@@ -4,13 +4,14 @@
 //! userdata has, whatever metatable it wears; after its finaliser the number is gone, so a
 //! resurrected object is refused; `state.slots` never holds the address of a finalised one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::ffi::c_int;
 use std::rc::Rc;
 
 use mlua::{AnyUserData, ffi};
 
 use super::anchor::unbind;
+use super::lease::Lease;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::lua::state::State;
@@ -67,7 +68,10 @@ impl View {
 #[derive(Debug)]
 pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
-    pub(in crate::lua) buffer: RefCell<ReadBuffer>,
+    /// Only through `front` and `front_mut`: it may lag behind what was given.
+    buffer: RefCell<ReadBuffer>,
+    /// Lines were found ahead in it (`lease`).
+    pub(super) leased: Cell<bool>,
     pub(in crate::lua) options: RefCell<Arc<Options>>,
     pub(in crate::lua) target: RefCell<Option<Arc<ConnectPlan>>>,
     /// Reading has stopped at the limit; reading below half of it resumes.
@@ -78,6 +82,27 @@ pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) kept: Cell<bool>,
     /// Why the connection ended, if not orderly.
     pub(in crate::lua) failure: RefCell<Option<Box<Error>>>,
+}
+
+impl SocketPart {
+    /// What the script can read.
+    pub(in crate::lua) fn front(&self, state: &State) -> Ref<'_, ReadBuffer> {
+        self.catch_up(state);
+        self.buffer.borrow()
+    }
+
+    pub(in crate::lua) fn front_mut(&self, state: &State) -> RefMut<'_, ReadBuffer> {
+        self.catch_up(state);
+        self.buffer.borrow_mut()
+    }
+
+    /// Takes the lines that were given since they were found ahead; no more are given of these.
+    pub(in crate::lua) fn catch_up(&self, state: &State) {
+        if self.leased.replace(false) {
+            let given = Lease::end(state);
+            self.buffer.borrow_mut().take(given);
+        }
+    }
 }
 
 /// A server's own.
@@ -289,6 +314,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         Part::Socket(SocketPart {
             stream: RefCell::default(),
             buffer: RefCell::default(),
+            leased: Cell::default(),
             options,
             target: RefCell::default(),
             paused: Cell::default(),
@@ -360,6 +386,9 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
     }
     object.state.live.borrow_mut().remove(&(std::ptr::from_ref(object) as usize));
     object.let_go();
+    if let Some(part) = object.socket() {
+        part.catch_up(&object.state);
+    }
     take_along(stack, object);
     let block = std::ptr::from_ref(object).cast_mut();
     // SAFETY: finalisers run once on a live block; nothing refers to it any more.

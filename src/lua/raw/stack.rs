@@ -116,6 +116,11 @@ impl Stack {
         unsafe { ffi::lua_pushinteger(self.0, value) }
     }
 
+    pub(super) fn push_number(self, value: f64) {
+        // SAFETY: a place is guaranteed.
+        unsafe { ffi::lua_pushnumber(self.0, value) }
+    }
+
     /// May raise (out of memory; on 5.1 finalisers may run before the bytes are copied).
     pub(super) fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: the slice is valid for its length, and for the call: see `socket::push`.
