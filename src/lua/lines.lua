@@ -22,7 +22,6 @@ local line_bound, lines, next_line = native.line_bound, native.lines, native.nex
 -- What makes the iterators over one block.
 local function maker_over(holder)
     local block = ffi.cast(block_of, holder)
-    local text, from, length = block.text, block.from, block.length
     return function(sock, bound, number)
         local object = ffi.cast(address, sock)
         return function()
@@ -34,7 +33,7 @@ local function maker_over(holder)
                 end
                 if i >= 0 then
                     block.next = i + 1
-                    local line = to_string(text + from[i], length[i])
+                    local line = to_string(block.text + block.from[i], block.length[i])
                     block.busy = 0
                     return line
                 end

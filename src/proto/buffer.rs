@@ -174,28 +174,14 @@ impl ReadBuffer {
         end: LineEnd,
         stop: u64,
         most: usize,
-        mut note: impl FnMut(usize, usize) -> bool,
+        note: impl FnMut(usize, usize) -> bool,
     ) -> usize {
         if end == LineEnd::Any && self.after_any {
             return 0;
         }
         let limit = self.before(stop).min(self.head.saturating_add(most));
         let window = self.bytes(self.head..limit);
-        let (mut from, mut total) = (self.unscanned(Sought::Line(end), 0), 0);
-        while let Some(rest) = window.get(total..)
-            && let Some((line, whole)) = framing::find_line(rest, end, from)
-        {
-            let start = total;
-            let next = total + whole;
-            if next == window.len() {
-                break;
-            }
-            (from, total) = (0, next);
-            if !note(start, line) {
-                break;
-            }
-        }
-        total
+        framing::find_lines(window, end, self.unscanned(Sought::Line(end), 0), note)
     }
 
     /// Takes everything up to `text` and the text itself, which is part of the range if `keep`.
