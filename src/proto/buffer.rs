@@ -16,7 +16,7 @@ use std::mem;
 use std::ops::Range;
 
 use crate::proto::framing;
-use crate::proto::framing::LineEnd;
+use crate::proto::framing::{CHUNK, LineEnd};
 
 /// A storage that grew beyond this is given up when most of it is no longer needed.
 const KEPT_CAPACITY: usize = 64 * 1024;
@@ -174,6 +174,7 @@ impl ReadBuffer {
         end: LineEnd,
         stop: u64,
         most: usize,
+        places_in: impl Fn(&[u8; CHUNK], u8) -> u64,
         note: impl FnMut(usize, usize) -> bool,
     ) -> usize {
         if end == LineEnd::Any && self.after_any {
@@ -181,7 +182,7 @@ impl ReadBuffer {
         }
         let limit = self.before(stop).min(self.head.saturating_add(most));
         let window = self.bytes(self.head..limit);
-        framing::find_lines(window, end, self.unscanned(Sought::Line(end), 0), note)
+        framing::find_lines(window, end, self.unscanned(Sought::Line(end), 0), places_in, note)
     }
 
     /// Takes everything up to `text` and the text itself, which is part of the range if `keep`.

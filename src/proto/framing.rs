@@ -68,11 +68,12 @@ pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, u
 /// left, but for one whose end is the last of the bytes. `note` is told where each begins and its
 /// length, and says whether to go on. Returns where the last line's end ends.
 ///
-/// No line end may start before `from`.
+/// No line end may start before `from`. `places_in` is [`places_in`], or what is faster here.
 pub fn find_lines(
     haystack: &[u8],
     end: LineEnd,
     from: usize,
+    places_in: impl Fn(&[u8; CHUNK], u8) -> u64,
     mut note: impl FnMut(usize, usize) -> bool,
 ) -> usize {
     let byte = match end {
@@ -82,7 +83,7 @@ pub fn find_lines(
     };
     let takes_return = matches!(end, LineEnd::CrLf | LineEnd::CrLfStrict);
     let mut total = 0;
-    each_place(haystack, byte, from, |place| {
+    each_place(haystack, byte, from, places_in, |place| {
         if place + 1 == haystack.len() {
             return false;
         }
@@ -141,12 +142,18 @@ fn find_runs(
 }
 
 /// How many bytes are compared at once.
-const CHUNK: usize = 64;
+pub const CHUNK: usize = 64;
 
 /// Tells `found` every place of `byte` at or after `from`, until it says no.
 ///
 /// A searcher that begins anew for each would take half of the time in which lines of 60 bytes are cut.
-fn each_place(haystack: &[u8], byte: u8, from: usize, mut found: impl FnMut(usize) -> bool) {
+fn each_place(
+    haystack: &[u8],
+    byte: u8,
+    from: usize,
+    places_in: impl Fn(&[u8; CHUNK], u8) -> u64,
+    mut found: impl FnMut(usize) -> bool,
+) {
     let (chunks, last) = haystack.get(from..).unwrap_or_default().as_chunks::<CHUNK>();
     let mut rest = [!byte; CHUNK];
     rest.iter_mut().zip(last).for_each(|(to, from)| *to = *from);
@@ -161,8 +168,9 @@ fn each_place(haystack: &[u8], byte: u8, from: usize, mut found: impl FnMut(usiz
     }
 }
 
-/// A bit for each place of `byte`.
-fn places_in(chunk: &[u8; CHUNK], byte: u8) -> u64 {
+/// A bit for each place of `byte`, the lowest for the first.
+#[must_use]
+pub fn places_in(chunk: &[u8; CHUNK], byte: u8) -> u64 {
     // Moves the lowest bits of eight bytes into the highest byte.
     const GATHER: u64 = 0x0102_0408_1020_4080;
     // The compiler makes vectors of it.

@@ -18,6 +18,7 @@
 use std::cell::Cell;
 
 use super::object::{Object, SocketPart};
+use super::scan::places_in;
 use super::stack::{Stack, Text};
 use crate::lua::state::State;
 use crate::proto::framing::LineEnd;
@@ -173,7 +174,7 @@ impl Lease {
             most = most.min(unread.saturating_sub(kept));
         }
         let mut count = 0_u32;
-        let total = buffer.lines_ahead(bound.end, bound.stop, most, |start, length| {
+        let total = buffer.lines_ahead(bound.end, bound.stop, most, places_in, |start, length| {
             self.note(count, start, length);
             count += 1;
             count < self.wanted.get()
