@@ -52,8 +52,8 @@ pub(super) struct References {
     pub(super) metatables: i32,
     /// The module's table (`on_error`, `spin`).
     pub(super) module: i32,
-    /// Holds at 1 the block of lines found ahead.
-    pub(super) leases: i32,
+    /// The current block of lines found ahead, or false.
+    pub(super) lease: i32,
     /// The function that adds a traceback.
     pub(super) traceback: i32,
     /// What `tasks.lua` has put there: 1 wakes the tasks that wait on an object, 2 gives a turn.

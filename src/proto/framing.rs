@@ -38,6 +38,7 @@ impl LineEnd {
 ///
 /// The line begins at 0; no line end may start before `from`. A run of [`LineEnd::Any`] that
 /// reaches the end of `haystack` is reported as far as it is there, and so is a CR of [`LineEnd::Each`].
+#[inline]
 #[must_use]
 pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, usize)> {
     let rest = haystack.get(from..)?;

@@ -136,8 +136,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     let mut references = References { objects: weak_table(stack), ..References::default() };
     stack.new_table();
     references.anchors = stack.register();
-    stack.new_table();
-    references.leases = stack.register();
+    stack.push_bool(false);
+    references.lease = stack.register();
     stack.new_table();
     for (place, name) in (1..).zip(NAMES) {
         stack.push_bytes(name.as_bytes());

@@ -28,6 +28,14 @@ const LINES: usize = 128;
 const SIZE: usize = 8 * 1024;
 /// The first time so many: a loop may end, or read otherwise, at any line.
 const FIRST: u32 = 8;
+/// With fewer bytes than that at hand, looking ahead costs as much as it saves; the first where a call
+/// of C is saved for each line, too.
+const LITTLE: usize = 128;
+pub(super) const FEW: usize = 512;
+/// A copy of a line that is longer costs more than is saved.
+const LONG: usize = 256;
+/// Where it was for nothing again and again, it is left out so many times.
+const RESTRAINT: u32 = 15;
 
 /// The block. Compiled loops read it, and write `next` and `busy`: [`Lease::declaration`].
 #[repr(C)]
@@ -44,9 +52,12 @@ pub(in crate::lua) struct Lease {
     from: [Cell<u32>; LINES + 1],
     length: [Cell<u32>; LINES],
     text: [Cell<u8>; SIZE],
-    /// Not for compiled loops: the socket, and the number of the last iterator.
+    /// Not for compiled loops: the socket, the number of the last iterator, how often no line is looked
+    /// for, and how often the last time.
     socket: Cell<*const Object>,
     iterators: Cell<f64>,
+    skips: Cell<u32>,
+    skipped: Cell<u32>,
 }
 
 /// What is left to give: up to which position of the stream, and the kind of line end.
@@ -69,11 +80,10 @@ impl Lease {
     /// Pushes the current block. If there is none, or it is busy, a new one takes its place. May
     /// raise.
     pub(super) fn push_current<'a>(stack: Stack, state: &State) -> &'a Self {
-        stack.push_registered(state.references.get().leases);
-        stack.raw_get_at(-1, 1);
+        let place = state.references.get().lease;
+        stack.push_registered(place);
         let block: *const Self = stack.to_pointer(-1).cast();
-        if let Some(lease) = Self::at(block).filter(|lease| lease.busy.get() == 0) {
-            stack.remove(-2);
+        if let Some(lease) = Self::at(block).filter(|lease| !lease.is_busy()) {
             return lease;
         }
         stack.pop(1);
@@ -83,8 +93,7 @@ impl Lease {
         // Finalisers may have come here while the block was made.
         Self::dismiss(state);
         stack.push_value(-1);
-        stack.raw_set_at(-3, 1);
-        stack.remove(-2);
+        stack.register_at(place);
         state.lease.set(block);
         // SAFETY: zeroes are a valid block of nobody's.
         let lease = unsafe { &*block };
@@ -103,12 +112,37 @@ impl Lease {
         let Some(lease) = Self::at(state.lease.get()) else { return 0 };
         let (next, count) = (lease.next.get(), lease.count.get());
         // Lines that were found for nothing cost no more than those that were given.
-        let wanted = if next < count { next } else { lease.wanted.get().saturating_mul(2) };
-        lease.wanted.set(wanted.clamp(1, LINES as u32));
+        let given = lease.from.get(next as usize).map_or(0, |from| from.get() as usize);
+        if next < count || given > LONG * next as usize {
+            lease.wanted.set(next.max(2));
+            lease.restrain();
+        } else {
+            lease.wanted.set(lease.wanted.get().saturating_mul(2).min(LINES as u32));
+            lease.skipped.set(0);
+        }
         lease.owner.set(0.0);
         lease.count.set(0);
         lease.socket.set(std::ptr::null());
-        lease.from.get(next as usize).map_or(0, |from| from.get() as usize)
+        given
+    }
+
+    /// It was for nothing.
+    fn restrain(&self) {
+        let skips = (2 * self.skipped.get() + 1).min(RESTRAINT);
+        self.skipped.set(skips);
+        self.skips.set(skips);
+    }
+
+    /// Whether lines are to be looked for this time.
+    pub(super) fn is_worth(&self) -> bool {
+        let skips = self.skips.get();
+        self.skips.set(skips.saturating_sub(1));
+        skips == 0
+    }
+
+    /// Whether a loop over few lines is likely to gain by looking ahead.
+    pub(super) fn pays(state: &State) -> bool {
+        Self::at(state.lease.get()).is_none_or(Self::is_worth)
     }
 
     /// A number for an iterator.
@@ -120,8 +154,13 @@ impl Lease {
     /// Whether the next line of that iterator is here.
     pub(super) fn has_next(&self, number: f64) -> bool {
         self.owner.get().total_cmp(&number).is_eq()
-            && self.busy.get() == 0
             && self.next.get() < self.count.get()
+            && !self.is_busy()
+    }
+
+    /// Whether somebody is making a string of a line.
+    pub(super) fn is_busy(&self) -> bool {
+        self.busy.get() != 0
     }
 
     /// Pushes the next line, which is here. May raise.
@@ -140,19 +179,8 @@ impl Lease {
         self.busy.set(0);
     }
 
-    /// As [`Lease::fill`], unless the block is busy or little is left to give.
-    pub(super) fn look(
-        &self,
-        object: &Object,
-        part: &SocketPart,
-        bound: Bound,
-        number: f64,
-    ) -> bool {
-        self.busy.get() == 0 && self.fill(object, part, bound, number)
-    }
-
-    /// Finds the lines that come next of that iterator; whether there is one. The block is not busy,
-    /// or with the caller.
+    /// Finds the lines that come next of that iterator, if there are enough; whether there is one. The
+    /// block is not busy, or with the caller.
     pub(super) fn fill(
         &self,
         object: &Object,
@@ -166,6 +194,9 @@ impl Lease {
         }
         Self::dismiss(state);
         let buffer = part.front(state);
+        if buffer.len() < LITTLE {
+            return false;
+        }
         let mut most = SIZE;
         if part.paused.get() {
             // At the line that brings it down to half of the limit reading goes on.
@@ -180,6 +211,7 @@ impl Lease {
             count < self.wanted.get()
         });
         if count == 0 {
+            self.restrain();
             return false;
         }
         self.note(count, total, 0);
@@ -194,7 +226,8 @@ impl Lease {
 
     /// Makes `line` the only one here, as given: it was taken from the buffer already. The block is
     /// busy with the caller.
-    pub(super) fn put(&self, line: &[u8]) -> bool {
+    pub(super) fn put(&self, state: &State, line: &[u8]) -> bool {
+        Self::dismiss(state);
         self.next.set(0);
         self.note(0, 0, line.len());
         self.copy(line)

@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mlua::ffi::lua_State;
 
 use super::guard::fenced;
-use super::lease::{Bound, Lease};
+use super::lease::{Bound, FEW, Lease};
 use super::object::{Object, SocketPart};
 use super::socket::{finish_line, line_end, settle, socket};
 use super::stack::{Function, Stack, Text};
@@ -21,8 +21,9 @@ use crate::proto::framing::LineEnd;
 pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] =
     &[("line_bound", line_bound), ("line_filler", line_filler), ("lines", lines), ("next", next)];
 
-/// With fewer bytes than that at hand, lines are taken one by one.
-const FEW: usize = 512;
+/// With fewer bytes than the first at hand, lines are taken one by one; with fewer than the second
+/// if looking ahead has not paid of late.
+const MANY: [usize; 2] = [1024, 8192];
 
 /// The kinds by number.
 const KINDS: [LineEnd; 6] =
@@ -52,7 +53,7 @@ extern "C-unwind" fn lines(state: *mut lua_State) -> c_int {
     let (object, bound, length) = check(stack);
     stack.set_top(1);
     stack.push_count(bound);
-    if length < FEW {
+    if length < MANY[0] || length < MANY[1] && !Lease::pays(&object.state) {
         stack.push_closure(next_line, 2);
         return 1;
     }
@@ -123,9 +124,15 @@ extern "C-unwind" fn next_ahead(state: *mut lua_State) -> c_int {
 }
 
 fn look(stack: Stack, lease: &Lease, number: f64) -> bool {
+    if lease.is_busy() || !lease.is_worth() {
+        return false;
+    }
     let (object, part) = owner(stack, Stack::upvalue(1));
     let bound = Bound::unpacked(stack.to_number(Stack::upvalue(2)).unwrap_or_default());
-    fenced(stack, || lease.look(object, part, bound, number))
+    fenced(stack, || {
+        let is_few = part.front(&object.state).len() < FEW;
+        !is_few && lease.fill(object, part, bound, number)
+    })
 }
 
 /// `line_filler()`: the address of [`fill`] for LuaJIT's compiler, and what a block is for its FFI.
@@ -145,7 +152,8 @@ extern "C" fn fill(lease: *const Lease, object: *const Object, bound: f64, numbe
         let object = Object::in_slot(object)?;
         let part = object.socket()?;
         let bound = Bound::unpacked(bound);
-        let found = lease.fill(object, part, bound, number) || take(lease, object, part, bound)?;
+        let found = lease.is_worth() && lease.fill(object, part, bound, number);
+        let found = found || take(lease, object, part, bound)?;
         Some(found)
     };
     catch_unwind(AssertUnwindSafe(step)).ok().flatten().unwrap_or_default()
@@ -158,7 +166,7 @@ fn take(lease: &Lease, object: &Object, part: &SocketPart, bound: Bound) -> Opti
     }
     let mut buffer = part.front_mut(&object.state);
     let range = buffer.take_short_line(bound.end, bound.stop, lease.room())?;
-    let fits = lease.put(buffer.bytes(range));
+    let fits = lease.put(&object.state, buffer.bytes(range));
     let emptied = buffer.is_empty();
     drop(buffer);
     if emptied {

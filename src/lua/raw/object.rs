@@ -86,22 +86,31 @@ pub(in crate::lua) struct SocketPart {
 
 impl SocketPart {
     /// What the script can read.
+    #[inline]
     pub(in crate::lua) fn front(&self, state: &State) -> Ref<'_, ReadBuffer> {
         self.catch_up(state);
         self.buffer.borrow()
     }
 
+    #[inline]
     pub(in crate::lua) fn front_mut(&self, state: &State) -> RefMut<'_, ReadBuffer> {
         self.catch_up(state);
         self.buffer.borrow_mut()
     }
 
     /// Takes the lines that were given since they were found ahead; no more are given of these.
+    #[inline]
     pub(in crate::lua) fn catch_up(&self, state: &State) {
-        if self.leased.replace(false) {
-            let given = Lease::end(state);
-            self.buffer.borrow_mut().take(given);
+        if self.leased.get() {
+            self.take_given(state);
         }
+    }
+
+    #[cold]
+    fn take_given(&self, state: &State) {
+        self.leased.set(false);
+        let given = Lease::end(state);
+        self.buffer.borrow_mut().take(given);
     }
 }
 

@@ -295,6 +295,13 @@ impl Stack {
         unsafe { ffi::luaL_ref(self.0, ffi::LUA_REGISTRYINDEX) }
     }
 
+    /// Puts the value on top in the place of one that is registered; may raise.
+    pub(super) fn register_at(self, reference: c_int) {
+        let index = ffi::lua_Integer::from(reference);
+        // SAFETY: the registry is a table, a value is on top.
+        unsafe { ffi::lua_rawseti(self.0, ffi::LUA_REGISTRYINDEX, index) }
+    }
+
     pub(super) fn upvalue(index: c_int) -> c_int {
         ffi::lua_upvalueindex(index)
     }
