@@ -151,13 +151,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
-        let options = match &object.part {
-            Part::Socket(part) => &part.options,
-            Part::Server(part) => &part.options,
-            _ => return Ok(()),
-        };
-        // Lines were found ahead as far as reading would not go on at the limit of before.
-        object.socket().iter().for_each(|part| part.catch_up(&object.state));
+        let Some(options) = object.options() else { return Ok(()) };
         set_option(Arc::make_mut(&mut options.borrow_mut()), &setting);
         let stream = object.socket().and_then(|part| part.stream.borrow().clone());
         if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {

@@ -24,8 +24,8 @@ use crate::lua::state::State;
 use crate::proto::framing::LineEnd;
 
 /// So many lines at most, and so many bytes with their ends: both stay in the nearest cache.
-const LINES: usize = 128;
-const SIZE: usize = 8 * 1024;
+const LINES: u32 = 128;
+pub(super) const SIZE: usize = 8 * 1024;
 /// The first time so many: a loop may end, or read otherwise, at any line.
 const FIRST: u32 = 8;
 /// With fewer bytes than that at hand, looking ahead costs as much as it saves; the first where a call
@@ -49,8 +49,8 @@ pub(in crate::lua) struct Lease {
     /// So many are looked for next time.
     wanted: Cell<u32>,
     /// Where each line begins, and behind the last one's end.
-    from: [Cell<u32>; LINES + 1],
-    length: [Cell<u32>; LINES],
+    from: [Cell<u32>; LINES as usize + 1],
+    length: [Cell<u32>; LINES as usize],
     text: [Cell<u8>; SIZE],
     /// Not for compiled loops: the socket, the number of the last iterator, how often no line is looked
     /// for, and how often the last time.
@@ -117,7 +117,7 @@ impl Lease {
             lease.wanted.set(next.max(2));
             lease.restrain();
         } else {
-            lease.wanted.set(lease.wanted.get().saturating_mul(2).min(LINES as u32));
+            lease.wanted.set(lease.wanted.get().saturating_mul(2).min(LINES));
             lease.skipped.set(0);
         }
         lease.owner.set(0.0);
@@ -231,11 +231,6 @@ impl Lease {
         self.next.set(0);
         self.note(0, 0, line.len());
         self.copy(line)
-    }
-
-    /// How long a line it can hold.
-    pub(super) fn room(&self) -> usize {
-        SIZE
     }
 
     /// Whether lines may be ahead for somebody in this very block.

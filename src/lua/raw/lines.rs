@@ -11,7 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mlua::ffi::lua_State;
 
 use super::guard::fenced;
-use super::lease::{Bound, FEW, Lease};
+use super::lease::{Bound, FEW, Lease, SIZE};
 use super::object::{Object, SocketPart};
 use super::socket::{finish_line, line_end, settle, socket};
 use super::stack::{Function, Stack, Text};
@@ -165,7 +165,7 @@ fn take(lease: &Lease, object: &Object, part: &SocketPart, bound: Bound) -> Opti
         return None;
     }
     let mut buffer = part.front_mut(&object.state);
-    let range = buffer.take_short_line(bound.end, bound.stop, lease.room())?;
+    let range = buffer.take_short_line(bound.end, bound.stop, SIZE)?;
     let fits = lease.put(&object.state, buffer.bytes(range));
     let emptied = buffer.is_empty();
     drop(buffer);

@@ -220,6 +220,19 @@ impl Object {
         }
     }
 
+    /// The options, which are about to change.
+    pub(in crate::lua) fn options(&self) -> Option<&RefCell<Arc<Options>>> {
+        match &self.part {
+            Part::Socket(part) => {
+                // Lines were found ahead only as far as reading does not go on at the old limit.
+                part.catch_up(&self.state);
+                Some(&part.options)
+            }
+            Part::Server(part) => Some(&part.options),
+            _ => None,
+        }
+    }
+
     /// The script is about to be told of the end of a connection.
     pub(in crate::lua) fn ends_one(&self) {
         self.ends.set(self.ends.get().wrapping_add(1));
