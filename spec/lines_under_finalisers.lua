@@ -7,7 +7,8 @@ local helper = require "spec.helper"
 local newproxy = rawget(_G, "newproxy")
 local jit = rawget(_G, "jit")
 
-collectgarbage("setpause", 0)
+-- A cycle begins when the last is over. Without any pause 5.2 and 5.3 make one at each allocation.
+collectgarbage("setpause", (jit or _VERSION == "Lua 5.4") and 0 or 100)
 if not jit then
     collectgarbage("setstepmul", 1000)
 end
@@ -57,7 +58,7 @@ local function under_finalisers(fn, body)
         end
     end
     for _ = 1, 10 do
-        call_when_collected(finaliser)
+        pcall(call_when_collected, finaliser)
     end
     -- The pause is new from the end of a cycle on.
     pcall(collectgarbage)
