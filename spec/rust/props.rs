@@ -110,6 +110,49 @@ proptest! {
     }
 
     #[test]
+    fn many_lines_are_found_as_one_by_one(
+        haystack in stream(400),
+        end in line_end(),
+        from in 0usize..400,
+        wanted in 1usize..100,
+    ) {
+        let first = naive_line(&haystack, end).map_or(haystack.len(), |(line, _)| line);
+        let (mut expected, mut at) = (Vec::new(), 0);
+        while expected.len() < wanted
+            && let Some((line, whole)) = naive_line(&haystack[at..], end)
+            && at + whole < haystack.len()
+        {
+            expected.push((at, line));
+            at += whole;
+        }
+        let mut found = Vec::new();
+        let note = |start, length| {
+            found.push((start, length));
+            found.len() < wanted
+        };
+        let total =
+            framing::find_lines(&haystack, end, from.min(first), framing::places_in, note);
+        prop_assert_eq!(found, expected);
+        prop_assert_eq!(total, at);
+    }
+
+    #[test]
+    fn places_are_those_of_the_byte(
+        mut chunk in any::<[[u8; 32]; 2]>(),
+        byte in any::<u8>(),
+        places in any::<u64>(),
+    ) {
+        let chunk = chunk.as_flattened_mut();
+        for (place, other) in chunk.iter_mut().enumerate() {
+            *other = if places >> place & 1 == 1 { byte } else { *other };
+        }
+        let is_there = |place: usize| u64::from(chunk[place] == byte) << place;
+        let expected = (0..framing::CHUNK).map(is_there).sum::<u64>();
+        let chunk: &[u8; framing::CHUNK] = chunk.as_ref().try_into().unwrap();
+        prop_assert_eq!(framing::places_in(chunk, byte), expected);
+    }
+
+    #[test]
     fn lines_never_depend_on_packet_boundaries(
         stream in stream(300),
         lengths in vec(1usize..20, 1..20),
@@ -172,6 +215,7 @@ enum Op {
     Forget,
     Lend,
     Line(LineEnd),
+    LinesAhead(LineEnd, u64, usize, usize),
     LineBefore(LineEnd, u64),
     LineBeforeMark(LineEnd),
     Mark,
@@ -193,6 +237,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => Just(Op::Lend),
         8 => line_end().prop_map(Op::Line),
         2 => (line_end(), 0u64..40).prop_map(|(end, ahead)| Op::LineBefore(end, ahead)),
+        6 => (line_end(), 0u64..90, 0usize..90, 1usize..9)
+            .prop_map(|(end, ahead, most, count)| Op::LinesAhead(end, ahead, most, count)),
         3 => line_end().prop_map(Op::LineBeforeMark),
         2 => Just(Op::Mark),
         2 => (0usize..30).prop_map(Op::Peek),
@@ -208,7 +254,7 @@ fn op() -> impl Strategy<Value = Op> {
 }
 
 /// The buffer as one would write it without caring for speed.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 struct Model {
     shown: Vec<u8>,
     hidden: Vec<u8>,
@@ -244,6 +290,23 @@ impl Model {
         Some(taken)
     }
 
+    /// Takes lines one by one, as long as their ends lie before what ends the search.
+    fn lines_ahead(&mut self, end: LineEnd, ahead: u64, most: usize, count: usize) -> Vec<Vec<u8>> {
+        let (begin, stop) = (self.taken, self.taken + ahead);
+        let window = ahead.min(most as u64).min(self.shown.len() as u64);
+        let mut lines = Vec::new();
+        while lines.len() < count && !(end == LineEnd::Any && self.run_open) {
+            let before = self.clone();
+            let line = self.line(end, stop);
+            let Some(line) = line.filter(|_| self.taken < begin + window) else {
+                *self = before;
+                break;
+            };
+            lines.push(line);
+        }
+        lines
+    }
+
     fn until(&mut self, text: &[u8], keep: bool) -> Option<Vec<u8>> {
         let length = naive_find(&self.shown, text, 0)?;
         let mut taken = self.take(length + text.len());
@@ -272,6 +335,9 @@ impl Model {
                 return Answer::Bytes(self.line(*end, self.taken + ahead));
             }
             Op::LineBeforeMark(end) => return Answer::Bytes(self.line(*end, mark)),
+            Op::LinesAhead(end, ahead, most, count) => {
+                return Answer::Lines(self.lines_ahead(*end, *ahead, *most, *count));
+            }
             Op::Peek(n) => return Answer::Bytes(Some(self.shown[..shown.min(*n)].to_vec())),
             Op::Refill(bytes) => self.hidden.extend_from_slice(bytes),
             Op::Reveal(n) => self.reveal(*n),
@@ -305,6 +371,7 @@ impl Model {
 enum Answer {
     Bytes(Option<Vec<u8>>),
     Index(Option<usize>),
+    Lines(Vec<Vec<u8>>),
     Nothing,
 }
 
@@ -313,6 +380,9 @@ fn apply(buffer: &mut ReadBuffer, op: &Op, mark: u64) -> Answer {
         Op::Line(end) => buffer.take_line(*end),
         Op::LineBefore(end, ahead) => buffer.take_line_before(*end, buffer.position() + ahead),
         Op::LineBeforeMark(end) => buffer.take_line_before(*end, mark),
+        Op::LinesAhead(end, ahead, most, count) => {
+            return Answer::Lines(lines_ahead(buffer, *end, *ahead, (*most, *count)));
+        }
         Op::Peek(n) => Some(buffer.peek(*n)),
         Op::Search(text, start) => return Answer::Index(buffer.search(text, *start)),
         Op::Take(n) => Some(buffer.take(*n)),
@@ -325,6 +395,25 @@ fn apply(buffer: &mut ReadBuffer, op: &Op, mark: u64) -> Answer {
         }
     };
     Answer::Bytes(range.map(|range| buffer.bytes(range).to_vec()))
+}
+
+/// Finds lines ahead and takes their bytes.
+fn lines_ahead(
+    buffer: &mut ReadBuffer,
+    end: LineEnd,
+    ahead: u64,
+    (most, count): (usize, usize),
+) -> Vec<Vec<u8>> {
+    let (stop, next) = (buffer.position() + ahead, buffer.peek(usize::MAX));
+    let mut lines = Vec::new();
+    let note = |start, length| {
+        let start = next.start + start;
+        lines.push(buffer.bytes(start..start + length).to_vec());
+        lines.len() < count
+    };
+    let total = buffer.lines_ahead(end, stop, most, framing::places_in, note);
+    buffer.take(total);
+    lines
 }
 
 fn change(buffer: &mut ReadBuffer, op: &Op) {

@@ -1,9 +1,9 @@
 -- sock:lines() on LuaJIT: an iterator that its compiler can compile. A C function in a loop would
 -- end the trace at every line.
 --
--- Not here: where a line ends, what is taken when. Invariants: what is copied to a room is made a
--- string before anybody else can use that room: a finaliser that runs meanwhile and asks for lines
--- gets another room, or, of the same iterator, takes the other way.
+-- Not here: where a line ends, what is taken when, what a block of lines found ahead is
+-- (raw/lease.rs). Invariants: a block is busy from before it is looked at until the line is a
+-- string; a finaliser that runs meanwhile and asks for lines takes the other way.
 
 local native = ...
 
@@ -13,41 +13,49 @@ if not found or not jit.status() then
     return native.lines
 end
 
--- Longer lines take the other way.
-local SIZE = 1024
--- With fewer bytes than that at hand, C is as fast.
-local FEW = 512
-
-local room_of = ffi.typeof("uint8_t[?]")
-local address = ffi.typeof("void *")
+local filler, declaration = native.line_filler()
+local fill = ffi.cast("bool (*)(void *, void *, double, double)", filler)
+local block_of, address = ffi.typeof(declaration), ffi.typeof("void *")
 local to_string = ffi.string
-local take = ffi.cast("int32_t (*)(void *, double, uint8_t *, uint32_t)", native.line_taker())
 local line_bound, lines, next_line = native.line_bound, native.lines, native.next
-local spare
+
+-- What makes the iterators over one block.
+local function maker_over(holder)
+    local block = ffi.cast(block_of, holder)
+    return function(sock, bound, number)
+        local object = ffi.cast(address, sock)
+        return function()
+            if block.busy == 0 then
+                block.busy = 1
+                local i = block.next
+                if block.owner ~= number or i >= block.count then
+                    i = fill(block, object, bound, number) and 0 or -1
+                end
+                if i >= 0 then
+                    block.next = i + 1
+                    local line = to_string(block.text + block.from[i], block.length[i])
+                    block.busy = 0
+                    return line
+                end
+                block.busy = 0
+            end
+            return next_line(sock, bound, holder)
+        end
+    end
+end
+
+local last_holder, make
 
 return function(sock, kind)
-    local bound, length = line_bound(sock, kind)
-    if length < FEW then
+    local bound, holder, number = line_bound(sock, kind)
+    if not holder then
         return lines(sock, kind)
     end
-    local room, block = spare or room_of(SIZE), ffi.cast(address, sock)
-    spare = nil
-    local busy = false
-    return function()
-        if not busy then
-            busy = true
-            local n = take(block, bound, room, SIZE)
-            if n >= 0 then
-                local line = to_string(room, n)
-                busy = false
-                return line
-            end
-            busy = false
-        end
-        local line = next_line(sock, bound)
-        if line == nil then
-            spare = room
-        end
-        return line
+    -- A finaliser may come here meanwhile, with another block.
+    local maker = make
+    if holder ~= last_holder then
+        maker = maker_over(holder)
+        make, last_holder = maker, holder
     end
+    return maker(sock, bound, number)
 end

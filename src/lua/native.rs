@@ -152,6 +152,8 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
         match &object.part {
             Part::Socket(part) => {
+                // Lines were found ahead only as far as reading does not go on at the old limit.
+                part.catch_up(object);
                 let mut options = object.options();
                 set_option(Arc::make_mut(&mut options), &setting);
                 part.options.set(Some(Arc::clone(&options)));
@@ -201,7 +203,7 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.let_go();
     // No longer the connection that its server has accepted.
     object.kept.set(false);
-    part.clear();
+    part.clear(object);
     object.paused.set(false);
     part.failure.set(None);
     object.peer_ended.set(false);
@@ -231,10 +233,10 @@ fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
     let (Some(hub), Some(stream)) = (object.state.hub(), stream) else {
         return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
     };
-    let early = part.buffer.borrow().everything().to_vec();
+    let early = part.front(object).everything().to_vec();
     stream.start_tls(hub, tls, early)?;
     // Whatever came before is the session's now.
-    part.clear();
+    part.clear(object);
     Ok(())
 }
 

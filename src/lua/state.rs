@@ -14,6 +14,7 @@ use mlua::ffi::lua_State;
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
+use crate::lua::raw::lease::Lease;
 use crate::lua::raw::object::Object;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::hub::Hub;
@@ -53,6 +54,8 @@ pub(super) struct References {
     pub(super) metatables: i32,
     /// The module's table (`on_error`, `spin`).
     pub(super) module: i32,
+    /// The current block of lines found ahead, or false.
+    pub(super) lease: i32,
     /// The function that adds a traceback.
     pub(super) traceback: i32,
     /// What `tasks.lua` has put there: 1 wakes the tasks that wait on an object, 2 gives a turn.
@@ -96,6 +99,8 @@ pub(super) struct State {
     over: Cell<bool>,
     /// The error being pushed: kept here so that no destructor is due while Lua may raise.
     pub(super) error: RefCell<Option<Box<Error>>>,
+    /// Lines found ahead: the block that may be filled, or null.
+    pub(super) lease: Cell<*const Lease>,
     /// Errors whose messages Lua is copying: a finaliser nests them.
     #[expect(clippy::vec_box, reason = "they must stay where they are")]
     pub(super) lent: RefCell<Vec<Box<Error>>>,
@@ -128,6 +133,7 @@ impl State {
             hook: Cell::new(0),
             over: Cell::new(false),
             error: RefCell::default(),
+            lease: Cell::new(std::ptr::null()),
             lent: RefCell::default(),
             slots: RefCell::default(),
             callee: Cell::new(std::ptr::null()),

@@ -16,7 +16,7 @@ use std::mem;
 use std::ops::Range;
 
 use crate::proto::framing;
-use crate::proto::framing::LineEnd;
+use crate::proto::framing::{CHUNK, LineEnd};
 use crate::proto::lazy::Blank;
 
 /// A storage that grew beyond this is given up when most of it is no longer needed.
@@ -178,8 +178,30 @@ impl ReadBuffer {
         stop: u64,
         most: usize,
     ) -> Option<Range<usize>> {
-        let length = usize::try_from(stop.saturating_sub(self.taken)).unwrap_or(usize::MAX);
-        self.line_in(end, self.head.saturating_add(length).min(self.visible), most)
+        self.line_in(end, self.before(stop), most)
+    }
+
+    /// Finds the lines that [`ReadBuffer::take_line_before`] would give one after another, as far as
+    /// they lie in the next `most` bytes, and takes none. `note` is told where each
+    /// begins, counted from the next byte, and how long it is, and says whether to go on. Returns how
+    /// many bytes would be taken.
+    ///
+    /// A line whose end is the last of these bytes, and what follows a run that may go on, is left to
+    /// a read of its own: taking the others is no more than taking their bytes.
+    pub fn lines_ahead(
+        &self,
+        end: LineEnd,
+        stop: u64,
+        most: usize,
+        places_in: impl Fn(&[u8; CHUNK], u8) -> u64,
+        note: impl FnMut(usize, usize) -> bool,
+    ) -> usize {
+        if end == LineEnd::Any && self.after_any {
+            return 0;
+        }
+        let limit = self.before(stop).min(self.head.saturating_add(most));
+        let window = self.bytes(self.head..limit);
+        framing::find_lines(window, end, self.unscanned(Sought::Line(end), 0), places_in, note)
     }
 
     /// Takes everything up to `text` and the text itself, which is part of the range if `keep`.
@@ -311,6 +333,11 @@ impl ReadBuffer {
     /// The stream position of an offset from `head`.
     fn at(&self, offset: usize) -> u64 {
         self.taken.saturating_add(u64::try_from(offset).unwrap_or(u64::MAX))
+    }
+
+    /// The index of the position `stop`, or of the end of the visible bytes if that comes first.
+    fn before(&self, stop: u64) -> usize {
+        self.head.saturating_add(self.offset(stop)).min(self.visible)
     }
 
     /// The offset from `head` of a stream position; 0 for what was already taken.

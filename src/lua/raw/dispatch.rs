@@ -168,7 +168,7 @@ fn socket_event(
 ) -> Outcome {
     let state = &*object.state;
     let silenced = object.ended.get();
-    let shown = reveal(part, &event);
+    let shown = reveal(object, part, &event);
     match event {
         Event::Closed(error) => return closed(stack, base, object, part, token, error),
         Event::Ended if !object.options().half_open => {
@@ -189,7 +189,7 @@ fn socket_event(
         _ if silenced => {}
         Event::Resolved(_) => object.view.set(View::Connecting),
         Event::Connected => {
-            part.forget();
+            part.forget(object);
             part.failure.set(None);
             object.peer_ended.set(false);
             object.stands();
@@ -231,9 +231,9 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argu
 }
 
 /// How many bytes the script can read more than before the event.
-fn reveal(part: &SocketPart, event: &Event) -> usize {
+fn reveal(object: &Object, part: &SocketPart, event: &Event) -> usize {
     match event {
-        Event::Data(count) => part.buffer.borrow_mut().reveal(*count as usize),
+        Event::Data(count) => part.front_mut(object).reveal(*count as usize),
         _ => 0,
     }
 }

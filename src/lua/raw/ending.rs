@@ -40,7 +40,7 @@ fn see_end(object: &Object, part: &SocketPart, token: Token) -> Option<Event> {
     let hub = state.hub()?;
     let mut news = EventList::default();
     stream.end_seen(hub);
-    stream.collect(hub, &mut part.buffer.borrow_mut(), |event| news.push(event));
+    stream.collect(hub, &mut part.front_mut(object), |event| news.push(event));
     let earlier = if object.marked.get() { state.pull(token) } else { Vec::new() };
     let first = news.pop();
     let is_alone = news.is_empty() && earlier.is_empty();

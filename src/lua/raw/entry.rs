@@ -138,6 +138,8 @@ fn fill(stack: Stack, state: Rc<State>) {
     let mut references = References { objects: weak_table(stack), ..References::default() };
     stack.new_table();
     references.anchors = stack.register();
+    stack.push_bool(false);
+    references.lease = stack.register();
     stack.new_table();
     references.blank = stack.register();
     stack.new_table();

@@ -2,7 +2,8 @@
 //!
 //! Not here: where a line ends (`proto::framing`), the iterator that LuaJIT compiles (`lines.lua`).
 //! Invariants: an iterator gives lines that were buffered when it was made, never later ones; what
-//! it gives is taken from the buffer in the same step, so nothing is lost when a loop ends early.
+//! it gives is taken from the buffer as if in the same step (`lease`), so nothing is lost when a loop
+//! ends early.
 
 use std::ffi::c_int;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,27 +11,25 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use mlua::ffi::lua_State;
 
 use super::guard::fenced;
-use super::object::Object;
+use super::lease::{Bound, FEW, Lease, SIZE};
+use super::object::{Object, SocketPart};
 use super::socket::{finish_line, line_end, settle, socket};
 use super::stack::{Function, Stack, Text};
 use crate::proto::framing::LineEnd;
 
 /// The functions that scripts and `lines.lua` use.
 pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] =
-    &[("line_bound", line_bound), ("line_taker", line_taker), ("lines", lines), ("next", next)];
+    &[("line_bound", line_bound), ("line_filler", line_filler), ("lines", lines), ("next", next)];
+
+/// With fewer bytes than the first at hand, lines are taken one by one; with fewer than the second
+/// if looking ahead has not paid of late.
+const MANY: [usize; 2] = [1024, 8192];
 
 /// The kinds by number.
 const KINDS: [LineEnd; 6] =
     [LineEnd::CrLf, LineEnd::Any, LineEnd::CrLfStrict, LineEnd::Each, LineEnd::Lf, LineEnd::Null];
 /// The position counts in these steps, the kind in between.
 const STEP: u64 = 8;
-
-/// What is left to give: up to which position of the stream, and the kind of line end.
-#[derive(Clone, Copy)]
-struct Bound {
-    stop: u64,
-    end: LineEnd,
-}
 
 impl Bound {
     /// As one number, exact up to a petabyte.
@@ -47,31 +46,43 @@ impl Bound {
     }
 }
 
-/// `sock:lines(kind)`: a closure over the socket and the bound.
+/// `sock:lines(kind)`: a closure over the socket and the bound; where much is buffered also over a
+/// block of lines ahead, and its number there.
 extern "C-unwind" fn lines(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (bound, _) = check(stack);
+    let (object, bound, length) = check(stack);
     stack.set_top(1);
     stack.push_count(bound);
-    stack.push_closure(next_line, 2);
+    if length < MANY[0] || length < MANY[1] && !Lease::pays(&object.state) {
+        stack.push_closure(next_line, 2);
+        return 1;
+    }
+    let lease = Lease::push_current(stack, &object.state);
+    stack.push_number(lease.number());
+    stack.push_closure(next_ahead, 4);
     1
 }
 
-/// `line_bound(sock, kind)`: the bound, and how many bytes wait; for `lines.lua`.
+/// `line_bound(sock, kind)`: the bound, and where much is buffered the block of lines ahead and a
+/// number there; for `lines.lua`.
 extern "C-unwind" fn line_bound(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (bound, length) = check(stack);
+    let (object, bound, length) = check(stack);
     stack.push_count(bound);
-    stack.push_count(length);
-    2
+    if length < FEW {
+        return 1;
+    }
+    let lease = Lease::push_current(stack, &object.state);
+    stack.push_number(lease.number());
+    3
 }
 
-fn check(stack: Stack) -> (usize, usize) {
-    let (_, part) = socket(stack, "lines");
+fn check<'a>(stack: Stack) -> (&'a Object, usize, usize) {
+    let (object, part) = socket(stack, "lines");
     let end = line_end(stack, 2, "lines");
-    let buffer = part.buffer.borrow();
+    let buffer = part.front(object);
     let bound = Bound { stop: buffer.end_position(), end };
-    (usize::try_from(bound.packed()).unwrap_or(usize::MAX), buffer.len())
+    (object, usize::try_from(bound.packed()).unwrap_or(usize::MAX), buffer.len())
 }
 
 extern "C-unwind" fn next_line(state: *mut lua_State) -> c_int {
@@ -84,44 +95,85 @@ extern "C-unwind" fn next(state: *mut lua_State) -> c_int {
 }
 
 fn give(stack: Stack, place: c_int, bound: c_int) -> c_int {
-    let Some(object) = Object::in_slot(stack.to_pointer(place).cast()) else {
-        stack.raise(&Text::new(format_args!("'lines' needs a socket that is not collected")));
-    };
-    let Some(part) = object.socket() else { return 0 };
+    let (object, part) = owner(stack, place);
     let bound = Bound::unpacked(stack.to_number(bound).unwrap_or_default());
-    let range = fenced(stack, || part.buffer.borrow_mut().take_line_before(bound.end, bound.stop));
+    let range = fenced(stack, || part.front_mut(object).take_line_before(bound.end, bound.stop));
     finish_line(stack, object, part, range)
 }
 
-/// `line_taker()`: the address of [`take`], for LuaJIT's compiler.
-extern "C-unwind" fn line_taker(state: *mut lua_State) -> c_int {
-    Stack::of(state).push_pointer(take as *const _);
+fn owner<'a>(stack: Stack, place: c_int) -> (&'a Object, &'a SocketPart) {
+    let object = Object::in_slot(stack.to_pointer(place).cast());
+    let Some((object, part)) = object.and_then(|object| Some((object, object.socket()?))) else {
+        stack.raise(&Text::new(format_args!("'lines' needs a socket that is not collected")));
+    };
+    (object, part)
+}
+
+/// Gives what is ahead, and looks ahead when nothing is.
+extern "C-unwind" fn next_ahead(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let lease = Lease::at(stack.to_pointer(Stack::upvalue(3)).cast());
+    let number = stack.to_number(Stack::upvalue(4)).unwrap_or_default();
+    let Some(lease) = lease.filter(|lease| lease.has_next(number) || look(stack, lease, number))
+    else {
+        return give(stack, Stack::upvalue(1), Stack::upvalue(2));
+    };
+    lease.push_next(stack);
     1
 }
 
-/// Copies the next line to `room` and takes it from the buffer; its length. -1: there is none, or
-/// it takes the other way: longer than `room`, or reading may have to go on.
-extern "C" fn take(object: *const Object, bound: f64, room: *mut u8, size: u32) -> i32 {
+fn look(stack: Stack, lease: &Lease, number: f64) -> bool {
+    if lease.is_busy() || !lease.is_worth() {
+        return false;
+    }
+    let (object, part) = owner(stack, Stack::upvalue(1));
+    let bound = Bound::unpacked(stack.to_number(Stack::upvalue(2)).unwrap_or_default());
+    fenced(stack, || {
+        let is_few = part.front(object).len() < FEW;
+        !is_few && lease.fill(object, part, bound, number)
+    })
+}
+
+/// `line_filler()`: the address of [`fill`] for LuaJIT's compiler, and what a block is for its FFI.
+extern "C-unwind" fn line_filler(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    stack.push_pointer(fill as *const _);
+    stack.push_bytes(Lease::declaration().as_bytes());
+    2
+}
+
+/// Puts the lines that come next into the block, which is busy with the caller; whether there is one.
+/// If not: there is none at all, or it takes the other way: longer than the block, or reading may
+/// have to go on.
+extern "C" fn fill(lease: *const Lease, object: *const Object, bound: f64, number: f64) -> bool {
     let step = || {
+        let lease = Lease::at(lease)?;
         let object = Object::in_slot(object)?;
         let part = object.socket()?;
         if object.paused.get() {
             return None;
         }
         let bound = Bound::unpacked(bound);
-        let mut buffer = part.buffer.borrow_mut();
-        let range = buffer.take_short_line(bound.end, bound.stop, size as usize)?;
-        let bytes = buffer.bytes(range);
-        // SAFETY: the caller's room has `size` bytes, and the line is no longer than that.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), room, bytes.len()) };
-        let length = i32::try_from(bytes.len()).unwrap_or(-1);
-        let emptied = buffer.is_empty();
-        drop(buffer);
-        if emptied {
-            part.buffer.borrow_mut().lend();
-            settle(object, part);
-        }
-        Some(length)
+        let found = lease.is_worth() && lease.fill(object, part, bound, number);
+        let found = found || take(lease, object, part, bound)?;
+        Some(found)
     };
-    catch_unwind(AssertUnwindSafe(step)).ok().flatten().unwrap_or(-1)
+    catch_unwind(AssertUnwindSafe(step)).ok().flatten().unwrap_or_default()
+}
+
+/// Takes one line from the buffer to the block.
+fn take(lease: &Lease, object: &Object, part: &SocketPart, bound: Bound) -> Option<bool> {
+    if object.paused.get() {
+        return None;
+    }
+    let mut buffer = part.front_mut(object);
+    let range = buffer.take_short_line(bound.end, bound.stop, SIZE)?;
+    let fits = lease.put(&object.state, buffer.bytes(range));
+    let emptied = buffer.is_empty();
+    drop(buffer);
+    if emptied {
+        part.front_mut(object).lend();
+        settle(object, part);
+    }
+    Some(fits)
 }

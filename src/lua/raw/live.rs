@@ -30,7 +30,7 @@ extern "C-unwind" fn look(state: *mut lua_State) -> c_int {
         stream.zip(object.state.hub()).map_or((false, 0), |(stream, hub)| stream.look(hub))
     });
     let unread = {
-        let buffer = part.buffer.borrow();
+        let buffer = part.front(object);
         buffer.len() + buffer.hidden() + waiting
     };
     stack.push_bool(stands);
@@ -70,8 +70,9 @@ extern "C-unwind" fn state(state: *mut lua_State) -> c_int {
 
 extern "C-unwind" fn buffered(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (_, part) = socket(stack, "buffered");
-    stack.push_count(part.buffer.borrow().len());
+    let (object, part) = socket(stack, "buffered");
+    let length = part.front(object).len();
+    stack.push_count(length);
     1
 }
 

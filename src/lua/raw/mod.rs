@@ -3,7 +3,8 @@
 //! Rules: nothing that has a destructor is alive when a Lua call can raise; arguments are checked
 //! first; work that is not Lua's runs inside `guard::fenced`. `unsafe` is in `stack` (one Lua call
 //! a method), `object` (from addresses to objects), `entry` (what the loader calls), and where bytes
-//! are lent to Lua (`socket`) or copied to a room of its own (`lines`).
+//! are lent to Lua (`socket`) or copied to a block of its own (`lease`), and where a processor can do
+//! more than the language says (`scan`).
 #![allow(unsafe_code)]
 
 mod accept;
@@ -16,12 +17,14 @@ mod ending;
 pub(super) mod entry;
 mod guard;
 mod index;
+pub(super) mod lease;
 mod lines;
 mod live;
 mod notes;
 pub(super) mod object;
 mod own;
 mod pump;
+mod scan;
 mod socket;
 mod stack;
 mod tasks;

@@ -4,13 +4,14 @@
 //! userdata has, whatever metatable it wears; after its finaliser the number is gone, so a
 //! resurrected object is refused; `state.slots` never holds the address of a finalised one.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, Ref, RefCell, RefMut};
 use std::ffi::c_int;
 use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, ffi};
 
 use super::anchor::unbind;
+use super::lease::Lease;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::lua::slot::Slot;
@@ -69,7 +70,8 @@ impl View {
 #[derive(Debug)]
 pub(in crate::lua) struct SocketPart {
     pub(in crate::lua) stream: RefCell<Option<Arc<Stream>>>,
-    pub(in crate::lua) buffer: RefCell<Lazy<ReadBuffer>>,
+    /// Only through `front` and `front_mut`: it may lag behind what was given.
+    buffer: RefCell<Lazy<ReadBuffer>>,
     /// Nothing: those of the state.
     pub(in crate::lua) options: Slot<Arc<Options>>,
     /// Where to; nothing for an accepted connection.
@@ -80,17 +82,47 @@ pub(in crate::lua) struct SocketPart {
 
 impl SocketPart {
     /// Drops what was received, if anything ever was, and what is known of it.
-    pub(in crate::lua) fn clear(&self) {
+    pub(in crate::lua) fn clear(&self, object: &Object) {
+        self.catch_up(object);
         if let Some(buffer) = self.buffer.borrow_mut().present() {
             buffer.clear();
         }
     }
 
     /// Drops what can be read.
-    pub(in crate::lua) fn forget(&self) {
+    pub(in crate::lua) fn forget(&self, object: &Object) {
+        self.catch_up(object);
         if let Some(buffer) = self.buffer.borrow_mut().present() {
             buffer.forget();
         }
+    }
+
+    /// What the script can read.
+    #[inline]
+    pub(in crate::lua) fn front(&self, object: &Object) -> Ref<'_, Lazy<ReadBuffer>> {
+        self.catch_up(object);
+        self.buffer.borrow()
+    }
+
+    #[inline]
+    pub(in crate::lua) fn front_mut(&self, object: &Object) -> RefMut<'_, Lazy<ReadBuffer>> {
+        self.catch_up(object);
+        self.buffer.borrow_mut()
+    }
+
+    /// Takes the lines that were given since they were found ahead; no more are given of these.
+    #[inline]
+    pub(in crate::lua) fn catch_up(&self, object: &Object) {
+        if object.leased.get() {
+            self.take_given(object);
+        }
+    }
+
+    #[cold]
+    fn take_given(&self, object: &Object) {
+        object.leased.set(false);
+        let given = Lease::end(&object.state);
+        self.buffer.borrow_mut().take(given);
     }
 }
 
@@ -160,6 +192,8 @@ pub(in crate::lua) struct Object {
     pub(in crate::lua) marked: Cell<bool>,
     /// Of a socket: it dies with the server of its house.
     pub(in crate::lua) kept: Cell<bool>,
+    /// Of a socket: lines were found ahead in its buffer (`lease`).
+    pub(super) leased: Cell<bool>,
     /// It has had notes to itself.
     pub(in crate::lua) noted: Cell<bool>,
     /// The number of the server that it is or was accepted by; else 0.
@@ -358,6 +392,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         marked: Cell::new(false),
         kept: Cell::new(false),
         noted: Cell::new(false),
+        leased: Cell::new(false),
         house: Cell::new(house),
         part,
     };
@@ -408,6 +443,9 @@ pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c
         object.state.forget_notes(object);
     }
     object.let_go();
+    if let Some(part) = object.socket() {
+        part.catch_up(object);
+    }
     take_along(stack, object);
     let block = std::ptr::from_ref(object).cast_mut();
     // SAFETY: finalisers run once on a live block; nothing refers to it any more.

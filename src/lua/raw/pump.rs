@@ -165,7 +165,7 @@ fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
         Part::Socket(part) if object.token.get() == Some(token) => {
             let stream = part.stream.borrow();
             if let Some(stream) = stream.as_ref() {
-                let paused = stream.collect(hub, &mut part.buffer.borrow_mut(), push);
+                let paused = stream.collect(hub, &mut part.front_mut(object), push);
                 object.paused.set(paused);
             }
         }

@@ -96,7 +96,7 @@ fn push(stack: Stack, object: &Object, part: &SocketPart, range: Option<Range<us
         return 1;
     };
     let (start, length) = {
-        let mut buffer = part.buffer.borrow_mut();
+        let mut buffer = part.front_mut(object);
         buffer.lend();
         let bytes = buffer.bytes(range);
         (bytes.as_ptr(), bytes.len())
@@ -108,7 +108,7 @@ fn push(stack: Stack, object: &Object, part: &SocketPart, range: Option<Range<us
 }
 
 pub(super) fn settle(object: &Object, part: &SocketPart) {
-    let spare = part.buffer.borrow_mut().settle();
+    let spare = part.front_mut(object).settle();
     if let (Some(spare), Some(hub)) = (spare, object.state.hub()) {
         hub.recycle(spare);
     }
@@ -120,7 +120,7 @@ fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
         return;
     }
     let (unread, hidden) = {
-        let buffer = part.buffer.borrow();
+        let buffer = part.front(object);
         (buffer.len() + buffer.hidden(), buffer.hidden())
     };
     // What is hidden comes with events of its own; only then is it known whether it suffices.
@@ -146,7 +146,7 @@ fn take(stack: Stack, method: &str, peeks: bool) -> c_int {
     let (object, part) = socket(stack, method);
     let limit = if stack.is_nil(2) { usize::MAX } else { count(stack, 2, "n", method) };
     let range = fenced(stack, || {
-        let mut buffer = part.buffer.borrow_mut();
+        let mut buffer = part.front_mut(object);
         if buffer.is_empty() && limit > 0 {
             return None;
         }
@@ -161,7 +161,7 @@ extern "C-unwind" fn read_exact(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "read_exact");
     let wanted = count(stack, 2, "n", "read_exact");
-    let range = fenced(stack, || part.buffer.borrow_mut().take_exact(wanted));
+    let range = fenced(stack, || part.front_mut(object).take_exact(wanted));
     let missing = range.is_none();
     push(stack, object, part, range);
     fenced(stack, || has_read(object, part, if missing { wanted } else { 0 }));
@@ -172,7 +172,7 @@ extern "C-unwind" fn read_line(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "read_line");
     let end = line_end(stack, 2, "read_line");
-    let range = fenced(stack, || part.buffer.borrow_mut().take_line(end));
+    let range = fenced(stack, || part.front_mut(object).take_line(end));
     finish_line(stack, object, part, range)
 }
 
@@ -185,7 +185,7 @@ pub(super) fn finish_line(
     let missing = range.is_none();
     push(stack, object, part, range);
     fenced(stack, || {
-        let more = if missing { part.buffer.borrow().len() + 1 } else { 0 };
+        let more = if missing { part.front(object).len() + 1 } else { 0 };
         has_read(object, part, more);
     });
     1
@@ -203,18 +203,18 @@ extern "C-unwind" fn read_until(state: *mut lua_State) -> c_int {
         )));
     }
     let keep = stack.to_bool(3);
-    let range = fenced(stack, || part.buffer.borrow_mut().take_until(delimiter, keep));
+    let range = fenced(stack, || part.front_mut(object).take_until(delimiter, keep));
     finish_line(stack, object, part, range)
 }
 
 extern "C-unwind" fn search(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (_, part) = socket(stack, "search");
+    let (object, part) = socket(stack, "search");
     let Some(text) = stack.to_bytes(2) else {
         bad(stack, "text", "search", "string", 2);
     };
     let start = if stack.is_nil(3) { 1 } else { count(stack, 3, "start", "search") };
-    match fenced(stack, || part.buffer.borrow_mut().search(text, start.max(1))) {
+    match fenced(stack, || part.front_mut(object).search(text, start.max(1))) {
         Some(index) => stack.push_count(index),
         None => stack.push_nil(),
     }
@@ -381,7 +381,7 @@ extern "C-unwind" fn release(state: *mut lua_State) -> c_int {
     fenced(stack, || {
         object.let_go();
         if !keep {
-            part.clear();
+            part.clear(object);
         }
         object.paused.set(false);
         object.view.set(View::Idle);
@@ -399,7 +399,7 @@ extern "C-unwind" fn forget(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "forget");
     fenced(stack, || {
-        part.forget();
+        part.forget(object);
         has_read(object, part, 0);
     });
     0

@@ -116,6 +116,11 @@ impl Stack {
         unsafe { ffi::lua_pushinteger(self.0, value) }
     }
 
+    pub(super) fn push_number(self, value: f64) {
+        // SAFETY: a place is guaranteed.
+        unsafe { ffi::lua_pushnumber(self.0, value) }
+    }
+
     /// May raise (out of memory; on 5.1 finalisers may run before the bytes are copied).
     pub(super) fn push_bytes(self, bytes: &[u8]) {
         // SAFETY: the slice is valid for its length, and for the call: see `socket::push`.
@@ -288,6 +293,13 @@ impl Stack {
     pub(super) fn register(self) -> c_int {
         // SAFETY: the registry is a table, a value is on top.
         unsafe { ffi::luaL_ref(self.0, ffi::LUA_REGISTRYINDEX) }
+    }
+
+    /// Puts the value on top in the place of one that is registered; may raise.
+    pub(super) fn register_at(self, reference: c_int) {
+        let index = ffi::lua_Integer::from(reference);
+        // SAFETY: the registry is a table, a value is on top.
+        unsafe { ffi::lua_rawseti(self.0, ffi::LUA_REGISTRYINDEX, index) }
     }
 
     pub(super) fn upvalue(index: c_int) -> c_int {

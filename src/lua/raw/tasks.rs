@@ -175,9 +175,9 @@ extern "C-unwind" fn turn(state: *mut lua_State) -> c_int {
 /// `unread(sock, data)`: puts bytes back before those that are buffered.
 extern "C-unwind" fn unread(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    let (_, part) = socket(stack, "receive");
+    let (object, part) = socket(stack, "receive");
     let bytes = stack.to_bytes(2).unwrap_or_default();
-    fenced(stack, || part.buffer.borrow_mut().unread(bytes));
+    fenced(stack, || part.front_mut(object).unread(bytes));
     0
 }
 
