@@ -132,19 +132,18 @@ describe("#figures", function()
         assert.is_true(best <= 1.1, best)
     end)
 
-    it("a pump(3) with an idle socket wakes at most twice", function()
+    it("a pump with an idle socket wakes at most twice", function()
         local script = [[
             local s = evsock.connect("127.0.0.1", port, { on_data = print })
             while s.state ~= "open" do evsock.pump(1) end
             for _ = 1, 5 do evsock.pump(0.05) end
-            -- The last pump has woken the thread; let it go back to sleep first.
-            local clock = os.clock()
-            while os.clock() < clock + 0.003 do end
             local before = sum("voluntary_ctxt_switches")
-            evsock.pump(3)
-            print(sum("voluntary_ctxt_switches") - before, "wake-ups in pump(3)")
+            for _ = 1, 10 do evsock.pump(0.3) end
+            local wakes = sum("voluntary_ctxt_switches") - before
+            print(wakes / 10, "wake-ups in pump(0.3)")
         ]]
-        -- On a busy machine the thread may go to sleep late, which counts: the best of five.
+        -- One is ours, one is the thread's, which watches for 5 ms. On a busy machine there may be
+        -- others: the best of five.
         local best = math.huge
         for _ = 1, 5 do
             if best > 2 then

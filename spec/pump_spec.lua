@@ -547,6 +547,22 @@ describe("the neighbours of a busy socket", function()
         peer.on_close = nil
     end)
 
+    it("are served while the script computes after a pump that waited", function()
+        local server = helper.server()
+        for _ = 1, 3 do
+            -- Longer than the thread watches: it sleeps until the pump is over.
+            evsock.pump(0.02)
+            local late = helper.connect(server.port)
+            late:write("x")
+            assert.equal(1, late.pending)
+            local deadline = evsock.now() + 2 * helper.slow
+            while late.pending > 0 and evsock.now() < deadline do
+                compute(0.001)
+            end
+            assert.equal(0, late.pending)
+        end
+    end)
+
     it("are served while a pump handles one event after another", function()
         local clients, handled, late, left = 300, 0, nil, nil
         local server = helper.server()

@@ -3,7 +3,8 @@
 //! Whoever holds the lock polls. A script that waits takes the lead, so that nothing has to be
 //! handed between threads; while it computes, the thread leads. The thread sleeps in one of two
 //! ways: parked, while the script is inside a waiting pump; or watching, for 5 ms at a time, while
-//! the script has only just left one and will probably be back.
+//! the script has only just left one and will probably be back. Where a sleep can be given an end
+//! from outside (`sys::nap`), a parked thread is not woken to begin to watch.
 //! Not here: what polling does. Checked by models in `spec/rust/loom_lead.rs`.
 //!
 //! Orderings: the thread writes PARKED and then reads `lua_in`; the script clears `lua_in` and then
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 use crate::sync::exclusive::{Exclusive, Guard};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Mutex, Ordering, fence, lock};
+#[cfg(not(loom))]
+use crate::sys::nap::Nap;
 
 const WATCHING: u8 = 0;
 const PARKED: u8 = 1;
@@ -23,6 +26,9 @@ const PARKED: u8 = 1;
 /// Sleeping until told otherwise; a call that came before is not lost.
 #[derive(Debug)]
 pub struct Parker {
+    /// What is slept on where the system has it; the rest is not used then.
+    #[cfg(not(loom))]
+    nap: Option<Nap>,
     called: Mutex<bool>,
     #[cfg(not(loom))]
     bell: std::sync::Condvar,
@@ -36,10 +42,19 @@ impl Parker {
         let bell = std::sync::Condvar::new();
         #[cfg(loom)]
         let bell = loom::sync::Condvar::new();
-        Self { called: Mutex::new(false), bell }
+        Self {
+            #[cfg(not(loom))]
+            nap: Nap::new(),
+            called: Mutex::new(false),
+            bell,
+        }
     }
 
     fn park(&self) {
+        #[cfg(not(loom))]
+        if let Some(nap) = &self.nap {
+            return nap.sleep(None);
+        }
         let mut called = lock(&self.called);
         while !*called {
             called = self.bell.wait(called).unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -49,6 +64,9 @@ impl Parker {
 
     #[cfg(not(loom))]
     fn park_for(&self, time: Duration) {
+        if let Some(nap) = &self.nap {
+            return nap.sleep(Some(time));
+        }
         let called = lock(&self.called);
         let waited = self.bell.wait_timeout_while(called, time, |called| !*called);
         *waited.unwrap_or_else(std::sync::PoisonError::into_inner).0 = false;
@@ -61,8 +79,30 @@ impl Parker {
     }
 
     fn unpark(&self) {
+        #[cfg(not(loom))]
+        if let Some(nap) = &self.nap {
+            nap.end_in(Duration::ZERO);
+            return;
+        }
         *lock(&self.called) = true;
         self.bell.notify_one();
+    }
+}
+
+#[cfg(not(loom))]
+impl Parker {
+    /// Ends the sleep after that time, which costs nobody a wake-up until then; false where it
+    /// can't be.
+    fn unpark_in(&self, time: Duration) -> bool {
+        self.nap.as_ref().is_some_and(|nap| nap.end_in(time))
+    }
+}
+
+#[cfg(loom)]
+impl Parker {
+    fn unpark_in(&self, _time: Duration) -> bool {
+        self.unpark();
+        true
     }
 }
 
@@ -90,6 +130,8 @@ pub struct Lead<T> {
     want: AtomicBool,
     /// Counts the script's pumps, so that the thread can tell "just left" from "left long ago".
     epoch: AtomicU32,
+    /// How many pumps there had been when the thread was last told to watch from afar.
+    left: AtomicU32,
     state: AtomicU8,
     stop: AtomicBool,
     parker: Parker,
@@ -121,6 +163,7 @@ impl<T> Lead<T> {
             lua_in: AtomicBool::new(false),
             want: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
+            left: AtomicU32::new(0),
             state: AtomicU8::new(WATCHING),
             stop: AtomicBool::new(false),
             parker: Parker::new(),
@@ -158,7 +201,12 @@ impl<T> Lead<T> {
         if self.state.load(Ordering::Relaxed) == PARKED {
             let (taken, kept) = (Ordering::AcqRel, Ordering::Relaxed);
             if self.state.compare_exchange(PARKED, WATCHING, taken, kept).is_ok() {
-                self.parker.unpark();
+                // It would only begin to watch: instead it sleeps on for as long as it would.
+                self.left.store(self.pumps(), Ordering::Relaxed); // a hint only
+                if self.is_eager() || !self.parker.unpark_in(self.watch) {
+                    self.left.store(self.pumps().wrapping_sub(1), Ordering::Relaxed);
+                    self.parker.unpark();
+                }
                 return;
             }
         }
@@ -197,6 +245,7 @@ impl<T> Lead<T> {
                 let still = self.lua_in.load(Ordering::Relaxed);
                 if still || flawed!(self, ParkUnchecked) {
                     self.parker.park();
+                    seen = self.left.load(Ordering::Relaxed); // a hint only
                 }
                 self.state.store(WATCHING, Ordering::Release);
                 continue;

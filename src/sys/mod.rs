@@ -4,6 +4,7 @@ pub mod datagram;
 pub mod fault;
 pub mod io;
 pub mod names;
+pub mod nap;
 pub mod poller;
 pub mod process;
 pub mod socket;
