@@ -44,6 +44,27 @@ end
 describe("a socket that nobody refers to", function()
     after_each(helper.finish)
 
+    it("is collected after close between two attempts, though it has handlers", function()
+        local weak, port = weak_table(), helper.free_port()
+        for _ = 1, 5 do
+            weak[evsock.connect("127.0.0.1", port, { reconnect = 60, on_close = function() end })] = 1
+        end
+        local function all_wait()
+            for sock in pairs(weak) do
+                if sock.state ~= "waiting" then
+                    return false
+                end
+            end
+            return true
+        end
+        pump_until(all_wait)
+        for sock in pairs(weak) do
+            sock:close()
+        end
+        pump_until(gone(weak))
+        assert.equal(0, evsock.active())
+    end)
+
     it("lives while connecting and open if it has a handler", function()
         local record = helper.server()
         local got
@@ -303,6 +324,26 @@ describe("an object whose handler captures it", function()
         local client = helper.connect(server.port)
         pump_until(function() return count == 1 end)
         client:close()
+        pump_until(gone(weak))
+    end)
+end)
+
+describe("a server that nobody refers to", function()
+    after_each(helper.finish)
+
+    it("is collected once its handler is taken off, though it listens at two addresses", function()
+        local weak = weak_table()
+        for _, host in ipairs { "*", "127.0.0.1" } do
+            local server = assert(evsock.listen(host, 0, { on_accept = function() end }))
+            weak[server] = host
+        end
+        collect()
+        local count = 0
+        for server in pairs(weak) do
+            count = count + 1
+            server.on_accept = nil
+        end
+        assert.equal(2, count)
         pump_until(gone(weak))
     end)
 end)

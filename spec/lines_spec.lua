@@ -92,7 +92,9 @@ describe("lines", function()
             local first, peer = helper.pair()
             local second, other_peer = helper.pair()
             for round = 1, math.ceil(60 / helper.fewer) do
+                -- A LF at the beginning may belong to the CR before: it would never be seen.
                 local text = random_text(math.random(1, 20000), round % 7 == 0 and 9000 or 90)
+                text = text:gsub("^\n", "x")
                 fill(first, peer, text)
                 fill(second, other_peer, text)
                 compare_loops(first, second, kind)

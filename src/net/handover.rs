@@ -15,14 +15,15 @@ use crate::proto::life::Input;
 use crate::sync::{Arc, lock};
 
 impl Stream {
-    /// Reads although nobody has reported it. Whether there is something to tell, and how many
+    /// Reads although nobody has reported it. Whether there is something new to tell, and how many
     /// bytes wait for the script's side.
     pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> (bool, usize) {
         let seen = self.step(hub, |inner| {
+            let before = inner.mail.len();
             if inner.socket.is_some() && inner.interest.read {
                 inner.receive(hub, self.token, scratch);
             }
-            (!inner.mail.is_empty(), inner.inbound.bytes.len())
+            (inner.mail.len() > before, inner.inbound.bytes.len())
         });
         seen.unwrap_or((true, 0))
     }

@@ -24,6 +24,8 @@ const CROWD_MEMORY: u8 = 8;
 const LOOKS_APART: u32 = 4;
 /// How often in a row the one busy connection may be read before anybody else is looked for.
 const READS_AHEAD: u8 = 16;
+/// And for how long: its handler may compute.
+const AHEAD: Duration = Duration::from_micros(200);
 
 /// What belongs to whoever leads.
 #[derive(Debug, Default)]
@@ -41,8 +43,9 @@ pub(super) struct Desk {
     crowd: u8,
     /// The connection of the last report, if it was alone.
     lone: Weak<Stream>,
-    /// How often it was read since anybody else was looked for.
+    /// How often it was read since anybody else was looked for, and when that was.
     ahead: u8,
+    looked: Option<Instant>,
 }
 
 impl Desk {
@@ -105,7 +108,7 @@ impl Desk {
         let mut turn = 0_u32;
         let mut moment = now;
         while moment < until {
-            let came = self.read_ahead(hub);
+            let came = self.read_ahead(hub, moment);
             if came == Some(true) {
                 self.luck = SPIN_PATIENCE;
                 return Some(Waited::Done);
@@ -133,8 +136,9 @@ impl Desk {
     /// Reads the one busy connection without asking whether there is something: a dialogue needs
     /// no more calls of the system than with a blocking socket. Whether anything came; `None` if
     /// there is none, or others must be looked for.
-    fn read_ahead(&mut self, hub: &Arc<Hub>) -> Option<bool> {
-        if self.ahead >= READS_AHEAD {
+    fn read_ahead(&mut self, hub: &Arc<Hub>, now: Instant) -> Option<bool> {
+        let lately = self.looked.is_some_and(|looked| now < looked + AHEAD);
+        if !lately || self.ahead >= READS_AHEAD {
             return None;
         }
         let stream = self.lone.upgrade()?;
@@ -163,6 +167,7 @@ impl Desk {
         self.ahead = 0;
         hub.polls.fetch_add(1, Ordering::Relaxed); // a hint only
         let waited = hub.poller.wait(&mut self.reports, &mut self.ready, timeout, held);
+        self.looked = Some(Instant::now());
         waited.unwrap_or_else(|_| {
             // Only a fault of ours gets here; without a pause it would become a busy loop.
             std::thread::sleep(limits::FAULT_PAUSE);

@@ -264,21 +264,8 @@ extern "C-unwind" fn close_state(state: *mut ffi::lua_State) -> c_int {
 /// `bind(object)`: enters an object that has got a token; `unbind(object)` takes it out.
 extern "C-unwind" fn bind(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
-    let Some(object) = Object::at(stack, 1) else { return 0 };
     stack.set_top(1);
-    match &object.part {
-        Part::Server(part) => {
-            let count = part.listeners.borrow().len();
-            for place in 0..count {
-                let token = part.listeners.borrow().get(place).map(|listener| listener.token());
-                if let Some(token) = token {
-                    object.token.set(Some(token));
-                    anchor::bind(stack);
-                }
-            }
-        }
-        _ => anchor::bind(stack),
-    }
+    anchor::bind(stack);
     0
 }
 

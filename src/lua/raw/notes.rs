@@ -10,6 +10,7 @@ use mlua::ffi::lua_State;
 
 use super::dispatch::{Base, Outcome, call_note};
 use super::object::{Anchor, Object};
+use super::own::unshare;
 use super::stack::{Function, Stack, Text};
 use crate::lua::state::{Item, State};
 
@@ -43,7 +44,11 @@ extern "C-unwind" fn post(state: *mut lua_State) -> c_int {
     stack.raw_set_at(-2, FIRST + number);
     stack.push_registered(references.anchors);
     match object.anchor.get() {
-        Anchor::Handlers => stack.push_own(1),
+        Anchor::Handlers => {
+            // The table must be the one in which handlers will be found later, too.
+            unshare(stack, 1, object);
+            stack.push_own(1);
+        }
         Anchor::Object => stack.push_value(1),
     }
     stack.raw_set_at(-2, FIRST + number);

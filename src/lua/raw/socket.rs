@@ -338,6 +338,7 @@ fn end(stack: Stack, method: &str, how: Ending) -> c_int {
         object.ended.set(true);
         return 0;
     }
+    let token = object.token.get();
     fenced(stack, || {
         if let Some(stream) = part.stream.borrow().as_ref() {
             how(object, stream);
@@ -352,7 +353,10 @@ fn end(stack: Stack, method: &str, how: Ending) -> c_int {
         }
         object.ended.set(true);
     });
-    super::anchor::update_anchor(stack, 1, object);
+    match token.filter(|_| object.token.get().is_none()) {
+        Some(token) => super::anchor::unbind(stack, object, token),
+        None => super::anchor::update_anchor(stack, 1, object),
+    }
     0
 }
 
