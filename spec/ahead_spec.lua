@@ -67,10 +67,11 @@ assert(evsock.connect("127.0.0.1", %d, {
     on_connect = function(sock) sock:write("busy") end,
     on_data = function(sock)
         sock:read()
+        sock:write("busy")
+        -- The answer comes meanwhile.
         local deadline = evsock.now() + 0.002
         repeat until evsock.now() > deadline
         runs = runs + 1
-        sock:write("busy")
     end,
     on_close = lost,
 }))

@@ -47,7 +47,8 @@ describe("a socket that nobody refers to", function()
     it("is collected after close between two attempts, though it has handlers", function()
         local weak, port = weak_table(), helper.free_port()
         for _ = 1, 5 do
-            weak[evsock.connect("127.0.0.1", port, { reconnect = 60, on_close = function() end })] = 1
+            local options = { reconnect = 60, on_close = function() end }
+            weak[evsock.connect("127.0.0.1", port, options)] = true
         end
         local function all_wait()
             for sock in pairs(weak) do

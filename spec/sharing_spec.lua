@@ -142,9 +142,9 @@ describe("a timer", function()
         local function turn()
             turns = turns + 1
         end
-        local named, plain, cancelled = evsock.after(0, turn), evsock.after(0, turn), nil
+        local named, plain = evsock.after(0, turn), evsock.after(0, turn)
         named.name = "named"
-        cancelled = evsock.after(0, never "a cancelled timer")
+        local cancelled = evsock.after(0, never "a cancelled timer")
         cancelled.name = "cancelled"
         cancelled:cancel()
         local every = helper.track(evsock.every(0.001, turn))

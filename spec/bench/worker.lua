@@ -53,8 +53,8 @@ local function wrong(what, got)
 end
 
 -- A number of a file in /proc/self, in KiB.
-local function number_of(key, name)
-    local file = assert(io.open("/proc/self/" .. name))
+local function number_of(key, place)
+    local file = assert(io.open("/proc/self/" .. place))
     local value = file:read("*a"):match(key .. ":%s*(%d+)")
     file:close()
     return tonumber(value)
