@@ -88,8 +88,14 @@ impl Reactor {
 
     /// Leads until there is an event, the time is up or a signal came; whether it was a signal.
     /// `interrupted` tells of signals that came while it was awake.
-    pub fn wait(&self, timeout: Duration, spin: Duration, interrupted: &dyn Fn() -> bool) -> bool {
-        self.wait_until(&|| self.shared.hub.waiting() > 0, timeout, spin, interrupted)
+    pub fn wait(
+        &self,
+        now: Instant,
+        deadline: Instant,
+        spin: Duration,
+        interrupted: &dyn Fn() -> bool,
+    ) -> bool {
+        self.wait_until(&|| self.shared.hub.waiting() > 0, now, deadline, spin, interrupted)
     }
 
     /// Leads until something is so. It is asked after each report, while it leads, and may take
@@ -97,25 +103,31 @@ impl Reactor {
     pub fn wait_until(
         &self,
         is_so: &dyn Fn() -> bool,
-        timeout: Duration,
+        now: Instant,
+        deadline: Instant,
         spin: Duration,
         interrupted: &dyn Fn() -> bool,
     ) -> bool {
         let shared = &*self.shared;
-        let deadline = Instant::now() + timeout.min(limits::LONGEST_WAIT);
         let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
-        desk.begin_wait(spin);
+        desk.begin_wait(now, spin);
         // Whatever the thread pushed before it gave the lead away is in the queue now.
         let waited = fenced(|| {
-            let mut ended = false;
-            while !is_so() && !ended {
-                let waited = desk.poll(&shared.hub, Some(deadline), Some(interrupted));
-                ended = waited == Waited::Interrupted;
-                if Instant::now() >= deadline {
+            let mut now = now;
+            while !is_so() {
+                let waited = desk.poll(&shared.hub, now, Some(deadline), Some(interrupted));
+                if waited == Waited::Interrupted {
+                    return true;
+                }
+                if is_so() {
+                    break;
+                }
+                now = Instant::now();
+                if now >= deadline {
                     break;
                 }
             }
-            ended
+            false
         });
         shared.lead.leave(desk);
         self.survive(waited).unwrap_or_default()
@@ -185,8 +197,8 @@ impl Reactor {
     }
 
     /// Fires the timers that are due, whoever leads: a pump never misses one.
-    pub fn fire_due(&self) {
-        polling::fire_due(&self.shared.hub, Instant::now());
+    pub fn fire_due(&self, now: Instant) {
+        polling::fire_due(&self.shared.hub, now);
     }
 }
 

@@ -50,9 +50,9 @@ pub(super) struct Desk {
 
 impl Desk {
     /// A wait of the script begins: it may spin for so long before it sleeps.
-    pub(super) fn begin_wait(&mut self, spin: Duration) {
+    pub(super) fn begin_wait(&mut self, now: Instant, spin: Duration) {
         let tries = !spin.is_zero() && self.luck >= 0 && self.crowd == 0;
-        self.spin_until = tries.then(|| Instant::now() + spin);
+        self.spin_until = tries.then(|| now + spin);
     }
 
     /// Waits for reports until the deadline and serves them. The script's thread says how it
@@ -60,10 +60,10 @@ impl Desk {
     pub(super) fn poll(
         &mut self,
         hub: &Arc<Hub>,
+        now: Instant,
         deadline: Option<Instant>,
         interrupted: Option<&dyn Fn() -> bool>,
     ) -> Waited {
-        let now = Instant::now();
         if let Some(waited) = self.spin(hub, now, deadline, interrupted) {
             return waited;
         }
@@ -71,6 +71,8 @@ impl Desk {
         if interrupted.is_some_and(|interrupted| interrupted()) {
             return Waited::Interrupted;
         }
+        // The lead may have been long in coming.
+        let now = Instant::now();
         let mut timeout = hub.fall_asleep(deadline, now);
         if interrupted.is_some() && held.is_none() {
             // This system's wait goes on after a signal: slices, and a look between them.

@@ -1,6 +1,7 @@
 //! The thread: leads while the script does not.
 
 use std::sync::PoisonError;
+use std::time::Instant;
 
 use super::Shared;
 use crate::limits;
@@ -22,7 +23,7 @@ fn lead(shared: &Shared) {
     while let Some(mut desk) = shared.lead.next_turn(pumps) {
         pumps = shared.lead.pumps();
         while !shared.lead.must_yield(pumps) {
-            desk.poll(&shared.hub, None, None);
+            desk.poll(&shared.hub, Instant::now(), None, None);
         }
     }
 }

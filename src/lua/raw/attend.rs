@@ -5,7 +5,7 @@
 //! and those of all others keep theirs.
 
 use std::ffi::c_int;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use mlua::ffi::lua_State;
 
@@ -60,7 +60,10 @@ fn hand_over(object: &Object, timeout: Duration) -> Result<bool, Box<Error>> {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
         let has_moved = || stream.unsent().map_or(true, |left| left < before);
         let interrupted = || is_interrupted(state);
-        state.with_reactor(|reactor| reactor.wait_until(&has_moved, timeout, spin, &interrupted));
+        let now = Instant::now();
+        state.with_reactor(|reactor| {
+            reactor.wait_until(&has_moved, now, now + timeout, spin, &interrupted)
+        });
     }
     Ok(stream.unsent()? == 0)
 }

@@ -56,10 +56,12 @@ pub(super) fn pump_for(
         stack.push_registered(reference);
     }
     let base = Base { objects: first, anchors: first + 1, names: first + 2, traceback: first + 3 };
-    let deadline = Instant::now() + timeout;
+    // The clock is read as rarely as can be: each time costs as much as finding a handler.
+    let mut now = Instant::now();
+    let deadline = now + timeout;
     let mut handled = 0;
     loop {
-        let gathered = fenced(stack, || gather(state, only, timeout, deadline));
+        let gathered = fenced(stack, || gather(state, only, now, deadline));
         let more = match gathered {
             Ok(more) => more,
             Err(error) => return push_error(stack, state, error),
@@ -67,6 +69,10 @@ pub(super) fn pump_for(
         let (found, count) = dispatch_batch(stack, base, state, only);
         handled += count;
         if found || !more {
+            break;
+        }
+        now = Instant::now();
+        if now >= deadline {
             break;
         }
     }
@@ -95,29 +101,29 @@ pub(super) fn timeout(stack: Stack, index: c_int, method: &str) -> Duration {
     .min(limits::LONGEST_WAIT)
 }
 
-/// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense.
+/// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense, if there is
+/// time left.
 fn gather(
     state: &State,
     only: Option<&Object>,
-    timeout: Duration,
+    now: Instant,
     deadline: Instant,
 ) -> Result<bool, Box<Error>> {
     let is_idle = || match only {
         Some(object) => !has_items(state, object),
         None => state.batch.borrow().is_empty(),
     };
-    if state.hub().is_none() && (timeout.is_zero() || !is_idle()) {
+    if state.hub().is_none() && (now >= deadline || !is_idle()) {
         return Ok(false);
     }
     state.open().map_err(Box::new)?;
-    state.with_reactor(crate::reactor::Reactor::fire_due);
+    state.with_reactor(|reactor| reactor.fire_due(now));
     drain(state, only);
     if !is_idle() {
         state.with_reactor(crate::reactor::Reactor::note_pump);
         return Ok(false);
     }
-    let left = deadline.saturating_duration_since(Instant::now());
-    let interrupted = if left.is_zero() {
+    let interrupted = if now >= deadline {
         state.with_reactor(crate::reactor::Reactor::glance);
         if let Some(object) = only {
             look_at(state, object);
@@ -126,10 +132,12 @@ fn gather(
     } else {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
         let interrupted = || is_interrupted(state);
-        state.with_reactor(|reactor| reactor.wait(left, spin, &interrupted)).unwrap_or(true)
+        state
+            .with_reactor(|reactor| reactor.wait(now, deadline, spin, &interrupted))
+            .unwrap_or(true)
     };
     drain(state, only);
-    Ok(!interrupted && Instant::now() < deadline)
+    Ok(!interrupted)
 }
 
 /// Whether the interpreter's handler of a signal has set its hook, which Lua will run as soon as
