@@ -77,7 +77,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &cold, &state)?;
     datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
-    raw::entry::shield(lua, cold, functions.clone())?;
+    raw::shield::shield(lua, cold, functions.clone())?;
     if cfg!(feature = "luajit") {
         let lines = lua.load(LINES).set_name("@evsock/lines.lua");
         functions.raw_set("lines", lines.call::<Value>(functions.clone())?)?;

@@ -105,6 +105,9 @@ pub(super) struct State {
     #[expect(clippy::vec_box, reason = "they must stay where they are")]
     pub(super) lent: RefCell<Vec<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
+    /// A cold function is under way, and where mlua keeps what it hands itself (`raw::shield`).
+    pub(super) cold: Cell<bool>,
+    pub(super) hands: Cell<[*const std::ffi::c_void; 2]>,
     /// The object that the last call of a cold function was given first, or null.
     pub(super) callee: Cell<*const Object>,
 }
@@ -136,6 +139,8 @@ impl State {
             lease: Cell::new(std::ptr::null()),
             lent: RefCell::default(),
             slots: RefCell::default(),
+            cold: Cell::new(false),
+            hands: Cell::new([std::ptr::null(); 2]),
             callee: Cell::new(std::ptr::null()),
         })
     }

@@ -16,7 +16,7 @@ use super::index::{index, new_index};
 use super::lines;
 use super::live;
 use super::notes;
-use super::object::{Object, Part, collect, create, state_behind, state_of};
+use super::object::{Object, Part, collect, create, state_behind};
 use super::own;
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
@@ -157,47 +157,6 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.push_closure(traceback, 0);
     references.traceback = stack.register();
     state_behind(stack, block).references.set(references);
-}
-
-/// Moves the functions of `cold` to `functions`, shielded: those of mlua must not be called any
-/// more once the Lua state is being closed, when finalisers of older objects may still try.
-///
-/// # Errors
-/// Out of memory.
-pub(in crate::lua) fn shield(lua: &Lua, cold: Table, functions: Table) -> mlua::Result<()> {
-    // SAFETY: the closure keeps to its two arguments and leaves nothing.
-    unsafe {
-        lua.exec_raw((cold, functions), |raw| {
-            let stack = Stack::of(raw);
-            stack.reserve(8);
-            stack.push_bytes(b"sentinel");
-            stack.raw_get(2);
-            let block = stack.to_pointer(-1);
-            stack.set_top(2);
-            stack.push_nil();
-            while stack.next(1) {
-                stack.push_pointer(block);
-                stack.insert(-2);
-                stack.push_closure(shielded, 2);
-                stack.push_value(-2);
-                stack.insert(-2);
-                stack.raw_set(2);
-            }
-            stack.set_top(0);
-        })
-    }
-}
-
-/// Upvalues: the sentinel's block, the function.
-extern "C-unwind" fn shielded(state: *mut ffi::lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let callee = Object::at(stack, 1).map_or(std::ptr::null(), std::ptr::from_ref);
-    state_of(stack).callee.set(callee);
-    let arguments = stack.top();
-    stack.push_value(Stack::upvalue(2));
-    stack.insert(1);
-    stack.call(arguments, ffi::LUA_MULTRET);
-    stack.top()
 }
 
 fn set_function(

@@ -25,6 +25,7 @@ pub(super) mod object;
 mod own;
 mod pump;
 mod scan;
+pub(super) mod shield;
 mod socket;
 mod stack;
 mod tasks;

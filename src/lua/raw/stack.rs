@@ -198,6 +198,11 @@ impl Stack {
         unsafe { ffi::lua_touserdata(self.0, index) }
     }
 
+    pub(super) fn is_c_function(self, index: c_int) -> bool {
+        // SAFETY: any acceptable index may be asked for.
+        unsafe { ffi::lua_iscfunction(self.0, index) != 0 }
+    }
+
     /// The size of a full userdata.
     pub(super) fn size(self, index: c_int) -> usize {
         // SAFETY: any acceptable index may be asked for.
