@@ -33,7 +33,7 @@ local growth = {
             return math.max(30000, size)
         end,
         why = "Most likely caches, though this machine has no counters to show it: a timer and "
-            .. "its function take 1.1 KiB, and in the profile at 10,000 no function stands out: "
+            .. "its function take 0.6 KiB, and in the profile at 10,000 no function stands out: "
             .. "all take about 1.8 times as long as at 1,000, and those that are the first to "
             .. "touch a timer after a while (drain, Alarm::cancel) more. From 10,000 on it is "
             .. "flat." },
