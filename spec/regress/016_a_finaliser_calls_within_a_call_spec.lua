@@ -1,5 +1,5 @@
--- On Lua 5.1 a finaliser that ran within a call of one of the rarer functions (`info`, `connect`, ...)
--- and called such a function itself made the first one run on a foreign stack: a crash.
+-- On Lua 5.1 a finaliser that ran within a call of one of the rarer functions (`info`, `connect`,
+-- ...) and called such a function itself made the first one run on a foreign stack: a crash.
 
 local helper = require "spec.helper"
 
