@@ -27,6 +27,13 @@ end
 describe("the world", function()
     after_each(helper.finish)
 
+    it("names an option whose value is no text", function()
+        local ok, message = pcall(evsock.tls, { server_name = "\255" })
+        assert.is_false(ok)
+        assert.is_truthy(message:find("server_name", 1, true), message)
+        assert.is_truthy(message:find("errors_spec.lua:", 1, true), message)
+    end)
+
     it("a name that does not resolve closes with EHOSTNOTFOUND, without blocking", function()
         local ticks, begin = 0, evsock.now()
         local timer = evsock.every(0.005, function() ticks = ticks + 1 end)

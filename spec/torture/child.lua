@@ -10,7 +10,7 @@ local DEADLINE = 5
 -- Runs in a row that did not reach the call that was to fail, before the end is believed.
 local PATIENCE = 3
 -- Descriptors of the reactor, which the first run starts and which stay.
-local REACTOR = 4
+local REACTOR = 5
 
 -- The field of the plan that is counted up, the count that says how far a run came, and what the
 -- call fails with: the number of a typical error of its kind, or a panic.

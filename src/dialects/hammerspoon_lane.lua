@@ -282,12 +282,17 @@ local function serve_run(sock, reads, item, fn, left)
         local data = take(sock, what, true)
         if not data then
             return left, true
-        elseif run_times > 1 then
+        elseif run == item and run_times > 1 then
             -- The clock begins anew.
             run_times, reads.timed = run_times - 1, false
         else
-            reads.head = item.next
+            -- The last of them; or a finaliser that ran meanwhile has ended the run.
             end_run()
+            if item.times > 1 then
+                item.times, reads.timed = item.times - 1, false
+            elseif reads.head == item then
+                reads.head = item.next
+            end
         end
         fn(data, tag)
         left = left - 1
@@ -387,6 +392,7 @@ end
 
 -- What is there is enough, or bytes that came in time are on their way: they get one pump more.
 function due.reads(sock, lane)
+    end_run()
     local reads = lane.reads
     local item, times = reads.head, reads.head.times
     local called = serve(sock, lane)

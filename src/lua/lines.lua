@@ -34,10 +34,15 @@ local function maker_over(holder)
                 if i >= 0 then
                     block.next = i + 1
                     local line = to_string(block.text + block.from[i], block.length[i])
+                    -- Between the two sights of `next` a finaliser may have taken this line.
+                    local is_ours = i < block.ended
                     block.busy = 0
-                    return line
+                    if is_ours then
+                        return line
+                    end
+                else
+                    block.busy = 0
                 end
-                block.busy = 0
             end
             return next_line(sock, bound, holder)
         end

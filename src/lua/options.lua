@@ -149,7 +149,11 @@ end
 local tls_fields = {
     verify = flag,
     insecure_name = flag,
-    server_name = text,
+    server_name = function(value)
+        -- A name with other letters is written in ASCII ("xn--...").
+        local right = type(value) == "string" and not value:find("[%z\1-\32\127-\255]")
+        return right, "a host name in ASCII"
+    end,
     ca = text,
     cafile = text,
     cert = text,

@@ -39,6 +39,9 @@ pub(super) enum Item {
     Turn,
 }
 
+/// Keys in the registry; null behind the last. Two are ours; each other module that uses mlua has two.
+pub(super) type Hands = [*const std::ffi::c_void; 8];
+
 /// References into the registry of Lua.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct References {
@@ -107,7 +110,7 @@ pub(super) struct State {
     pub(super) slots: RefCell<Vec<*const Object>>,
     /// A cold function is under way, and where mlua keeps what it hands itself (`raw::shield`).
     pub(super) cold: Cell<bool>,
-    pub(super) hands: Cell<[*const std::ffi::c_void; 2]>,
+    pub(super) hands: Cell<Hands>,
     /// The object that the last call of a cold function was given first, or null.
     pub(super) callee: Cell<*const Object>,
 }
@@ -140,7 +143,7 @@ impl State {
             lent: RefCell::default(),
             slots: RefCell::default(),
             cold: Cell::new(false),
-            hands: Cell::new([std::ptr::null(); 2]),
+            hands: Cell::new([std::ptr::null(); 8]),
             callee: Cell::new(std::ptr::null()),
         })
     }

@@ -257,6 +257,12 @@ impl Hub {
         self.sleeping.store(false, Ordering::Relaxed);
     }
 
+    /// When the earliest timer runs out.
+    #[must_use]
+    pub fn next_timer(&self) -> Option<Instant> {
+        lock(&self.timers).next()
+    }
+
     /// How many timers are set.
     #[must_use]
     pub fn timers(&self) -> usize {

@@ -107,6 +107,7 @@ impl Desk {
     ) -> Option<Waited> {
         let until = self.spin_until.take()?;
         let until = deadline.map_or(until, |deadline| until.min(deadline));
+        let until = hub.next_timer().map_or(until, |timer| until.min(timer));
         let mut turn = 0_u32;
         let mut moment = now;
         while moment < until {

@@ -35,6 +35,8 @@ calls! {
     Accept = "accept" [EMFILE ECONNABORTED ENOMEM],
     /// Naming our end.
     Bind = "bind" [EADDRINUSE EACCES EADDRNOTAVAIL],
+    /// A descriptor of a clock.
+    ClockCreate = "timerfd_create" [EMFILE ENOMEM],
     /// Starting to connect.
     Connect = "connect" [ECONNREFUSED ENETUNREACH EADDRNOTAVAIL],
     /// Making the registry.

@@ -9,10 +9,15 @@ use std::time::Duration;
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
 mod system {
+    use std::io;
     use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
     use std::ptr;
 
     use super::Duration;
+    use crate::sys::fault::{self, Call};
+
+    /// How late an end may be heard of where there are no descriptors any more.
+    const PAUSE: Duration = Duration::from_millis(20);
 
     /// The clock.
     #[derive(Debug)]
@@ -24,6 +29,7 @@ mod system {
         /// Nobody sleeps yet; `None` where the system has none left.
         #[must_use]
         pub fn new() -> Option<Self> {
+            fault::before(Call::ClockCreate).ok()?;
             let flags = libc::TFD_CLOEXEC | libc::TFD_NONBLOCK;
             // SAFETY: takes no pointers.
             let fd = unsafe { libc::timerfd_create(libc::CLOCK_MONOTONIC, flags) };
@@ -54,7 +60,12 @@ mod system {
             let clock = self.clock.as_raw_fd();
             let mut wanted = libc::pollfd { fd: clock, events: libc::POLLIN, revents: 0 };
             // SAFETY: `wanted` is one entry, and valid for the call.
-            if unsafe { libc::poll(&raw mut wanted, 1, most) } > 0 {
+            let polled = unsafe { libc::poll(&raw mut wanted, 1, most) };
+            let signal = || io::Error::last_os_error().kind() == io::ErrorKind::Interrupted;
+            if wanted.revents & libc::POLLNVAL != 0 || polled < 0 && !signal() {
+                // Without descriptors (a limit of none, or somebody closed it) it is no clock.
+                std::thread::sleep(PAUSE);
+            } else if polled > 0 {
                 let mut ends = [0_u8; 8];
                 // SAFETY: the buffer is as long as said.
                 let _ = unsafe { libc::read(clock, ends.as_mut_ptr().cast(), ends.len()) };

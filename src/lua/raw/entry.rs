@@ -20,7 +20,7 @@ use super::object::{Object, Part, collect, create, state_behind};
 use super::own;
 use super::pump::{pump, traceback};
 use super::socket::FUNCTIONS;
-use super::stack::{Function, Stack, Text};
+use super::stack::{Function, Lossy, Stack, Text};
 use super::tasks;
 use crate::lua::state::{References, State};
 
@@ -265,6 +265,5 @@ extern "C-unwind" fn kind(state: *mut ffi::lua_State) -> c_int {
 extern "C-unwind" fn raise(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
     let message = stack.to_bytes(1).unwrap_or(b"error");
-    let message = std::str::from_utf8(message).unwrap_or("error");
-    stack.raise(&Text::new(format_args!("{message}")))
+    stack.raise(&Text::new(format_args!("{}", Lossy(message))))
 }

@@ -34,6 +34,8 @@ const LITTLE: usize = 128;
 pub(super) const FEW: usize = 512;
 /// A copy of a line that is longer costs more than is saved.
 const LONG: usize = 256;
+/// Nobody has.
+const NEVER: u32 = i32::MAX.cast_unsigned();
 /// Where it was for nothing again and again, it is left out so many times.
 const RESTRAINT: u32 = 15;
 
@@ -48,6 +50,8 @@ pub(in crate::lua) struct Lease {
     busy: Cell<u32>,
     /// So many are looked for next time.
     wanted: Cell<u32>,
+    /// What `next` was when somebody took what was given: later lines are the buffer's again.
+    ended: Cell<u32>,
     /// Where each line begins, and behind the last one's end.
     from: [Cell<u32>; LINES as usize + 1],
     length: [Cell<u32>; LINES as usize],
@@ -72,7 +76,7 @@ impl Lease {
     pub(super) fn declaration() -> Text {
         let places = LINES + 1;
         Text::new(format_args!(
-            "struct {{ double owner; int32_t next, count, busy, wanted; int32_t from[{places}]; \
+            "struct {{ double owner; int32_t next, count, busy, wanted, ended; int32_t from[{places}]; \
              int32_t length[{LINES}]; uint8_t text[{SIZE}]; }} *"
         ))
     }
@@ -122,6 +126,7 @@ impl Lease {
         }
         lease.owner.set(0.0);
         lease.count.set(0);
+        lease.ended.set(next);
         lease.socket.set(std::ptr::null());
         given
     }
@@ -217,6 +222,7 @@ impl Lease {
         self.note(count, total, 0);
         self.copy(buffer.bytes(buffer.peek(total)));
         self.next.set(0);
+        self.ended.set(NEVER);
         self.count.set(count);
         self.owner.set(number);
         self.socket.set(object);
@@ -229,6 +235,7 @@ impl Lease {
     pub(super) fn put(&self, state: &State, line: &[u8]) -> bool {
         Self::dismiss(state);
         self.next.set(0);
+        self.ended.set(NEVER);
         self.note(0, 0, line.len());
         self.copy(line)
     }

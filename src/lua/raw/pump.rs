@@ -217,7 +217,8 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>
             state.ring();
             return (true, handled);
         }
-        if number % BEAT == 0 {
+        // What was put in front has no number.
+        if number > 0 && number % BEAT == 0 {
             fenced(stack, || state.with_reactor(crate::reactor::Reactor::beat));
         }
     }

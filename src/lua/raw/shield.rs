@@ -2,19 +2,20 @@
 //!
 //! Not here: those functions (`native`). Invariants: none of them runs once the Lua state is being
 //! closed; while one runs, `State::callee` is what it was given first, unless a finaliser has called
-//! another since.
+//! another since; an error of mlua, a userdata with functions that are not shielded, goes on as a text
+//! at the script's line.
 //!
 //! On Lua 5.1 mlua hands itself the function of a protected call through the registry, and between the
 //! hand and the other the collector may run finalisers. One that calls a function of ours would leave
 //! its own function there, to be run on the stack of the other: so it puts back what it found.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
 
 use mlua::{Lua, Table, ffi};
 
 use super::object::{Object, state_of};
-use super::stack::Stack;
-use crate::lua::state::State;
+use super::stack::{Lossy, Stack, Text};
+use crate::lua::state::{Hands, State};
 
 /// Moves the functions of `cold` to `functions`, shielded.
 ///
@@ -54,12 +55,50 @@ extern "C-unwind" fn shielded(state: *mut ffi::lua_State) -> c_int {
     let state = state_of(stack);
     state.callee.set(callee);
     let arguments = stack.top();
-    let held = hold(stack, state);
+    let is_nested = state.cold.replace(true);
+    let held = if cfg!(feature = "lua51") && is_nested { hold(stack, state) } else { 0 };
     stack.push_value(Stack::upvalue(2));
     stack.insert(held + 1);
-    stack.call(arguments, ffi::LUA_MULTRET);
+    let went_well = stack.protected_call(arguments, ffi::LUA_MULTRET, 0);
+    let is_foreign = !went_well && stack.kind(-1) == ffi::LUA_TUSERDATA;
+    if is_foreign {
+        stack.push_text_of(-1);
+    }
     put_back(stack, state, held);
-    stack.top() - held
+    state.cold.set(is_nested);
+    if went_well {
+        return stack.top() - held;
+    }
+    if is_foreign {
+        let text = stack.to_bytes(-1).and_then(|text| text.split(|byte| *byte == b'\n').next());
+        stack.raise(&Text::new(format_args!("{}", Lossy(text.unwrap_or_default()))));
+    }
+    stack.throw()
+}
+
+/// Puts what mlua is handing itself below the arguments; how many values that is.
+fn hold(stack: Stack, state: &State) -> c_int {
+    let mut held = 0;
+    for key in keys(state) {
+        held += 1;
+        stack.push_pointer(key);
+        stack.raw_get(ffi::LUA_REGISTRYINDEX);
+        stack.insert(held);
+    }
+    held
+}
+
+/// And back to where it was. The places have values: nothing is allocated.
+fn put_back(stack: Stack, state: &State, held: c_int) {
+    for (place, key) in (1..=held).zip(keys(state)) {
+        stack.push_pointer(key);
+        stack.push_value(place);
+        stack.raw_set(ffi::LUA_REGISTRYINDEX);
+    }
+}
+
+fn keys(state: &State) -> impl Iterator<Item = *const c_void> {
+    state.hands.get().into_iter().take_while(|key| !key.is_null())
 }
 
 /// Upvalue: the sentinel's block. Finds where mlua keeps what it hands itself.
@@ -71,52 +110,21 @@ extern "C-unwind" fn learn(state: *mut ffi::lua_State) -> c_int {
     0
 }
 
-/// The keys in the registry that are addresses within this library and hold functions of C.
-fn hands(stack: Stack) -> [*const std::ffi::c_void; 2] {
-    static HERE: u8 = 0;
-    const NEAR: usize = 64 * 1024 * 1024;
-    let here = (&raw const HERE).addr();
-    let mut found = [std::ptr::null(); 2];
+/// The keys in the registry that are addresses and hold functions of C. Those of another module that
+/// uses mlua need the same care.
+fn hands(stack: Stack) -> Hands {
+    let mut found = [std::ptr::null(); 8];
     let mut free = found.iter_mut();
     stack.push_nil();
     while stack.next(ffi::LUA_REGISTRYINDEX) {
         let is_address = stack.kind(-2) == ffi::LUA_TLIGHTUSERDATA;
-        let key: *const std::ffi::c_void = stack.to_pointer(-2);
         if is_address
-            && key.addr().abs_diff(here) < NEAR
             && stack.is_c_function(-1)
             && let Some(place) = free.next()
         {
-            *place = key;
+            *place = stack.to_pointer(-2).cast_const();
         }
         stack.pop(1);
     }
     found
-}
-
-/// Puts what mlua is handing itself below the arguments, if this is a call within a call; how many
-/// values that is.
-fn hold(stack: Stack, state: &State) -> c_int {
-    if !cfg!(feature = "lua51") || !state.cold.replace(true) {
-        return 0;
-    }
-    let mut held = 0;
-    for key in state.hands.get().into_iter().filter(|key| !key.is_null()) {
-        held += 1;
-        stack.push_pointer(key);
-        stack.raw_get(ffi::LUA_REGISTRYINDEX);
-        stack.insert(held);
-    }
-    held
-}
-
-/// The end of the call. One that raised leaves `cold` behind: the next hold a little for nothing.
-fn put_back(stack: Stack, state: &State, held: c_int) {
-    state.cold.set(held > 0);
-    let keys = state.hands.get().into_iter().filter(|key| !key.is_null());
-    for (place, key) in (1..=held).zip(keys) {
-        stack.push_pointer(key);
-        stack.push_value(place);
-        stack.raw_set(ffi::LUA_REGISTRYINDEX);
-    }
 }

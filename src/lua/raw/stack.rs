@@ -23,6 +23,21 @@ pub(in crate::lua) struct Text {
     length: usize,
 }
 
+/// Bytes as a text, with a mark for what is none; owns nothing.
+pub(super) struct Lossy<'a>(pub(super) &'a [u8]);
+
+impl fmt::Display for Lossy<'_> {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for chunk in self.0.utf8_chunks() {
+            out.write_str(chunk.valid())?;
+            if !chunk.invalid().is_empty() {
+                out.write_str("\u{FFFD}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Text {
     /// Formats; what does not fit is cut.
     pub(in crate::lua) fn new(arguments: fmt::Arguments<'_>) -> Self {
@@ -196,6 +211,12 @@ impl Stack {
     pub(super) fn to_pointer(self, index: c_int) -> *mut c_void {
         // SAFETY: any acceptable index may be asked for; null when it is no userdata.
         unsafe { ffi::lua_touserdata(self.0, index) }
+    }
+
+    /// Pushes what `tostring` makes of the value; may raise.
+    pub(super) fn push_text_of(self, index: c_int) {
+        // SAFETY: the index is the caller's own, and the length is not asked for.
+        unsafe { ffi::luaL_tolstring(self.0, index, std::ptr::null_mut()) };
     }
 
     pub(super) fn is_c_function(self, index: c_int) -> bool {
