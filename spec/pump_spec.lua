@@ -554,7 +554,6 @@ describe("the neighbours of a busy socket", function()
             evsock.pump(0.02)
             local late = helper.connect(server.port)
             late:write("x")
-            assert.equal(1, late.pending)
             local deadline = evsock.now() + 2 * helper.slow
             while late.pending > 0 and evsock.now() < deadline do
                 compute(0.001)
@@ -573,7 +572,6 @@ describe("the neighbours of a busy socket", function()
                     -- A poll that was under way when the pump began has ended by now.
                     late = helper.connect(server.port)
                     late:write("x")
-                    assert.equal(1, late.pending)
                 end
                 compute(0.0002)
                 left = late and late.pending

@@ -147,7 +147,9 @@ describe("closing a state", function()
         local output, status = hosted([[
             local state = open("LOOKUP = 'slow500' " .. BUSY)
             host.close(state)
-            assert(threads("evsock-lookup") == 1, "no lookup under way")
+            local function is_looking() return threads("evsock-lookup") == 1 end
+            -- A thread gives itself its name.
+            assert(eventually(is_looking), "no lookup under way")
             -- The lookup ends after 500 ms, in code of the library.
             host.rest(0.8)
             print(contents("/proc/self/maps"):find("evsock%.so") and "mapped", threads("evsock"))

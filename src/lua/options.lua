@@ -150,9 +150,8 @@ local tls_fields = {
     verify = flag,
     insecure_name = flag,
     server_name = function(value)
-        -- A name with other letters is written in ASCII ("xn--...").
-        local right = type(value) == "string" and not value:find("[%z\1-\32\127-\255]")
-        return right, "a host name in ASCII"
+        -- A name with other letters is written in ASCII ("xn--..."); what is no name is told later.
+        return type(value) == "string" and not value:find("[\128-\255]"), "string in ASCII"
     end,
     ca = text,
     cafile = text,
