@@ -94,64 +94,51 @@ end)
 evsock.run()
 ]]
 
--- Starts the script with ports for both its connections; what reads its output.
-local function start(script, port)
+-- What the script says, both of whose connections lead to a server with that handler.
+local function said_beside(on_data, script)
+    local over = 0
+    local server = helper.server {
+        on_data = on_data,
+        on_close = function()
+            over = over + 1
+        end,
+    }
     local path = os.tmpname()
     local file = assert(io.open(path, "w"))
-    file:write(script:format(package.path, package.cpath, port, port))
+    file:write(script:format(package.path, package.cpath, server.port, server.port))
     file:close()
     local pipe = assert(io.popen(("timeout 20 '%s' %s 2>&1"):format(helper.lua, path)))
-    return function()
-        local said = pipe:read("*a")
-        pipe:close()
-        os.remove(path)
-        return said
-    end
+    pump_until(function()
+        return over == 2
+    end, 15, "the client to end")
+    local said = pipe:read("*a")
+    pipe:close()
+    os.remove(path)
+    return said
 end
 
 describe("a connection that is busy without pause", function()
     after_each(helper.finish)
 
     it("keeps no other waiting for more than a few turns of a handler that computes", function()
-        local over = 0
-        local server = helper.server {
-            on_data = function(sock)
-                sock:write(sock:read())
-            end,
-            on_close = function()
-                over = over + 1
-            end,
-        }
-        local said = start(COMPUTING, server.port)
-        pump_until(function()
-            return over == 2
-        end, 15, "the client to end")
-        local middle = said()
+        local middle = said_beside(function(sock)
+            sock:write(sock:read())
+        end, COMPUTING)
         assert.is_true((tonumber(middle) or math.huge) <= 4, middle)
     end)
 
     it("keeps no other connection and no timer from being heard of", function()
-        local piece, over = ("x"):rep(2000), 0
-        local server = helper.server {
-            on_data = expect(function(sock)
-                local text = sock:read()
-                if text ~= "flood" then
-                    return sock:write(text)
-                end
-                -- So little at a time that it could be a dialogue, and more before it is read.
-                helper.track(evsock.every(0.0001, function()
-                    sock:write(piece)
-                end))
-            end, 401),
-            on_close = function()
-                over = over + 1
-            end,
-        }
-        local said_of = start(CLIENT, server.port)
-        pump_until(function()
-            return over == 2
-        end, 15, "the client to end")
-        local said = said_of()
+        local piece = ("x"):rep(2000)
+        local said = said_beside(expect(function(sock)
+            local text = sock:read()
+            if text ~= "flood" then
+                return sock:write(text)
+            end
+            -- So little at a time that it could be a dialogue, and more before it is read.
+            helper.track(evsock.every(0.0001, function()
+                sock:write(piece)
+            end))
+        end, 401), CLIENT)
         local flood, timers = said:match("^(%d+)\t(%d+)\n$")
         assert.is_true((tonumber(flood) or 0) > 0 and tonumber(timers) > 0, said)
     end)

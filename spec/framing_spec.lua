@@ -3,13 +3,7 @@
 local helper = require "spec.helper"
 
 local evsock = helper.evsock
-local pump_until = helper.pump_until
-
-local function fill(client, peer, text)
-    local wanted = client.buffered + #text
-    peer:write(text)
-    pump_until(function() return client.buffered == wanted end, 5, "all bytes arrived")
-end
+local pump_until, fill = helper.pump_until, helper.fill
 
 local function filled(text)
     local client, peer = helper.pair()

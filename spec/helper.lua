@@ -271,6 +271,25 @@ local function scrub(depth)
     return depth > 0 and scrub(depth - 1) + filler or 0
 end
 
+--- Makes garbage whose finaliser calls `fn`: before 5.2 only userdata have finalisers.
+function helper.when_collected(fn)
+    local newproxy = rawget(_G, "newproxy")
+    if newproxy then
+        getmetatable(newproxy(true)).__gc = fn
+    else
+        setmetatable({}, { __gc = fn })
+    end
+end
+
+--- Writes to `peer` and pumps until `client` can read all of it more than before.
+function helper.fill(client, peer, text)
+    local wanted = client.buffered + #text
+    peer:write(text)
+    helper.pump_until(function()
+        return client.buffered == wanted
+    end, 5, "all bytes arrived")
+end
+
 --- Collects all that nothing refers to. A trace of LuaJIT keeps what it was recorded with, which is
 --- no fault of the library: traces go first.
 function helper.collect()

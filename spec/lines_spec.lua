@@ -4,13 +4,7 @@
 
 local helper = require "spec.helper"
 
-local pump_until = helper.pump_until
-
-local function fill(client, peer, text)
-    local wanted = client.buffered + #text
-    peer:write(text)
-    pump_until(function() return client.buffered == wanted end, 5, "all bytes arrived")
-end
+local pump_until, fill = helper.pump_until, helper.fill
 
 local function filled(text, options)
     local client, peer = helper.pair(options)
@@ -244,7 +238,7 @@ describe("lines", function()
     end)
 
     -- In a process of its own, whose little memory is collected again and again.
-    for _, what in ipairs { "reads", "others", "takeover", "errors" } do
+    for _, what in ipairs { "reads", "others", "takeover", "errors", "storm" } do
         for _, alone in ipairs { "false", "true" } do
             local script = ('require("spec.lines_under_finalisers").%s(%s)'):format(what, alone)
             it("are whole under finalisers: " .. script:match("%w+%(%w+%)$"), function()

@@ -4,7 +4,7 @@
 
 local helper = require "spec.helper"
 
-local newproxy = rawget(_G, "newproxy")
+local evsock, fill, when_collected = helper.evsock, helper.fill, helper.when_collected
 local jit = rawget(_G, "jit")
 
 -- A cycle begins when the last is over. Without any pause 5.2 and 5.3 make one at each allocation.
@@ -14,12 +14,7 @@ if not jit then
 end
 
 local ROUNDS = math.ceil(10 / helper.fewer)
-
-local function fill(client, peer, text)
-    local wanted = client.buffered + #text
-    peer:write(text)
-    helper.pump_until(function() return client.buffered == wanted end, 5, "all bytes arrived")
-end
+local STORM = jit and 12000 or 2000
 
 -- No two lines alike, of many lengths.
 local function numbered(count)
@@ -37,15 +32,6 @@ local function number_of(line)
     return i
 end
 
--- Garbage whose finaliser calls `fn`.
-local function call_when_collected(fn)
-    if newproxy then
-        getmetatable(newproxy(true)).__gc = fn
-    else
-        setmetatable({}, { __gc = fn })
-    end
-end
-
 -- Calls `body` while garbage is collected all the time and each garbage's finaliser calls `fn` and
 -- leaves another. Returns how often.
 local function under_finalisers(fn, body)
@@ -53,12 +39,12 @@ local function under_finalisers(fn, body)
     local function finaliser()
         if goes_on then
             calls = calls + 1
-            call_when_collected(finaliser)
+            when_collected(finaliser)
             fn()
         end
     end
     for _ = 1, 10 do
-        pcall(call_when_collected, finaliser)
+        pcall(when_collected, finaliser)
     end
     -- The pause is new from the end of a cycle on.
     pcall(collectgarbage)
@@ -234,6 +220,124 @@ function program.errors()
     last = 0
     take_some()
     assert(last == 500, last)
+    helper.finish()
+end
+
+--- Three sockets, four iterators each, and at every turn another thing is done, in finalisers as
+--- well: many ways lead out of compiled code. As many bytes are given as were sent.
+function program.storm(alone)
+    interpret(alone)
+    local ends = {}
+    for i = 1, 3 do
+        local client, peer = helper.pair()
+        ends[i] = { client = client, peer = peer, sent = 0, given = 0, iterators = {} }
+    end
+    local depth, goes_on, number = 0, true, 0
+
+    -- The sum is made when no finaliser can come between.
+    local function give(one, iterator)
+        local line = iterator()
+        one.given = one.given + (line and #line + 1 or 0)
+        return line
+    end
+    local function read(one, n)
+        local text = one.client:read(n)
+        one.given = one.given + (text and #text or 0)
+    end
+    local function send(one)
+        local pieces = {}
+        for i = 1, math.random(300) do
+            number = number + 1
+            local long = math.random() < 0.02 and math.random(200, 9000) or math.random(70)
+            pieces[i] = number .. ":" .. ("x"):rep(long) .. "\n"
+        end
+        local text = table.concat(pieces)
+        one.peer:write(text)
+        one.sent = one.sent + #text
+    end
+    local act
+    local function loop(one)
+        local iterator = one.client:lines("lf")
+        one.iterators[math.random(4)] = iterator
+        local stop = math.random(2) == 1 and math.random(400) or math.huge
+        local n = 0
+        while n < stop and give(one, iterator) do
+            n = n + 1
+            if depth < 4 and math.random(100) == 1 then
+                act(ends[math.random(3)])
+            end
+        end
+    end
+    local function old_loops(one)
+        for _, iterator in pairs(one.iterators) do
+            for _ = 1, math.random(50) do
+                if not give(one, iterator) then
+                    break
+                end
+            end
+        end
+    end
+    local function look(one)
+        one.client:peek(math.random(100))
+        one.client:search("7", math.random(50))
+    end
+    local acts = {
+        loop, loop, loop, loop, old_loops, look, send,
+        function(one)
+            read(one, math.random(3000))
+        end,
+        function()
+            evsock.pump(0)
+        end,
+    }
+    function act(one)
+        depth = depth + 1
+        acts[math.random(#acts)](one)
+        depth = depth - 1
+    end
+    local function finaliser()
+        if not goes_on then
+            return
+        end
+        when_collected(finaliser)
+        if depth < 5 then
+            local one, chance = ends[math.random(3)], math.random(3)
+            if chance == 1 then
+                local iterator = one.client:lines("lf")
+                for _ = 1, math.random(20) do
+                    if not give(one, iterator) then
+                        break
+                    end
+                end
+            elseif chance == 2 then
+                look(one)
+            else
+                local _, iterator = next(one.iterators)
+                if iterator then
+                    give(one, iterator)
+                end
+            end
+        end
+    end
+
+    collectgarbage("setpause", 50)
+    for _ = 1, 50 do
+        when_collected(finaliser)
+    end
+    for _ = 1, math.ceil(STORM / helper.fewer) do
+        act(ends[math.random(3)])
+        if math.random(3) == 1 then
+            evsock.pump(0.001)
+        end
+    end
+    goes_on = false
+    for _, one in ipairs(ends) do
+        helper.pump_until(function()
+            read(one)
+            return one.given >= one.sent
+        end, 5, "all that was sent")
+        assert(one.given == one.sent, one.given - one.sent)
+    end
     helper.finish()
 end
 

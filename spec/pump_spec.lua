@@ -514,6 +514,22 @@ describe("spin", function()
         end
     end)
 
+    it("delays no timer, however long it is", function()
+        -- In a process of its own: one that has spun in vain before would not try.
+        local output, status = helper.run([[
+            local evsock = require "evsock"
+            evsock.spin = 6
+            local began = evsock.now()
+            evsock.after(0.05, function()
+                print(evsock.now() - began < 3)
+                os.exit(0)
+            end)
+            evsock.run()
+        ]])
+        assert.equal("true\n", output)
+        assert.equal(0, status)
+    end)
+
     it("of anything else raises at the caller's line", function()
         helper.misuse(function() evsock.spin = "fast" end, "'spin'")
         helper.misuse(function() evsock.spin = -1 end, "'spin'")

@@ -16,11 +16,7 @@ describe("regress 007", function()
         local function finaliser()
             idle:write("x")
         end
-        if newproxy then
-            getmetatable(newproxy(true)).__gc = finaliser
-        else
-            setmetatable({}, { __gc = finaliser })
-        end
+        helper.when_collected(finaliser)
     end
 
     it("a message that is told stays whole when finalisers fail meanwhile", function()

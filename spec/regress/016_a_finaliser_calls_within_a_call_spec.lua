@@ -5,6 +5,7 @@ local helper = require "spec.helper"
 
 local SCRIPT = [[
 local evsock = require "evsock"
+local when_collected = require("spec.helper").when_collected
 local server = assert(evsock.listen("127.0.0.1", 0, {}))
 local sock = evsock.connect("127.0.0.1", server.port, {})
 local calls, seen = 0, 0
@@ -21,11 +22,7 @@ local function finalise()
     litter()
 end
 function litter()
-    if newproxy then
-        getmetatable(newproxy(true)).__gc = finalise
-    else
-        setmetatable({}, { __gc = finalise })
-    end
+    when_collected(finalise)
 end
 for _ = 1, 30 do
     litter()

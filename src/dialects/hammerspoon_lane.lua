@@ -66,6 +66,16 @@ local function push(queue, item)
     queue.unsent = queue.unsent or item
 end
 
+-- One of the reads that an item stands for is served: the clock of the next begins anew.
+local function count_off(reads, item)
+    end_run()
+    if item.times > 1 then
+        item.times, reads.timed = item.times - 1, false
+    elseif reads.head == item then
+        reads.head = item.next
+    end
+end
+
 local function pop(queue)
     local item = queue.head
     queue.head = item.next
@@ -283,16 +293,10 @@ local function serve_run(sock, reads, item, fn, left)
         if not data then
             return left, true
         elseif run == item and run_times > 1 then
-            -- The clock begins anew.
             run_times, reads.timed = run_times - 1, false
         else
             -- The last of them; or a finaliser that ran meanwhile has ended the run.
-            end_run()
-            if item.times > 1 then
-                item.times, reads.timed = item.times - 1, false
-            elseif reads.head == item then
-                reads.head = item.next
-            end
+            count_off(reads, item)
         end
         fn(data, tag)
         left = left - 1
@@ -320,12 +324,7 @@ local function serve(sock, lane, all)
             starved = true
             break
         end
-        end_run()
-        if item.times > 1 then
-            item.times, reads.timed = item.times - 1, false
-        else
-            reads.head = item.next
-        end
+        count_off(reads, item)
         if not lane.deferred and (lane.ended or reads.head and native.buffered(sock) > 0) then
             -- In case that the callback raises.
             defer(sock, lane)

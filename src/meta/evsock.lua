@@ -125,7 +125,7 @@ local evsock = {}
 --- What a TLS table may say. A bad certificate, key or option raises with the reason.
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true
----@field server_name? string the name that the certificate must have; default the host
+---@field server_name? string the name that the certificate must have, in ASCII; default the host
 ---@field ca? string certificates that are trusted, PEM; replaces the system's
 ---@field cafile? string the same in a file
 ---@field cert? string our own certificate and its chain, PEM; a server needs one

@@ -54,7 +54,7 @@ pub type Answer = (Token, Result<Vec<SocketAddr>>);
 #[derive(Debug, Default)]
 struct Registry {
     slots: Slab<(NonZeroU32, Source)>,
-    generation: u32,
+    generation: Option<NonZeroU32>,
 }
 
 /// The shared things.
@@ -116,8 +116,8 @@ impl Hub {
     /// Enters a source that is made with its own token.
     pub fn insert<T>(&self, make: impl FnOnce(Token) -> (Source, T)) -> T {
         let mut registry = lock(&self.registry);
-        registry.generation = registry.generation.checked_add(1).unwrap_or(1);
-        let generation = NonZeroU32::new(registry.generation).unwrap_or(NonZeroU32::MIN);
+        let next = registry.generation.and_then(|last| last.checked_add(1));
+        let generation = *registry.generation.insert(next.unwrap_or(NonZeroU32::MIN));
         let entry = registry.slots.vacant_entry();
         let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
         let (source, result) = make(Token { slot, generation });

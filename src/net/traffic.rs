@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io::IoSlice;
+use std::sync::LazyLock;
 use std::time::Instant;
 
 use crate::error::{Code, Error, Result};
@@ -37,8 +38,7 @@ pub(super) struct Inbound {
 
 impl Blank for Inbound {
     fn blank() -> &'static Self {
-        static BLANK: Inbound =
-            Inbound { bytes: Vec::new(), front: 0, raised: 0, paused: false, total: 0 };
+        static BLANK: LazyLock<Inbound> = LazyLock::new(Inbound::default);
         &BLANK
     }
 }
@@ -96,16 +96,7 @@ impl Marks {
 
 impl Blank for Outbound {
     fn blank() -> &'static Self {
-        static BLANK: Outbound = Outbound {
-            queue: WriteQueue::new(),
-            fin: false,
-            fin_sent: false,
-            high: false,
-            broken: None,
-            total: 0,
-            watched: false,
-            marks: None,
-        };
+        static BLANK: LazyLock<Outbound> = LazyLock::new(Outbound::default);
         &BLANK
     }
 }

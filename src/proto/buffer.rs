@@ -14,6 +14,7 @@
 
 use std::mem;
 use std::ops::Range;
+use std::sync::LazyLock;
 
 use crate::proto::framing;
 use crate::proto::framing::{CHUNK, LineEnd};
@@ -68,18 +69,7 @@ enum Sought {
 
 impl Blank for ReadBuffer {
     fn blank() -> &'static Self {
-        static BLANK: ReadBuffer = ReadBuffer {
-            storage: Vec::new(),
-            head: 0,
-            visible: 0,
-            taken: 0,
-            sought: Sought::Nothing,
-            scanned: 0..0,
-            after_any: false,
-            after_return: false,
-            lent: 0,
-            rare: None,
-        };
+        static BLANK: LazyLock<ReadBuffer> = LazyLock::new(ReadBuffer::default);
         &BLANK
     }
 }

@@ -42,12 +42,6 @@ struct Mark {
 }
 
 impl WriteQueue {
-    /// An empty queue.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self(None)
-    }
-
     /// Appends a copy of `data`; with `now`, [`WriteQueue::oldest`] will know of it.
     pub fn push(&mut self, data: &[u8], now: Option<Instant>) {
         if !data.is_empty() {

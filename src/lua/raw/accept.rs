@@ -43,9 +43,8 @@ pub(super) fn push_accepted<'a>(
     let object = new(stack, 0.0, anchor);
     stack.remove(-2);
     object.house.set(server.house.get());
-    let found = adopt(state, part, token, object).is_some();
     object.kept.set(part.keeps.get());
-    if !found {
+    if adopt(state, part, token, object).is_none() {
         stack.pop(1);
         return None;
     }
@@ -53,6 +52,7 @@ pub(super) fn push_accepted<'a>(
     Some(object)
 }
 
+/// Gives the object its connection, if it is still there.
 fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Option<()> {
     let hub = state.hub()?;
     let listeners = part.listeners.borrow();
