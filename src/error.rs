@@ -188,6 +188,12 @@ impl Error {
         Self { code: Code::of(error), message: format!("{context}: {}", reason(error)) }
     }
 
+    /// The same, with what and whom in front ("accept 10.0.0.9:23").
+    #[must_use]
+    pub fn at(&self, context: &str) -> Self {
+        Self { code: self.code, message: format!("{context}: {}", self.message) }
+    }
+
     /// For programs.
     #[must_use]
     pub fn code(&self) -> Code {

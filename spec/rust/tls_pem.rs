@@ -5,6 +5,7 @@
 
 mod tls_kit;
 
+use evsock::error::Code;
 use evsock::tls::{ClientAuth, Config, Settings};
 use rcgen::date_time_ymd;
 
@@ -126,26 +127,40 @@ fn identities_are_refused_with_the_reason() {
 }
 
 #[test]
-fn an_own_certificate_must_be_in_force() {
+fn an_own_certificate_out_of_its_time_is_told_and_used() {
+    let notice = |settings: &Settings| {
+        Config::client(settings).unwrap();
+        let config = Config::server(settings).unwrap();
+        config.notice().map(|error| (error.code(), error.message().to_owned()))
+    };
     let ca = Ca::new("root");
     let key = any_key();
     let mut params = leaf_params(&[HOST]);
     params.not_after = date_time_ymd(2002, 2, 3);
     let old = ca.sign(&params, &key);
+    let text =
+        |rest: &str| format!("certfile cert.pem: certificate {rest}; peers that verify refuse it");
     assert_eq!(
-        both(&with(&old.chain, &old.key)),
-        "certfile cert.pem: certificate 1 expired on 2002-02-03 00:00 UTC"
+        notice(&with(&old.chain, &old.key)),
+        Some((Code::TlsExpired, text("1 expired on 2002-02-03 00:00 UTC")))
     );
     let mut params = leaf_params(&[HOST]);
     params.not_before = date_time_ymd(3000, 1, 1);
     let early = ca.sign(&params, &key);
     assert_eq!(
-        both(&with(&early.chain, &early.key)),
-        "certfile cert.pem: certificate 1 is not valid before 3000-01-01 00:00 UTC"
+        notice(&with(&early.chain, &early.key)),
+        Some((Code::TlsNotYetValid, text("1 is not valid before 3000-01-01 00:00 UTC")))
     );
-    let chain = format!("{}{}", ca.leaf(&[HOST]).chain, old.chain);
-    let two = with(&chain, &key.serialize_pem());
-    assert!(both(&two).starts_with("certfile cert.pem: certificate 2 expired"));
+    let own = ca.leaf(&[HOST]);
+    let two = with(&format!("{}{}", own.chain, old.chain), &own.key);
+    assert_eq!(notice(&two), Some((Code::TlsExpired, text("2 expired on 2002-02-03 00:00 UTC"))));
+    assert_eq!(notice(&with(&own.chain, &own.key)), None);
+    // The first must be the one of the key.
+    let turned = format!("{}{}", old.chain, own.chain);
+    assert_eq!(
+        both(&with(&turned, &own.key)),
+        "certfile cert.pem: certificate 2 is the one of keyfile key.pem, and must come first"
+    );
 }
 
 #[test]

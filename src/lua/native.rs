@@ -341,6 +341,10 @@ fn listen(
     if first_time {
         object.token.set(opened.first().map(|listener| listener.token()));
         state.count(1);
+        let notice = options.tls.as_ref().and_then(|tls| tls.server.as_ref()?.notice());
+        if let (Some(listener), Some(notice)) = (opened.first(), notice) {
+            listener.report(hub, notice);
+        }
     }
     server.listeners.borrow_mut().extend(opened);
     Ok(())

@@ -123,6 +123,9 @@ local evsock = {}
 ---@field on_mark? fun(sock: evsock.Socket) what was written before a `mark` is with the system
 
 --- What a TLS table may say. A bad certificate, key or option raises with the reason.
+--- `ca` are authorities, which vouch for others, and certificates of peers, each of which is believed
+--- for itself alone, of whatever version. A server whose own certificate is out of its time says so
+--- once to `on_error`, and serves.
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
@@ -171,7 +174,7 @@ local evsock = {}
 ---@field reuse_port? boolean several processes share the port; default false
 ---@field max_connections? integer open at once, more wait in the queue; default 0: no bound
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
---- Accepting failed; it goes on by itself.
+--- Accepting or a handshake failed, or the certificate is out of its time; it goes on by itself.
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
 
 -- The module --------------------------------------------------------------------------------------
@@ -568,7 +571,7 @@ function Socket:info() end
 ---@field port integer nil once it is closed and on a Unix socket
 ---@field connections integer open sockets that it accepted
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
---- Accepting failed; it goes on by itself.
+--- Accepting or a handshake failed, or the certificate is out of its time; it goes on by itself.
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
 local Server = {}
 

@@ -258,6 +258,14 @@ impl Listener {
         });
     }
 
+    /// Tells the script what it should know although everything works.
+    pub fn report(&self, hub: &Hub, notice: &Error) {
+        let error = notice.at(&format!("listen {}", self.address));
+        self.step(hub, |inner| {
+            hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
+        });
+    }
+
     /// A fault of ours while it was served.
     pub fn on_fault(&self, hub: &Hub) {
         self.pause(hub, &mut lock(&self.inner), fault("accept"));

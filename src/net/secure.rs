@@ -361,6 +361,7 @@ impl Inner {
             _ => return true,
         };
         secure.greeter = None;
+        let news = news.map_err(|error| error.map(|error| Box::new(self.named(*error))));
         if news.is_err() {
             self.detach();
         }

@@ -12,17 +12,19 @@ use rustls::crypto::CryptoProvider;
 use rustls::crypto::aws_lc_rs as backend;
 #[cfg(not(feature = "aws-lc-rs"))]
 use rustls::crypto::ring as backend;
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::pki_types::ServerName;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
-use super::der::{self, Certificate};
+use super::identity::Identity;
 use super::pem::Pem;
 use super::roots;
 use super::session::Verified;
-use super::verifier::{Clients, Servers, Trust};
+use super::trust::{Given, Trust};
+use super::verifier::{Clients, Servers};
+use crate::error::Error;
 use crate::sync::Arc;
 
 /// Versions of TLS that are spoken.
@@ -98,6 +100,7 @@ pub struct Config {
     pub(super) role: Role,
     pub(super) verified: Verified,
     needs_system_roots: bool,
+    notice: Option<Error>,
 }
 
 impl Config {
@@ -120,10 +123,10 @@ impl Config {
             .map_err(|error| error.to_string())?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(Servers { algorithms, trust, checks_name }));
-        let mut config = match identity(settings, &provider)? {
+        let mut config = match Identity::new(settings, &provider)? {
             None => builder.with_no_client_auth(),
-            Some(identity) => {
-                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))
+            Some(Identity { key, .. }) => {
+                builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key)))
             }
         };
         config.alpn_protocols = protocols(settings)?;
@@ -134,7 +137,7 @@ impl Config {
             (true, false) => Verified::Yes,
         };
         let role = Role::Client { config: Arc::new(config), name, checks_name };
-        Ok(Arc::new(Self { role, verified, needs_system_roots }))
+        Ok(Arc::new(Self { role, verified, needs_system_roots, notice: None }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -143,7 +146,7 @@ impl Config {
     /// The reason, which names the source of what is wrong.
     pub fn server(settings: &Settings) -> Result<Arc<Self>, String> {
         let provider = provider();
-        let Some(identity) = identity(settings, &provider)? else {
+        let Some(Identity { key, notice }) = Identity::new(settings, &provider)? else {
             return Err("a server needs a certificate and its key".to_owned());
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
@@ -153,7 +156,7 @@ impl Config {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(verifier),
         };
-        let identity = Arc::new(identity);
+        let identity = Arc::new(key);
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = protocols(settings)?;
@@ -166,7 +169,13 @@ impl Config {
             ClientAuth::Request | ClientAuth::Require => Verified::Yes,
         };
         let role = Role::Server { config: Arc::new(config), identity };
-        Ok(Arc::new(Self { role, verified, needs_system_roots: false }))
+        Ok(Arc::new(Self { role, verified, needs_system_roots: false, notice }))
+    }
+
+    /// What whoever runs the server should know of it, though it works.
+    #[must_use]
+    pub fn notice(&self) -> Option<&Error> {
+        self.notice.as_ref()
     }
 
     /// Whether sessions may begin: not while they need the system's roots and these are not loaded.
@@ -229,23 +238,8 @@ fn trust(settings: &Settings) -> Result<Trust, String> {
     match &settings.ca {
         _ if !settings.verify => Ok(Trust::Anyone),
         None => Ok(Trust::System),
-        Some(ca) => {
-            let pinned = ca.certificates()?;
-            Ok(Trust::Given { store: Arc::new(store(ca, &pinned)?), pinned })
-        }
+        Some(ca) => Given::new(ca).map(Trust::Given),
     }
-}
-
-fn store(ca: &Pem, certificates: &[CertificateDer<'static>]) -> Result<RootCertStore, String> {
-    let mut store = RootCertStore::empty();
-    for (index, certificate) in certificates.iter().enumerate() {
-        store.add(certificate.clone()).map_err(|_| damaged(ca, index))?;
-    }
-    Ok(store)
-}
-
-fn damaged(pem: &Pem, index: usize) -> String {
-    format!("{}: certificate {} is damaged", pem.source, index + 1)
 }
 
 fn client_verifier(
@@ -262,13 +256,20 @@ fn client_verifier(
     if !settings.verify {
         return Err("client_auth and verify = false contradict each other".to_owned());
     }
-    let store = Arc::new(store(ca, &ca.certificates()?)?);
-    let mut builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
-    if settings.client_auth == ClientAuth::Request {
-        builder = builder.allow_unauthenticated();
+    let given = Given::new(ca)?;
+    let mut chains = None;
+    if !given.store.is_empty() {
+        let store = Arc::clone(&given.store);
+        let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
     }
-    let verifier = builder.build().map_err(|error| format!("{}: {error}", ca.source))?;
-    Ok(Some(Arc::new(Clients(verifier))))
+    Ok(Some(Arc::new(Clients {
+        algorithms: provider.signature_verification_algorithms,
+        hints: given.hints(),
+        given,
+        chains,
+        is_required: settings.client_auth == ClientAuth::Require,
+    })))
 }
 
 fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
@@ -276,51 +277,4 @@ fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {
         Some(name) => Err(format!("alpn: a name has 1 to 255 bytes, not {}", name.len())),
         None => Ok(settings.alpn.clone()),
     }
-}
-
-/// Our certificate and its key, if there are any, fit for use.
-fn identity(
-    settings: &Settings,
-    provider: &CryptoProvider,
-) -> Result<Option<CertifiedKey>, String> {
-    let (cert, key) = match (&settings.cert, &settings.key) {
-        (None, None) => return Ok(None),
-        (None, Some(key)) => return Err(format!("{}: a key without its certificate", key.source)),
-        (Some(cert), Some(key)) => (cert, key),
-        (Some(cert), None) => (cert, cert),
-    };
-    let chain = cert.certificates()?;
-    if settings.key.is_none() && !cert.has_key() {
-        return Err(format!("{}: a certificate without its key", cert.source));
-    }
-    for (index, certificate) in chain.iter().enumerate() {
-        let read = Certificate::read(certificate).ok_or_else(|| damaged(cert, index))?;
-        check_dates(cert, index, &read)?;
-    }
-    let private = provider.key_provider.load_private_key(key.key()?).map_err(|_| {
-        format!("{}: the private key is of a kind that is not accepted", key.source)
-    })?;
-    let identity = CertifiedKey::new(chain, private);
-    match identity.keys_match() {
-        Ok(()) | Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-            Ok(Some(identity))
-        }
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            Err(format!("{}: the key of another certificate than {}", key.source, cert.source))
-        }
-        Err(_) => Err(damaged(cert, 0)),
-    }
-}
-
-fn check_dates(pem: &Pem, index: usize, certificate: &Certificate) -> Result<(), String> {
-    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
-    let which = format!("{}: certificate {}", pem.source, index + 1);
-    if now > certificate.not_after {
-        return Err(format!("{which} expired on {}", der::date(certificate.not_after)));
-    }
-    if now < certificate.not_before {
-        let date = der::date(certificate.not_before);
-        return Err(format!("{which} is not valid before {date}"));
-    }
-    Ok(())
 }

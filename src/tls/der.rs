@@ -1,42 +1,86 @@
-//! What a certificate says, as far as messages need it: names, dates, the kind of key.
+//! What a certificate says: names, dates, the key, whether it may vouch for others.
 //!
-//! Not here: judgement. Whether a certificate is valid is decided by rustls; this only explains.
+//! Not here: judgement of chains, which is rustls'. This explains its answers, and serves where rustls
+//! has none: for certificates that are known by themselves (`trust`), and for those that nobody
+//! verifies (`proof`). So it takes every version, and lengths as BER has them, too.
+
+use std::fmt;
+use std::net::IpAddr;
 
 /// The parts of a certificate (RFC 5280, 4.1) that are looked at.
 #[derive(Debug)]
 pub(super) struct Certificate<'a> {
-    issuer: &'a [u8],
-    subject: &'a [u8],
-    /// Seconds of Unix time.
-    pub(super) not_before: i64,
-    /// Seconds of Unix time.
-    pub(super) not_after: i64,
+    /// 1, 2 or 3.
+    version: u8,
+    pub(super) issuer: &'a [u8],
+    pub(super) subject: &'a [u8],
+    validity: &'a [u8],
     key: &'a [u8],
+    extensions: &'a [u8],
 }
 
-const SEQUENCE: u8 = 0x30;
+/// A public key: what kind it is, as its certificate says that, and the key itself.
+#[derive(Debug)]
+pub(super) struct PublicKey<'a> {
+    /// The content of an `AlgorithmIdentifier`.
+    pub(super) algorithm: &'a [u8],
+    pub(super) bits: &'a [u8],
+}
+
+/// A host that a certificate is for.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) enum Host {
+    Address(IpAddr),
+    Name(String),
+}
+
+const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
+const OCTET_STRING: u8 = 0x04;
+const OID: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
+const SEQUENCE: u8 = 0x30;
+const SET: u8 = 0x31;
 const EXPLICIT_VERSION: u8 = 0xa0;
+const EXPLICIT_EXTENSIONS: u8 = 0xa3;
 const DAY: i64 = 86_400;
+
+/// 2.5.4.3.
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+/// 2.5.29.15, 17 and 19.
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+/// Content of the identifier of `rsaEncryption` (1.2.840.113549.1.1.1), whose NULL some leave out.
+const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
+const NULL: &[u8] = &[0x05, 0x00];
+/// The same of `ecPublicKey` (1.2.840.10045.2.1), which the curve follows.
+const ELLIPTIC: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
 
 impl<'a> Certificate<'a> {
     /// Reads one; none if it isn't made like a certificate.
     pub(super) fn read(der: &'a [u8]) -> Option<Self> {
         let mut whole = Reader(Reader(der).expect(SEQUENCE)?);
         let mut body = Reader(whole.expect(SEQUENCE)?);
+        let mut version = 1;
         if body.0.first() == Some(&EXPLICIT_VERSION) {
-            body.next()?;
+            let number = Reader(body.expect(EXPLICIT_VERSION)?).expect(INTEGER)?;
+            version = number.last()?.checked_add(1)?;
         }
         body.expect(INTEGER)?;
         body.expect(SEQUENCE)?;
         let issuer = body.expect(SEQUENCE)?;
-        let mut validity = Reader(body.expect(SEQUENCE)?);
-        let (not_before, not_after) = (validity.moment()?, validity.moment()?);
+        let validity = body.expect(SEQUENCE)?;
         let subject = body.expect(SEQUENCE)?;
         let key = body.expect(SEQUENCE)?;
-        Some(Self { issuer, subject, not_before, not_after, key })
+        let mut extensions: &[u8] = &[];
+        while let Some((tag, value)) = body.next() {
+            if tag == EXPLICIT_EXTENSIONS {
+                extensions = Reader(value).expect(SEQUENCE)?;
+            }
+        }
+        Some(Self { version, issuer, subject, validity, key, extensions })
     }
 
     /// Whether it names itself as its issuer.
@@ -44,22 +88,149 @@ impl<'a> Certificate<'a> {
         self.issuer == self.subject
     }
 
+    /// When it is in force, in seconds of Unix time: from, to.
+    pub(super) fn dates(&self) -> Option<(i64, i64)> {
+        let mut validity = Reader(self.validity);
+        Some((validity.moment()?, validity.moment()?))
+    }
+
+    /// Whether it may vouch for others (RFC 5280, 4.2.1.3 and 4.2.1.9). Version 1 could not say so;
+    /// of these only such are taken for authorities that nobody else vouches for.
+    pub(super) fn is_authority(&self) -> bool {
+        match self.version {
+            1 => self.is_self_issued(),
+            3 => self.says_authority().unwrap_or(false),
+            _ => false,
+        }
+    }
+
+    fn says_authority(&self) -> Option<bool> {
+        const SIGNS_CERTIFICATES: u8 = 0x04;
+        let Some(constraints) = self.extension(BASIC_CONSTRAINTS)? else { return Some(false) };
+        let flag = Reader(Reader(constraints).expect(SEQUENCE)?).expect(BOOLEAN);
+        let signs = match self.extension(KEY_USAGE)? {
+            Some(usage) => Reader(usage).expect(BIT_STRING)?.get(1)? & SIGNS_CERTIFICATES != 0,
+            None => true,
+        };
+        Some(signs && flag.is_some_and(|value| value.iter().any(|byte| *byte != 0)))
+    }
+
+    /// The hosts that it lists; none if it has no such list.
+    pub(super) fn hosts(&self) -> Option<Vec<Host>> {
+        const DNS: u8 = 0x82;
+        const ADDRESS: u8 = 0x87;
+        let mut list = Reader(Reader(self.extension(ALTERNATIVE_NAMES)??).expect(SEQUENCE)?);
+        let mut hosts = Vec::new();
+        while let Some((tag, value)) = list.next() {
+            let host = match tag {
+                DNS => String::from_utf8(value.to_vec()).ok().map(Host::Name),
+                ADDRESS => address(value).map(Host::Address),
+                _ => None,
+            };
+            hosts.extend(host);
+        }
+        Some(hosts)
+    }
+
+    /// The name of its subject, in the last and most specific place that has one.
+    pub(super) fn common_name(&self) -> Option<&'a str> {
+        let mut found = None;
+        let mut names = Reader(self.subject);
+        while let Some(set) = names.expect(SET) {
+            let mut pair = Reader(Reader(set).expect(SEQUENCE)?);
+            let kind = pair.expect(OID)?;
+            let (_, text) = pair.next()?;
+            if kind == COMMON_NAME {
+                found = std::str::from_utf8(text).ok();
+            }
+        }
+        found
+    }
+
+    pub(super) fn public_key(&self) -> Option<PublicKey<'a>> {
+        PublicKey::read(self.key)
+    }
+
     /// The length of its key if that is one of RSA.
     pub(super) fn rsa_bits(&self) -> Option<usize> {
-        // 1.2.840.113549.1.1.1, rsaEncryption.
-        const RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
-        let mut key = Reader(self.key);
-        let (_, algorithm) = Reader(key.expect(SEQUENCE)?).next()?;
-        if algorithm != RSA {
+        self.public_key()?.rsa_bits()
+    }
+
+    /// The value of an extension. The outer is none if the list is not made like one.
+    #[allow(clippy::option_option)]
+    fn extension(&self, wanted: &[u8]) -> Option<Option<&'a [u8]>> {
+        let mut found = None;
+        let mut list = Reader(self.extensions);
+        while !list.0.is_empty() {
+            let mut extension = Reader(list.expect(SEQUENCE)?);
+            let name = extension.expect(OID)?;
+            if extension.0.first() == Some(&BOOLEAN) {
+                extension.next()?;
+            }
+            let value = extension.expect(OCTET_STRING)?;
+            if name == wanted {
+                found = Some(value);
+            }
+        }
+        Some(found)
+    }
+}
+
+impl<'a> PublicKey<'a> {
+    /// `key`: the content of a `SubjectPublicKeyInfo`.
+    pub(super) fn read(key: &'a [u8]) -> Option<Self> {
+        let mut key = Reader(key);
+        let algorithm = key.expect(SEQUENCE)?;
+        let bits = key.expect(BIT_STRING)?.get(1..)?;
+        Some(Self { algorithm, bits })
+    }
+
+    /// The same, with its frame.
+    pub(super) fn read_framed(key: &'a [u8]) -> Option<Self> {
+        Self::read(Reader(key).expect(SEQUENCE)?)
+    }
+
+    /// Whether it is of the kind with that identifier (the content of one).
+    pub(super) fn is_of(&self, algorithm: &[u8]) -> bool {
+        let bare = algorithm.strip_suffix(NULL).filter(|bare| *bare == RSA);
+        self.algorithm == algorithm || bare == Some(self.algorithm)
+    }
+
+    /// Whether both are the same key.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.bits == other.bits && (self.is_of(other.algorithm) || other.is_of(self.algorithm))
+    }
+
+    /// Whether it is one of ECDSA, on whatever curve.
+    pub(super) fn is_elliptic(&self) -> bool {
+        self.algorithm.starts_with(ELLIPTIC)
+    }
+
+    /// Its length if it is one of RSA.
+    pub(super) fn rsa_bits(&self) -> Option<usize> {
+        if !self.algorithm.starts_with(RSA) {
             return None;
         }
-        let bits = key.expect(BIT_STRING)?.get(1..)?;
-        let modulus = Reader(Reader(bits).expect(SEQUENCE)?).expect(INTEGER)?;
+        let modulus = Reader(Reader(self.bits).expect(SEQUENCE)?).expect(INTEGER)?;
         let zeros = modulus.iter().take_while(|byte| **byte == 0).count();
         let significant = &modulus[zeros..];
         let unused = significant.first()?.leading_zeros();
         (significant.len() * 8).checked_sub(usize::try_from(unused).ok()?)
     }
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name) => name.fmt(f),
+        }
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let four = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    four.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 /// Takes tag, length and value from the front.
@@ -73,10 +244,10 @@ impl<'a> Reader<'a> {
             (usize::from(first), rest)
         } else {
             let count = usize::from(first & 0x7f);
-            if count == 0 || count > 3 {
+            let (digits, rest) = rest.split_at_checked(count)?;
+            if count == 0 || count > 4 || digits.len() > 3 && digits[0] != 0 {
                 return None;
             }
-            let (digits, rest) = rest.split_at_checked(count)?;
             (digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)), rest)
         };
         let (value, rest) = rest.split_at_checked(length)?;
@@ -106,7 +277,9 @@ impl<'a> Reader<'a> {
             (pair(0)? * 100 + pair(2)?, 4)
         };
         let days = days_of(year, pair(rest)?, pair(rest + 2)?);
-        Some(days * DAY + pair(rest + 4)? * 3600 + pair(rest + 6)? * 60 + pair(rest + 8)?)
+        // Only DER asks for the seconds.
+        let second = if digits.len() == rest + 8 { 0 } else { pair(rest + 8)? };
+        Some(days * DAY + pair(rest + 4)? * 3600 + pair(rest + 6)? * 60 + second)
     }
 }
 
@@ -163,7 +336,8 @@ mod tests {
         assert_eq!(read(UTC_TIME, b"240229000000Z"), Some(1_709_164_800));
         assert_eq!(read(0x18, b"21000301000000Z"), Some(4_107_542_400));
         assert_eq!(read(UTC_TIME, b"700101000001Z"), Some(1));
-        for bad in [&b"2402290000Z"[..], b"24022900000", b"", b"Z", b"2402290000x0Z"] {
+        assert_eq!(read(UTC_TIME, b"2402290000Z"), Some(1_709_164_800));
+        for bad in [&b"24022900Z"[..], b"24022900000", b"", b"Z", b"2402290000x0Z"] {
             assert_eq!(read(UTC_TIME, bad), None, "{bad:?}");
         }
     }

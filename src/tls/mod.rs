@@ -7,9 +7,12 @@
 mod config;
 mod der;
 mod engine;
+mod identity;
 mod pem;
+mod proof;
 pub mod roots;
 mod session;
+mod trust;
 mod verdict;
 mod verifier;
 

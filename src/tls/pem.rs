@@ -34,8 +34,8 @@ impl Pem {
         }
         let mut found = Vec::with_capacity(wanted.len());
         for (index, section) in wanted.iter().enumerate() {
-            let certificate = CertificateDer::from_pem_slice(section.text)
-                .map_err(|_| format!("{}: certificate {} is damaged", self.source, index + 1))?;
+            let certificate =
+                CertificateDer::from_pem_slice(section.text).map_err(|_| self.damaged(index))?;
             found.push(certificate);
         }
         Ok(found)
@@ -61,6 +61,11 @@ impl Pem {
     /// Whether there is a private key besides the certificates.
     pub(super) fn has_key(&self) -> bool {
         self.sections().is_ok_and(|found| found.iter().any(|s| s.label.ends_with("PRIVATE KEY")))
+    }
+
+    /// Why the certificate of that index is none.
+    pub(super) fn damaged(&self, index: usize) -> String {
+        format!("{}: certificate {} is damaged", self.source, index + 1)
     }
 
     fn lacks(&self, wanted: &str, sections: &[Section]) -> String {

@@ -8,12 +8,10 @@ use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible, P
 
 use super::der;
 use crate::error::{Code, Error};
+use crate::sync::Arc;
 
 /// What is shown of an answer in plain text, in bytes.
 const SHOWN: usize = 60;
-
-/// What rustls calls an authority's certificate in a server's place.
-pub(super) const AUTHORITY: &str = "CaUsedAsEndEntity";
 
 /// The error of a session.
 pub(super) fn of(error: &rustls::Error) -> Error {
@@ -95,7 +93,7 @@ fn of_other(other: &OtherError) -> Error {
         return error.clone();
     }
     let text = match other.0.to_string().as_str() {
-        AUTHORITY => "it is an authority's own".to_owned(),
+        "CaUsedAsEndEntity" => "it is an authority's own".to_owned(),
         "EndEntityUsedAsCa" => "its issuer is no authority".to_owned(),
         "PathLenConstraintViolated" => "the chain is longer than its issuer may have it".to_owned(),
         "NameConstraintViolation" => "its issuer may not vouch for this name".to_owned(),
@@ -187,6 +185,11 @@ pub(super) fn too_much() -> Error {
 /// A key or signature nobody should rely on.
 pub(super) fn weak(what: &str) -> Error {
     said(Code::TlsWeak, &format!("the certificate is too weak: {what}"))
+}
+
+/// Puts an error of ours where rustls hands it through; [`of`] takes it out again.
+pub(super) fn carry(error: Error) -> rustls::Error {
+    CertificateError::Other(OtherError(Arc::new(error))).into()
 }
 
 /// With the prefix that all of them have.

@@ -11,28 +11,15 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    CertificateError, DigitallySignedStruct, DistinguishedName, OtherError, RootCertStore,
-    SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, RootCertStore, SignatureScheme,
 };
 
-use super::der::Certificate;
-use super::{roots, verdict};
+use super::der::{Certificate, PublicKey};
+use super::proof::{self, Protocol, RSA_LEAST};
+use super::trust::{Given, Trust, verify_dates, verify_name};
+use super::verdict::{self, carry};
 use crate::error::{Code, Error};
 use crate::sync::Arc;
-
-/// The least that ring and aws-lc-rs accept.
-const RSA_BITS: usize = 2048;
-
-/// What is asked of a server's certificate.
-#[derive(Debug)]
-pub(super) enum Trust {
-    /// Nothing.
-    Anyone,
-    /// A chain to one of these roots. One of `pinned` itself is as good: a device's own certificate.
-    Given { store: Arc<RootCertStore>, pinned: Vec<CertificateDer<'static>> },
-    /// A chain to one of the system's roots.
-    System,
-}
 
 /// Verifies servers for clients.
 #[derive(Debug)]
@@ -50,28 +37,49 @@ impl Servers {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let store = match &self.trust {
-            Trust::Anyone => return Ok(()),
-            Trust::Given { store, .. } => store,
-            Trust::System => system_store()?,
-        };
-        let parsed = ParsedCertificate::try_from(certificate)?;
-        if self.is_pinned(certificate) {
+        let Some(store) = self.trust.store().map_err(carry)? else { return Ok(()) };
+        if self.knows(certificate) {
             verify_dates(certificate, now)?;
-        } else {
-            let algorithms = self.algorithms.all;
-            verify_server_cert_signed_by_trust_anchor(&parsed, store, others, now, algorithms)?;
+            return if self.checks_name { verify_name(certificate, name) } else { Ok(()) };
         }
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let algorithms = self.algorithms.all;
+        verify_server_cert_signed_by_trust_anchor(&parsed, store, others, now, algorithms)?;
         if self.checks_name {
             verify_server_name(&parsed, name)?;
         }
         Ok(())
     }
 
-    /// Whether the script trusts this very certificate. Devices come with certificates that they
-    /// signed themselves and that call themselves authorities, which no chain may begin with.
-    fn is_pinned(&self, certificate: &CertificateDer<'_>) -> bool {
-        matches!(&self.trust, Trust::Given { pinned, .. } if pinned.contains(certificate))
+    fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.trust.given().is_some_and(|given| given.has(certificate))
+    }
+
+    fn explain(
+        &self,
+        error: rustls::Error,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> rustls::Error {
+        let store = self.trust.store().ok().flatten();
+        explain(error, certificate, others, store, self.trust.given())
+    }
+
+    /// Whether the peer has the key of its certificate.
+    fn prove(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        protocol: Protocol,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.algorithms;
+        match &self.trust {
+            Trust::Anyone => proof::tolerate(message, cert, dss, algorithms, protocol),
+            _ => demand(self.knows(cert), message, cert, dss, algorithms, protocol),
+        }
+        .map(|()| HandshakeSignatureValid::assertion())
+        .map_err(|error| self.explain(error, cert, &[]))
     }
 }
 
@@ -86,7 +94,7 @@ impl ServerCertVerifier for Servers {
     ) -> Result<ServerCertVerified, rustls::Error> {
         self.verify(end_entity, intermediates, server_name, now)
             .map(|()| ServerCertVerified::assertion())
-            .map_err(|error| explain(error, end_entity, intermediates))
+            .map_err(|error| self.explain(error, end_entity, intermediates))
     }
 
     fn verify_tls12_signature(
@@ -95,8 +103,7 @@ impl ServerCertVerifier for Servers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
-            .map_err(|error| explain(error, cert, &[]))
+        self.prove(message, cert, dss, Protocol::Tls12)
     }
 
     fn verify_tls13_signature(
@@ -105,30 +112,73 @@ impl ServerCertVerifier for Servers {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
-            .map_err(|error| explain(error, cert, &[]))
+        self.prove(message, cert, dss, Protocol::Tls13)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.algorithms.supported_schemes()
+        match self.trust {
+            Trust::Anyone => proof::all_schemes(&self.algorithms),
+            _ => self.algorithms.supported_schemes(),
+        }
     }
 }
 
-/// Verifies clients for servers: rustls' own verifier, with our explanations.
+/// Verifies clients for servers.
 #[derive(Debug)]
-pub(super) struct Clients(pub(super) Arc<dyn ClientCertVerifier>);
+pub(super) struct Clients {
+    pub(super) algorithms: WebPkiSupportedAlgorithms,
+    pub(super) given: Given,
+    /// rustls' own, unless nobody given is an authority.
+    pub(super) chains: Option<Arc<dyn ClientCertVerifier>>,
+    pub(super) is_required: bool,
+    pub(super) hints: Vec<DistinguishedName>,
+}
 
-impl ClientCertVerifier for Clients {
-    fn offer_client_auth(&self) -> bool {
-        self.0.offer_client_auth()
+impl Clients {
+    fn verify(
+        &self,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        if self.given.has(certificate) {
+            return Ok(verify_dates(certificate, now)?);
+        }
+        match &self.chains {
+            Some(chains) => chains.verify_client_cert(certificate, others, now).map(drop),
+            None => Err(CertificateError::UnknownIssuer.into()),
+        }
     }
 
+    fn prove(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+        protocol: Protocol,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        demand(self.given.has(cert), message, cert, dss, &self.algorithms, protocol)
+            .map(|()| HandshakeSignatureValid::assertion())
+            .map_err(|error| self.explain(error, cert, &[]))
+    }
+
+    fn explain(
+        &self,
+        error: rustls::Error,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+    ) -> rustls::Error {
+        explain(error, certificate, others, Some(&self.given.store), Some(&self.given))
+    }
+}
+
+impl ClientCertVerifier for Clients {
     fn client_auth_mandatory(&self) -> bool {
-        self.0.client_auth_mandatory()
+        self.is_required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.0.root_hint_subjects()
+        &self.hints
     }
 
     fn verify_client_cert(
@@ -137,9 +187,9 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.0
-            .verify_client_cert(end_entity, intermediates, now)
-            .map_err(|error| explain(error, end_entity, intermediates))
+        self.verify(end_entity, intermediates, now)
+            .map(|()| ClientCertVerified::assertion())
+            .map_err(|error| self.explain(error, end_entity, intermediates))
     }
 
     fn verify_tls12_signature(
@@ -148,7 +198,7 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls12_signature(message, cert, dss).map_err(|error| explain(error, cert, &[]))
+        self.prove(message, cert, dss, Protocol::Tls12)
     }
 
     fn verify_tls13_signature(
@@ -157,63 +207,70 @@ impl ClientCertVerifier for Clients {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        self.0.verify_tls13_signature(message, cert, dss).map_err(|error| explain(error, cert, &[]))
+        self.prove(message, cert, dss, Protocol::Tls13)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
+        self.algorithms.supported_schemes()
     }
 }
 
-fn system_store() -> Result<&'static RootCertStore, rustls::Error> {
-    let found = roots::loaded().ok_or_else(|| {
-        carry(Error::new(Code::Internal, "tls: the system's roots are not loaded yet"))
-    })?;
-    match &found.problem {
-        None => Ok(&found.store),
-        Some(problem) => Err(carry(Error::new(
-            Code::TlsNoRoots,
-            format!("tls: this machine has no trusted roots to verify with ({problem})"),
-        ))),
+/// The signature of a peer that is verified; one that is known by itself may have a certificate
+/// that rustls can't read.
+fn demand(
+    is_known: bool,
+    message: &[u8],
+    cert: &CertificateDer<'_>,
+    dss: &DigitallySignedStruct,
+    algorithms: &WebPkiSupportedAlgorithms,
+    protocol: Protocol,
+) -> Result<(), rustls::Error> {
+    match protocol {
+        _ if is_known => proof::demand(message, cert, dss, algorithms, protocol),
+        Protocol::Tls12 => verify_tls12_signature(message, cert, dss, algorithms).map(drop),
+        Protocol::Tls13 => verify_tls13_signature(message, cert, dss, algorithms).map(drop),
     }
 }
 
-fn verify_dates(certificate: &CertificateDer<'_>, now: UnixTime) -> Result<(), rustls::Error> {
-    let read = Certificate::read(certificate).ok_or(CertificateError::BadEncoding)?;
-    let second = i64::try_from(now.as_secs()).unwrap_or(i64::MAX);
-    let moment = |seconds: i64| {
-        let since = u64::try_from(seconds).unwrap_or_default();
-        UnixTime::since_unix_epoch(std::time::Duration::from_secs(since))
-    };
-    if second < read.not_before {
-        let not_before = moment(read.not_before);
-        return Err(CertificateError::NotValidYetContext { time: now, not_before }.into());
-    }
-    if second > read.not_after {
-        let not_after = moment(read.not_after);
-        return Err(CertificateError::ExpiredContext { time: now, not_after }.into());
-    }
-    Ok(())
-}
-
-/// Tells apart what is one to rustls: a stranger that vouches for itself, and a signature that
-/// could not be verified because the key is too short.
+/// Tells apart what is one to rustls: a stranger that vouches for itself, one that somebody vouches
+/// for who may not, and a signature that could not be verified because the key is too short.
 fn explain(
     error: rustls::Error,
     certificate: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
+    store: Option<&RootCertStore>,
+    given: Option<&Given>,
 ) -> rustls::Error {
     let rustls::Error::InvalidCertificate(problem) = &error else { return error };
+    let chain = || std::iter::once(certificate).chain(others);
     let read = Certificate::read(certificate);
+    let is_own = read.is_some_and(|read| {
+        let anchors = store.map(|store| &store.roots[..]).unwrap_or_default();
+        read.is_self_issued() && !anchors.iter().any(|one| one.subject.as_ref() == read.subject)
+    });
     match problem {
-        problem if is_stranger(problem) && read.is_some_and(|read| read.is_self_issued()) => {
+        problem if is_stranger(problem) && is_own => {
             let message = "tls: the certificate is signed by itself alone";
             carry(Error::new(Code::TlsSelfSigned, message))
         }
+        CertificateError::UnknownIssuer => {
+            let is_below = |given: &Given| {
+                let issuers = chain().filter_map(|der| Some(Certificate::read(der)?.issuer));
+                issuers.into_iter().any(|issuer| given.has_only_for_itself(issuer))
+            };
+            if given.is_some_and(is_below) {
+                let text = "its issuer is trusted for itself alone, as it is no authority";
+                return carry(verdict::said(
+                    Code::TlsUnknownIssuer,
+                    &format!("the certificate was issued by nobody who is trusted here: {text}"),
+                ));
+            }
+            error
+        }
         CertificateError::BadSignature => {
-            let all = std::iter::once(certificate).chain(others);
-            let bits = all.filter_map(|der| Certificate::read(der)?.rsa_bits()).min();
-            match bits.filter(|bits| *bits < RSA_BITS) {
+            let sent = chain().filter_map(|der| Certificate::read(der)?.rsa_bits());
+            let bits = sent.chain(bits_above(certificate, others, store)).min();
+            match bits.filter(|bits| *bits < RSA_LEAST) {
                 Some(bits) => carry(verdict::weak(&format!("an RSA key of {bits} bits"))),
                 None => error,
             }
@@ -222,17 +279,28 @@ fn explain(
     }
 }
 
-/// Many certificates that vouch for themselves also call themselves authorities, which rustls finds
-/// first.
+/// The lengths of the RSA keys of those authorities that may have issued one of the chain.
+fn bits_above(
+    certificate: &CertificateDer<'_>,
+    others: &[CertificateDer<'_>],
+    store: Option<&RootCertStore>,
+) -> Vec<usize> {
+    let chain = std::iter::once(certificate).chain(others);
+    let issuers: Vec<&[u8]> =
+        chain.filter_map(|der| Certificate::read(der).map(|read| read.issuer)).collect();
+    let anchors = store.iter().flat_map(|store| &store.roots);
+    let above = anchors.filter(|anchor| issuers.contains(&anchor.subject.as_ref()));
+    above
+        .filter_map(|anchor| PublicKey::read(&anchor.subject_public_key_info)?.rsa_bits())
+        .collect()
+}
+
+/// Many certificates that vouch for themselves also call themselves authorities, or are of an old
+/// version, which rustls finds first.
 fn is_stranger(problem: &CertificateError) -> bool {
     match problem {
         CertificateError::UnknownIssuer => true,
-        CertificateError::Other(other) => other.0.to_string() == verdict::AUTHORITY,
+        CertificateError::Other(other) => !other.0.is::<Error>(),
         _ => false,
     }
-}
-
-/// Puts an error of ours where rustls hands it through; `verdict` takes it out again.
-fn carry(error: Error) -> rustls::Error {
-    CertificateError::Other(OtherError(Arc::new(error))).into()
 }

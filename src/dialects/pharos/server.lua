@@ -68,6 +68,11 @@ end
 
 function on.error(server, message, code)
     local record = of(server)
+    if message:find("^listen ") then
+        -- It listens, but something about it is odd: no connection has failed.
+        record.error_string = message
+        return false
+    end
     notes.add(record, "accept_error", socket.cause_of(message, code, true))
     return notes.follow(server, record, tell)
 end
