@@ -123,9 +123,9 @@ local evsock = {}
 ---@field on_mark? fun(sock: evsock.Socket) what was written before a `mark` is with the system
 
 --- What a TLS table may say. A bad certificate, key or option raises with the reason.
---- `ca` are authorities, which vouch for others, and certificates of peers, each of which is believed
---- for itself alone, of whatever version. A server whose own certificate is out of its time says so
---- once to `on_error`, and serves.
+--- `ca` are authorities, which vouch for others, and certificates of peers, each of which is
+--- believed for itself alone, of whatever version. A server whose own certificate is out of its time
+--- says so once to `on_error`, and serves.
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
