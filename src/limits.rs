@@ -24,6 +24,12 @@ pub const EVENTS_WAITING: usize = 4096;
 pub const ACCEPTED_WAITING: usize = 256;
 /// Tokens in the queue before those of connections that are gone are looked for.
 pub const TOKENS_UNSWEPT: usize = 1024;
+/// Ends of connections that a socket has replaced and whose `on_close` waits for a pump; one more
+/// `connect` is refused.
+pub const FAREWELLS_WAITING: u16 = u16::MAX;
+/// Items that a pump may have room for when it has dispatched them all; what a burst has taken beyond
+/// is given back.
+pub const ITEMS_KEPT: usize = 4096;
 /// Connections taken in a row before the others have their turn.
 pub const ACCEPTS_IN_A_ROW: usize = 64;
 /// Buffers of [`READ_SIZE`] kept for reuse.

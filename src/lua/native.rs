@@ -11,6 +11,7 @@ use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
 use crate::address::{Address, UNIX};
 use crate::error::{Code, Error};
+use crate::limits;
 use crate::lua::raw::attempts::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
 use crate::lua::settings::{Setting, set_option};
@@ -198,7 +199,16 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     let hub = state.open()?;
     let told = matches!(object.view.get(), View::Idle | View::Closed | View::Waiting);
     if object.token.get().is_some() && !told {
-        object.farewells.set(object.farewells.get().saturating_add(1));
+        let farewells = object.farewells.get();
+        if farewells >= limits::FAREWELLS_WAITING {
+            let text = format!(
+                "connect {}: {farewells} earlier connections of this socket ended and nothing has \
+                 pumped since",
+                plan.whom()
+            );
+            return Err(Error::new(Code::Again, text));
+        }
+        object.farewells.set(farewells + 1);
     }
     object.let_go();
     // No longer the connection that its server has accepted.
@@ -218,7 +228,8 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     object.view.set(starting_view(part));
     state.place(token, object);
     state.count(1);
-    for _ in 0..object.farewells.get() {
+    if object.farewells.get() > 0 {
+        // One for all of them: those that earlier connections left behind are nobody's now.
         state.push(Item::Farewell(token));
     }
     state.ring();

@@ -30,7 +30,8 @@ use crate::sync::Arc;
 pub(super) enum Item {
     /// An event on its way to a handler.
     Event(Token, Event),
-    /// The end of a connection that the script has already replaced by another.
+    /// The ends of connections that the script has already replaced by this one: as many turns as
+    /// there are.
     Farewell(Token),
     /// An object has something to tell of its own: the number of the note (`raw::notes`), and the
     /// address of the object, null once it is finalised.
@@ -255,6 +256,14 @@ impl State {
     /// Whether anything waits on this side that nobody has announced.
     pub(super) fn has_items(&self) -> bool {
         !self.batch.borrow().is_empty() || !self.aside.borrow().is_empty()
+    }
+
+    /// Gives back what a burst of items has taken.
+    pub(super) fn shrink(&self) {
+        let mut batch = self.batch.borrow_mut();
+        if batch.capacity() > limits::ITEMS_KEPT && batch.is_empty() {
+            *batch = VecDeque::new();
+        }
     }
 
     /// Puts an item before all others. Every pump that runs handles it: it belongs to an event that

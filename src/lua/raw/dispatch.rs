@@ -143,12 +143,19 @@ fn hand_over(
         (Part::Datagram(_), Some(event)) => datagram_event(stack, base, state, event),
         (Part::Server(_), Some(event)) => server_event(stack, base, object, token, event),
         (Part::Timer(_), _) => timer_event(stack, base, object),
-        (_, None) => {
-            object.farewells.set(object.farewells.get().saturating_sub(1));
-            object.ends_one();
-            call(stack, base, Number::Close, Argument::None, state)
-        }
+        (_, None) => farewell(stack, base, object, token),
     }
+}
+
+/// Tells the end of one replaced connection; the others come right behind it.
+fn farewell(stack: Stack, base: Base, object: &Object, token: Token) -> Outcome {
+    let left = object.farewells.get().saturating_sub(1);
+    object.farewells.set(left);
+    if left > 0 {
+        object.state.push_next(Item::Farewell(token));
+    }
+    object.ends_one();
+    call(stack, base, Number::Close, Argument::None, &object.state)
 }
 
 fn owns(object: &Object, token: Token) -> bool {

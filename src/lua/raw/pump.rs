@@ -222,6 +222,7 @@ fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>
             fenced(stack, || state.with_reactor(crate::reactor::Reactor::beat));
         }
     }
+    state.shrink();
     (found, handled)
 }
 
