@@ -6,7 +6,7 @@ local helper = require "spec.helper"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 
--- What many calls take, in KiB, then what is left of that after a pump, and how many ends were told.
+-- What many calls take, in KiB, what is left of that after a pump, and how many ends were told.
 local function grown_by(calls, rest)
     local output, status = helper.run(([[
         local evsock = require "evsock"
@@ -63,7 +63,8 @@ describe("regress 042", function()
         local port = helper.free_port()
         local told = 0
         local sock = helper.track(evsock.socket { on_close = function() told = told + 1 end })
-        local made, message, code = 0, nil, nil
+        local made = 0
+        local message, code
         repeat
             local ok
             ok, message, code = sock:connect("127.0.0.1", port)

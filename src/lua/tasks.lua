@@ -229,22 +229,37 @@ local function settle(task, thread, ok, ...)
     return true
 end
 
--- Whether a stranger has run the thread of a task to its end, or closed it: what came of it is the
--- stranger's.
+-- The task does not go on: nothing waits for it any more, and who joins it will hear that.
+local function call_off(task)
+    local waiter = task.waiter
+    if waiter then
+        task.waiter = nil
+        leave_line(waiter)
+    end
+    disarm(task)
+    task.ok, task.was_canceled = false, true
+    -- What its variables do while they are closed can't suspend it any more.
+    task.depth = nil
+end
+
+-- Whether a stranger has run the thread of a task to its end: what came of it is the stranger's.
 local function was_stolen(task)
     if task.done or status(task.thread) ~= "dead" then
         return false
     end
-    task:cancel()
+    call_off(task)
+    finish(task)
     return true
 end
 
--- Lets a task run until it waits or is over.
-local function go_on(task)
+-- Whether the task of the waiter may go on. One that is dead takes no answer along.
+local function is_due(waiter)
+    return not was_stolen(waiter.task) and waiter:check()
+end
+
+-- Lets a task that is suspended run until it waits or is over.
+local function proceed(task)
     local thread = task.thread
-    if was_stolen(task) or status(thread) ~= "suspended" then
-        return false
-    end
     task.depth = native.depth()
     local arguments = task.arguments
     if arguments then
@@ -252,6 +267,15 @@ local function go_on(task)
         return settle(task, thread, resume(thread, unpack(arguments, 1, task.count)))
     end
     return settle(task, thread, resume(thread))
+end
+
+-- The same, if it is.
+local function go_on(task)
+    if status(task.thread) == "suspended" then
+        return proceed(task)
+    end
+    was_stolen(task)
+    return false
 end
 
 local function answer_of(waiter)
@@ -263,14 +287,14 @@ local function answer_of(waiter)
     return waiter.a, waiter.b, waiter.c, waiter.d
 end
 
--- The wait is over: its task goes on.
+-- The wait is over: its task, which was seen to live, goes on.
 local function admit(waiter)
     local task = waiter.task
     leave_line(waiter)
     waiter.done = true
     task.waiter = nil
     disarm(task)
-    return go_on(task)
+    return proceed(task)
 end
 
 -- Called after the handlers of an event on `object`. `later`: nobody may run now.
@@ -285,7 +309,9 @@ local function wake(object, later)
         end
         waiter.late = true
         -- What has come in the same moment counts.
-        waiter:check()
+        if not is_due(waiter) and sleeper.done then
+            return false
+        end
         return admit(waiter)
     end
     local desk = desks[object]
@@ -297,12 +323,15 @@ local function wake(object, later)
     -- Whoever came first goes on first. The list may shrink: writing may run finalisers.
     while place <= #desk do
         local waiter = desk[place]
-        place = place + 1
-        if waiter:check() then
-            if not waiter.task then
+        local task = waiter.task
+        local is_gone = task and was_stolen(task)
+        -- The next has the place of one that is gone.
+        place = is_gone and place or place + 1
+        if not is_gone and waiter:check() then
+            if not task then
                 waiter.done = true
             elseif desk.reader or now or later then
-                ask_for_turn(waiter.task)
+                ask_for_turn(task)
             else
                 now = waiter
             end
@@ -314,7 +343,7 @@ local function wake(object, later)
             reader.stirred = true
         elseif later then
             ask_for_turn(reader.task)
-        elseif reader:check() then
+        elseif is_due(reader) then
             now = reader
         end
     end
@@ -353,7 +382,7 @@ local function give_turn()
     local waiter = task.waiter
     if not waiter then
         return go_on(task)
-    elseif waiter.done or waiter:check() then
+    elseif not was_stolen(task) and (waiter.done or waiter:check()) then
         return admit(waiter)
     end
     return false
@@ -382,6 +411,37 @@ local function pump_for(waiter, timeout)
     end
 end
 
+-- Suspends the running task until its waiter is done. A stranger who resumes the thread does not
+-- end the wait.
+local function suspend(waiter)
+    repeat
+        yield(WAITS, waiter)
+    until waiter.done or not waiter.task and waiter:check()
+end
+
+-- From 5.4 on the script may close the thread meanwhile, and this with it, there and then: who
+-- still has a waiter has not come to the end of the wait.
+if close_thread then
+    local guard = setmetatable({}, {
+        __close = function()
+            local task = tasks[running()]
+            if task and task.waiter then
+                call_off(task)
+                finish(task)
+            end
+        end,
+    })
+    suspend = load([[
+        local yield, sign, guard = ...
+        return function(waiter)
+            local guard <close> = guard
+            repeat
+                yield(sign, waiter)
+            until waiter.done or not waiter.task and waiter:check()
+        end
+    ]], "@evsock/tasks.lua")(yield, WAITS, guard)
+end
+
 -- Waits as long as it takes; the answer is in the waiter then.
 local function wait_for(waiter, timeout)
     local task = current()
@@ -393,11 +453,8 @@ local function wait_for(waiter, timeout)
     end
     if task then
         waiter.timeout = timeout
-        -- It takes its place once the yield has worked: inside of a callback of C it raises. A
-        -- stranger who resumes the thread of a task does not end its wait.
-        repeat
-            yield(WAITS, waiter)
-        until waiter.done or not waiter.task and waiter:check()
+        -- It takes its place once the yield has worked: inside of a callback of C it raises.
+        suspend(waiter)
     else
         stand_in_line(waiter)
         local ok, problem = pcall(pump_for, waiter, timeout)
@@ -746,17 +803,10 @@ function Task.cancel(task)
         task.called_off = true
         return true
     end
-    local waiter = task.waiter
-    if waiter then
-        task.waiter = nil
-        leave_line(waiter)
-    end
-    disarm(task)
-    task.ok, task.was_canceled = false, true
-    -- What its variables do while they are closed can't suspend it any more.
-    task.depth = nil
+    call_off(task)
     local closed, problem = true, nil
-    if close_thread then
+    -- Why a dead one died was told to who made it run.
+    if close_thread and status(thread) ~= "dead" then
         closed, problem = close_thread(thread)
     end
     if not finish(task) and not closed then
