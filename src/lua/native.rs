@@ -200,7 +200,7 @@ fn connect(object: &Object, part: &SocketPart, plan: ConnectPlan) -> Outcome {
     let told = matches!(object.view.get(), View::Idle | View::Closed | View::Waiting);
     if object.token.get().is_some() && !told {
         let farewells = object.farewells.get();
-        if farewells >= limits::FAREWELLS_WAITING {
+        if farewells == limits::FAREWELLS_WAITING {
             let text = format!(
                 "connect {}: {farewells} earlier connections of this socket ended and nothing has \
                  pumped since",
