@@ -7,6 +7,7 @@
 pub mod address;
 pub mod error;
 pub mod limits;
+pub mod quote;
 pub mod sync;
 
 #[cfg(not(loom))]

@@ -16,6 +16,7 @@ const FLOORS: &[(&str, u8)] = &[
     ("address", 0),
     ("error", 0),
     ("limits", 0),
+    ("quote", 0),
     ("sync", 0),
     ("sys", 1),
     ("proto", 2),

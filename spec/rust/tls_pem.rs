@@ -63,8 +63,92 @@ fn roots_are_refused_with_the_reason() {
     ] {
         assert_eq!(client(&with_ca(text)), format!("cafile /etc/ca.pem: {reason}"), "{text}");
     }
-    let second = format!("{}{damaged}", identity.chain);
-    assert_eq!(client(&with_ca(&second)), "cafile /etc/ca.pem: certificate 2 is damaged");
+    let base64 = identity.key.lines().nth(1).unwrap();
+    for (text, reason) in [
+        (base64, "no certificate in PEM format; the lines BEGIN and END are missing"),
+        ("/etc/x.PEM", "no certificate in PEM format; it looks like a path, which 'cafile' takes"),
+        ("a -----END X----- b", "END X has no begin"),
+        ("a -----BEGIN X----- b", "BEGIN X has no end"),
+        ("-----BEGIN lower case-----", "no certificate in PEM format"),
+        (&format!("-----BEGIN {}-----", "A".repeat(41)), "no certificate in PEM format"),
+        ("-----BEGIN  -----\n-----END  -----", "no certificate in PEM format"),
+    ] {
+        let given = Settings { ca: Some(pem("'ca'", text)), ..Settings::default() };
+        assert_eq!(client(&given), format!("'ca': {reason}"));
+        // Nobody would look at it, but a mistake is one.
+        assert_eq!(client(&Settings { verify: false, ..given }), format!("'ca': {reason}"));
+    }
+}
+
+#[test]
+fn an_odd_certificate_is_left_out_of_a_bundle_but_of_no_chain() {
+    let identity = identity();
+    let damaged = identity.chain.replace("MII", "!!!");
+    let cut = "-----BEGIN CERTIFICATE-----\nMIIB\n";
+    let said = "cafile /etc/ca.pem: certificate 2 is damaged; it is left out";
+    for (text, left_out) in [
+        (format!("{0}{0}", identity.chain), None),
+        (format!("{0}{damaged}{0}", identity.chain), Some(said)),
+        (
+            format!("{cut}{}{damaged}", identity.chain),
+            Some("cafile /etc/ca.pem: BEGIN CERTIFICATE has no end; it and 1 more are left out"),
+        ),
+        (
+            // Text about PEM is no part of it.
+            format!("# after -----BEGIN CERTIFICATE-----\n{}", identity.chain),
+            None,
+        ),
+    ] {
+        let mut settings = with_ca(&text);
+        assert_eq!(Config::client(&settings).unwrap().left_out(), left_out);
+        settings = with_identity(settings, &identity);
+        settings.client_auth = ClientAuth::Require;
+        assert_eq!(Config::server(&settings).unwrap().left_out(), left_out);
+    }
+    let chain = format!("{}{damaged}", identity.chain);
+    assert_eq!(both(&with(&chain, &identity.key)), "certfile cert.pem: certificate 2 is damaged");
+    let chain = format!("{cut}{}", identity.chain);
+    let reason = "certfile cert.pem: BEGIN CERTIFICATE has no end";
+    assert_eq!(both(&with(&chain, &identity.key)), reason);
+}
+
+/// What is behind the certificate is OpenSSL's, and is not part of it.
+#[test]
+fn a_trusted_certificate_ends_where_its_sequence_does() {
+    // Only what fills its last group of letters can be prolonged as text.
+    let mut texts = std::iter::repeat_with(|| Ca::new("root").pem).take(500);
+    let whole = texts.find(|text| !text.contains('=')).unwrap();
+    let longer = whole.replace("-----END", "MAwwCgYIKwYBBQUHAwE=\n-----END");
+    assert!(client(&with_ca(&longer)).ends_with("certificate 1 is damaged"));
+    for text in [whole, longer] {
+        Config::client(&with_ca(&text.replace("CERTIFICATE", "TRUSTED CERTIFICATE"))).unwrap();
+    }
+}
+
+#[test]
+fn no_reason_quotes_a_key() {
+    let own = identity();
+    let body: String = own.key.lines().filter(|line| !line.starts_with('-')).collect();
+    let silent = |reason: &str| {
+        assert!(reason.len() < 120, "{reason}");
+        for at in 0..body.len() - 8 {
+            assert!(!reason.contains(&body[at..at + 8]), "{reason}");
+        }
+    };
+    for ends in [" ", "", "\r", "\\n", "\n\n"] {
+        let text = own.key.replace('\n', ends);
+        Config::server(&with(&own.chain.replace('\n', ends), &text)).unwrap();
+        for cut in 0..text.len() {
+            for part in [&text[..cut], &text[cut..]] {
+                if let Err(reason) = Config::server(&with(&own.chain, part)) {
+                    silent(&reason);
+                }
+            }
+        }
+        let name = Settings { server_name: Some(text), ..Settings::default() };
+        silent(&client(&name));
+        silent(&format!("{:?}", with(&own.chain, &own.key).key));
+    }
 }
 
 #[test]
@@ -196,6 +280,10 @@ fn what_is_fine_is_taken() {
     let text =
         |text: &str| format!("Subject: CN = leaf\n{text}\ntrailing words\n").replace('\n', "\r\n");
     Config::server(&with(&text(&own.chain), &text(&own.key))).unwrap();
+    let marked = |text: &str| format!("\u{feff}{text}");
+    Config::server(&with(&marked(&own.chain), &marked(&own.key))).unwrap();
+    let x509 = own.chain.replace("CERTIFICATE", "X509 CERTIFICATE");
+    Config::server(&with(&x509, &own.key)).unwrap();
     // All in one file, the key in front, as other servers have it.
     let mut one = with(&format!("{}{}", own.key, own.chain), "");
     one.key = None;

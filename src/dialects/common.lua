@@ -73,7 +73,7 @@ function settings:configure(given)
     for name, value in pairs(given) do
         local kind = kinds[name] or self.extra[name]
         if not kind then
-            core.raise("bad setting '" .. tostring(name) .. "' to 'configure' (unknown name)")
+            core.raise("bad setting " .. core.named(name) .. " to 'configure' (unknown name)")
         elseif type(value) ~= kind then
             core.raise("bad setting '" .. name .. "' to 'configure' (" .. kind
                 .. " expected, got " .. type(value) .. ")")

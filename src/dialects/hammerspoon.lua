@@ -58,7 +58,7 @@ end
 
 local function check_timeout(value, what)
     if type(value) ~= "number" or value ~= value then
-        core.raise("bad value for " .. what .. " (seconds expected, got " .. tostring(value) .. ")")
+        core.raise("bad value for " .. what .. " (seconds expected, got " .. core.got(value) .. ")")
     end
     return value
 end

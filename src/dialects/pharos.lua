@@ -37,7 +37,7 @@ end
 function set.interval(timer, interval)
     if type(interval) ~= "number" or not (interval >= 0 and interval < math.huge) then
         core.raise("bad value for interval (milliseconds of at least 0 expected, got "
-            .. tostring(interval) .. ")")
+            .. core.got(interval) .. ")")
     end
     timer[INTERVAL] = interval
     if core.timer.active(timer) then

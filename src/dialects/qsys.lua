@@ -141,7 +141,7 @@ local function compile(tls)
         return result
     end
     local why = tostring(result):gsub("^.-: (bad tls option)", "%1")
-    why = why:gsub("to 'tls'", "to 'Connect'")
+    why = why:gsub("to 'tls'", "to 'Connect'"):gsub(", which '%l+' takes", "")
     core.raise((why:gsub("'(%l+)'", function(name)
         return property_of[name] and "'" .. property_of[name] .. "'"
     end)))
@@ -202,7 +202,7 @@ local function timeout(name, option)
     end, function(socket, value)
         if not is_seconds(value) then
             core.raise("bad value for " .. name .. " (seconds of at least 0 expected, got "
-                .. tostring(value) .. ")")
+                .. core.got(value) .. ")")
         end
         if option == "reconnect" and value == 0 then
             value = false

@@ -199,8 +199,7 @@ local function parse_mode(mode)
         end, mode
     end
     core.raise("bad argument 'mode' to 'receive' (\"*line\", \"*all\" or a number of bytes "
-        .. "expected, got " .. (type(mode) == "string" and '"' .. mode .. '"' or tostring(mode))
-        .. ")")
+        .. "expected, got " .. core.got(mode):gsub("^string ", "") .. ")")
 end
 
 -- Lets in everything that the system has now.

@@ -107,6 +107,8 @@ end
 -- Sockets -----------------------------------------------------------------------------------------
 
 core.raise = raise
+-- A value, and an unknown name, as messages of misuse show them.
+core.got, core.named = checks.got, checks.named
 core.post = native.post
 -- `sent(sock)`: bytes handed to the system, bytes that wait; the event `sent` tells the next
 -- progress.

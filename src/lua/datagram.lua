@@ -131,7 +131,7 @@ local function check_options(given)
         if is_handler[name] then
             checks.function_of(value, name, "udp")
         elseif not wanted then
-            raise("bad option '" .. tostring(name) .. "' to 'udp' (unknown name)")
+            raise("bad option " .. checks.named(name) .. " to 'udp' (unknown name)")
         elseif name == "max_size" then
             how[name] = check_size(value) or bad("option", name, "udp", wanted, value)
         elseif type(value) ~= "boolean" then

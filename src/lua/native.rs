@@ -70,6 +70,8 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     let numeric = |_: &Lua, text: mlua::LuaString| {
         Ok(text.to_string_lossy().parse::<std::net::IpAddr>().is_ok())
     };
+    let shown = |_: &Lua, text: mlua::LuaString| Ok(crate::quote::shown(&text.as_bytes()));
+    table.set("shown", lua.create_function(shown)?)?;
     table.set("is_numeric", lua.create_function(numeric)?)?;
     table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
 }

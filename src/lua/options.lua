@@ -9,15 +9,33 @@ local raise = native.raise
 
 -- Checks ------------------------------------------------------------------------------------------
 
-local function bad(what, name, call, wanted, value)
-    local got = type(value)
-    if got == "number" then
-        got = tostring(value)
-    elseif got == "string" then
-        got = "string" .. (#value <= 40 and ' "' .. value .. '"' or "")
+-- Text of others as messages show it: short and printable; what is long is not shown at all, for it
+-- may be a key in the wrong place.
+local LONGEST = 40
+
+-- A value that is not what was expected.
+local function got(value)
+    if type(value) == "number" then
+        return tostring(value)
+    elseif type(value) == "string" and #value <= LONGEST then
+        return 'string "' .. native.shown(value) .. '"'
     end
+    return type(value)
+end
+
+-- A name that is not known.
+local function named(name)
+    if type(name) ~= "string" then
+        return "'" .. got(name) .. "'"
+    end
+    return #name <= LONGEST and "'" .. native.shown(name) .. "'" or "of " .. #name .. " bytes"
+end
+
+local is_secret = { key = true, password = true }
+
+local function bad(what, name, call, wanted, value)
     raise("bad " .. what .. " '" .. name .. "' to '" .. call .. "' (" .. wanted
-        .. " expected, got " .. got .. ")")
+        .. " expected, got " .. (is_secret[name] and type(value) or got(value)) .. ")")
 end
 
 local function is_whole(value)
@@ -175,13 +193,14 @@ local tls_fields = {
     end,
 }
 
--- Compiles a TLS table; raises with the reason.
+-- Compiles a TLS table; raises with the reason. The second result: what of its certificates can't
+-- be used, or nil.
 local function compile_tls(given, call)
     local fields = {}
     for name, value in pairs(given) do
         local check = tls_fields[name]
         if not check then
-            raise("bad tls option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
+            raise("bad tls option " .. named(name) .. " to '" .. call .. "' (unknown name)")
         end
         local right, wanted = check(value)
         if not right then
@@ -206,7 +225,7 @@ local function compile_tls(given, call)
     if not compiled then
         raise("bad tls options to '" .. call .. "' (" .. why .. ")")
     end
-    return compiled
+    return compiled, why
 end
 
 local plain_tls
@@ -336,7 +355,7 @@ local function check_options(given, call, handlers, extra)
                 bad("option", name, call, "function", value)
             end
         else
-            raise("bad option '" .. tostring(name) .. "' to '" .. call .. "' (unknown name)")
+            raise("bad option " .. named(name) .. " to '" .. call .. "' (unknown name)")
         end
     end
     return checked
@@ -351,9 +370,11 @@ return {
     check_all = check_options,
     defaults = defaults,
     function_of = function_of,
+    got = got,
     is_seconds = is_seconds,
     is_server_handler = is_server_handler,
     is_socket_handler = is_socket_handler,
+    named = named,
     names = options,
     seconds_of = seconds_of,
     server_handlers = server_handlers,

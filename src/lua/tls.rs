@@ -2,12 +2,15 @@
 //!
 //! Not here: which fields there are (`options.lua`) and what they mean (`tls::config`).
 
+use std::ffi::OsStr;
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 
 use mlua::{AnyUserData, Lua, Table, UserData, Value};
 
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
 use crate::net::secure::{Facts, Tls, Verified};
+use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
 
 /// A compiled TLS table, as scripts hold it.
@@ -18,11 +21,12 @@ impl UserData for Compiled {}
 
 /// Adds the functions to the table that the Lua files get.
 pub(super) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
-    // `tls(fields)`: the compiled table, or nil and why not.
+    // `tls(fields)`: the compiled table, and what of it can't be used; or nil and why not.
     let compile = |lua: &Lua, fields: Table| match compile(&fields)? {
         Ok(tls) => {
+            let left_out = tls.client.left_out().map(str::to_owned);
             let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
-            Ok((Value::UserData(compiled), None))
+            Ok((Value::UserData(compiled), left_out))
         }
         Err(why) => Ok((Value::Nil, Some(why))),
     };
@@ -100,12 +104,27 @@ fn pem(fields: &Table, name: &str) -> mlua::Result<Result<Option<Pem>, Reason>> 
     let Some(path) = fields.get::<Option<mlua::LuaString>>(format!("{name}file"))? else {
         return Ok(Ok(None));
     };
-    let path = path.to_string_lossy();
-    let source = format!("{name}file {path}");
-    Ok(match fs::read(&path) {
+    let path = path.as_bytes();
+    let option = format!("{name}file");
+    if is_pem(&path) || is_bare_key(&path) {
+        let why =
+            format!("{option}: holds PEM where a path is expected; give the text as '{name}'");
+        return Ok(Err(why));
+    }
+    let source = format!("{option} {}", shown(&path));
+    Ok(match fs::read(OsStr::from_bytes(&path)) {
         Ok(text) => Ok(Some(Pem { source, text })),
         Err(error) => Err(format!("{source}: {}", crate::error::reason(&error))),
     })
+}
+
+/// The inside of PEM: DER of more than 127 bytes, or a short key of an elliptic curve.
+fn is_bare_key(text: &[u8]) -> bool {
+    let begins = [&b"MII"[..], b"MIG", b"MIH", b"MC4CAQ", b"MHcCAQ"];
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/= \r\n".contains(byte);
+    text.len() >= 32
+        && begins.iter().any(|begin| text.starts_with(begin))
+        && text.iter().all(is_base64)
 }
 
 /// `sock.tls`.

@@ -275,11 +275,14 @@ function evsock.pollfd() end
 ---@return "r" events
 function evsock.events() end
 
---- Checks and compiles a TLS table once; the result goes wherever a TLS table goes.
+--- Checks and compiles a TLS table once; the result goes wherever a TLS table goes. Certificates of
+--- `ca` or `cafile` that can't be used are left out while others are there: `left_out` says which
+--- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`).
 ---
---- `local tls = evsock.tls { cafile = "device-ca.pem" }`
+--- `local tls, left_out = evsock.tls { cafile = "device-ca.pem" }`
 ---@param given evsock.TlsOptions
 ---@return evsock.Tls tls
+---@return string? left_out
 function evsock.tls(given) end
 
 --- How long another loop may wait at most; nil: for ever.

@@ -14,7 +14,6 @@ use rustls::crypto::aws_lc_rs as backend;
 use rustls::crypto::ring as backend;
 use rustls::pki_types::ServerName;
 use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
 
@@ -24,7 +23,8 @@ use super::roots;
 use super::session::Verified;
 use super::trust::{Given, Trust};
 use super::verifier::{Clients, Servers};
-use crate::error::Error;
+use crate::error::{Code, Error};
+use crate::quote::named;
 use crate::sync::Arc;
 
 /// Versions of TLS that are spoken.
@@ -99,6 +99,8 @@ pub(super) enum Role {
 pub struct Config {
     pub(super) role: Role,
     pub(super) verified: Verified,
+    /// See [`Config::left_out`].
+    pub(super) left_out: Option<Arc<str>>,
     needs_system_roots: bool,
     notice: Option<Error>,
 }
@@ -110,10 +112,12 @@ impl Config {
     /// The reason, which names the source of what is wrong.
     pub fn client(settings: &Settings) -> Result<Arc<Self>, String> {
         let name = settings.server_name.as_deref().map(|text| {
-            server_name(text).ok_or_else(|| format!("server_name: '{text}' is no host name"))
+            let why = || format!("server_name: {} is no host name", named(text.as_bytes()));
+            server_name(text).ok_or_else(why)
         });
         let name = name.transpose()?;
         let trust = trust(settings)?;
+        let left_out = trust.given().and_then(|given| given.left_out.clone());
         let needs_system_roots = matches!(trust, Trust::System);
         let checks_name = settings.verify && !settings.insecure_name;
         let provider = provider();
@@ -137,7 +141,7 @@ impl Config {
             (true, false) => Verified::Yes,
         };
         let role = Role::Client { config: Arc::new(config), name, checks_name };
-        Ok(Arc::new(Self { role, verified, needs_system_roots, notice: None }))
+        Ok(Arc::new(Self { role, verified, left_out, needs_system_roots, notice: None }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -152,9 +156,11 @@ impl Config {
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings.min_version))
             .map_err(|error| error.to_string())?;
-        let builder = match client_verifier(settings, &provider)? {
+        let clients = client_verifier(settings, &provider)?;
+        let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
+        let builder = match clients {
             None => builder.with_no_client_auth(),
-            Some(verifier) => builder.with_client_cert_verifier(verifier),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
         };
         let identity = Arc::new(key);
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
@@ -169,7 +175,15 @@ impl Config {
             ClientAuth::Request | ClientAuth::Require => Verified::Yes,
         };
         let role = Role::Server { config: Arc::new(config), identity };
-        Ok(Arc::new(Self { role, verified, needs_system_roots: false, notice }))
+        let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
+        let notice = notice.or(skipped);
+        Ok(Arc::new(Self { role, verified, left_out, needs_system_roots: false, notice }))
+    }
+
+    /// Certificates of `ca` that could not be used, in words, if there are any.
+    #[must_use]
+    pub fn left_out(&self) -> Option<&str> {
+        self.left_out.as_deref()
     }
 
     /// What whoever runs the server should know of it, though it works.
@@ -236,16 +250,18 @@ pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
 
 fn trust(settings: &Settings) -> Result<Trust, String> {
     match &settings.ca {
-        _ if !settings.verify => Ok(Trust::Anyone),
-        None => Ok(Trust::System),
-        Some(ca) => Given::new(ca).map(Trust::Given),
+        None if settings.verify => Ok(Trust::System),
+        Some(ca) if settings.verify => Given::new(ca).map(Trust::Given),
+        None => Ok(Trust::Anyone),
+        // What is no certificate is a mistake, also where nobody looks at it.
+        Some(ca) => ca.bundle().map(|_| Trust::Anyone),
     }
 }
 
 fn client_verifier(
     settings: &Settings,
     provider: &Arc<CryptoProvider>,
-) -> Result<Option<Arc<dyn ClientCertVerifier>>, String> {
+) -> Result<Option<Clients>, String> {
     if settings.client_auth == ClientAuth::None {
         return Ok(None);
     }
@@ -263,13 +279,13 @@ fn client_verifier(
         let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
         chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
     }
-    Ok(Some(Arc::new(Clients {
+    Ok(Some(Clients {
         algorithms: provider.signature_verification_algorithms,
         hints: given.hints(),
         given,
         chains,
         is_required: settings.client_auth == ClientAuth::Require,
-    })))
+    }))
 }
 
 fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {

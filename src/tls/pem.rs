@@ -1,12 +1,18 @@
 //! PEM: certificates and keys from text, and a clear reason where there are none.
 //!
-//! Not here: whether what was found is any good; see `config`.
+//! Text that was copied about is taken as long as it is plain what it says: without its line ends,
+//! with those of any system, with a byte order mark, in UTF-16.
+//! Not here: whether what was found is any good; see `config`. Invariant: no reason quotes the
+//! text, but for labels of sections, which are at most [`LONGEST_LABEL`] bytes of `[A-Z0-9 ]`.
 
+use std::borrow::Cow;
+
+use memchr::memmem;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 /// A text that should hold certificates or a key, and where it comes from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Pem {
     /// For messages: "cafile /etc/x.pem" or "option 'ca'".
     pub source: String,
@@ -14,53 +20,99 @@ pub struct Pem {
     pub text: Vec<u8>,
 }
 
+/// Certificates of which each stands for itself: one that can't be read spoils no other.
+#[derive(Debug, Default)]
+pub(super) struct Bundle {
+    /// Each with its place among all, from 0.
+    pub(super) certificates: Vec<(usize, CertificateDer<'static>)>,
+    /// What was left out, and why.
+    pub(super) left_out: Vec<String>,
+}
+
 const BEGIN: &[u8] = b"-----BEGIN ";
 const END: &[u8] = b"-----END ";
+const DASHES: &[u8] = b"-----";
+const LONGEST_LABEL: usize = 40;
 
 struct Section<'a> {
-    label: String,
-    /// From its first line to its last.
-    text: &'a [u8],
+    label: &'a str,
+    /// Between its marks.
+    body: &'a [u8],
+}
+
+/// A section, or why what looks like one is none.
+type Found<'a> = Result<Section<'a>, String>;
+
+impl std::fmt::Debug for Pem {
+    /// The text may be a key.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pem").field("source", &self.source).finish_non_exhaustive()
+    }
 }
 
 impl Pem {
-    /// All certificates, in their order. Other sections are passed over if there is at least one.
+    /// All certificates of a chain, in their order. Other sections are passed over if there is at
+    /// least one.
     pub(super) fn certificates(&self) -> Result<Vec<CertificateDer<'static>>, String> {
-        let sections = self.sections()?;
-        let wanted: Vec<_> =
-            sections.iter().filter(|section| section.label == "CERTIFICATE").collect();
-        if wanted.is_empty() {
-            return Err(self.lacks("certificate", &sections));
+        let bundle = self.bundle()?;
+        match bundle.left_out.into_iter().next() {
+            Some(why) => Err(why),
+            None => Ok(bundle.certificates.into_iter().map(|(_, der)| der).collect()),
         }
-        let mut found = Vec::with_capacity(wanted.len());
-        for (index, section) in wanted.iter().enumerate() {
-            let certificate =
-                CertificateDer::from_pem_slice(section.text).map_err(|_| self.damaged(index))?;
-            found.push(certificate);
+    }
+
+    /// All certificates that can be read, at least one.
+    pub(super) fn bundle(&self) -> Result<Bundle, String> {
+        let text = self.plain();
+        let sections = sections(&text);
+        let mut bundle = Bundle::default();
+        let mut index = 0;
+        for section in &sections {
+            match section {
+                Ok(section) if is_certificate(section.label) => {
+                    match section.certificate() {
+                        Some(der) => bundle.certificates.push((index, der)),
+                        None => bundle.left_out.push(self.damaged(index)),
+                    }
+                    index += 1;
+                }
+                Ok(_) => {}
+                Err(why) => bundle.left_out.push(format!("{}: {why}", self.source)),
+            }
         }
-        Ok(found)
+        match bundle.left_out.first() {
+            Some(why) if bundle.certificates.is_empty() => Err(why.clone()),
+            None if bundle.certificates.is_empty() => {
+                Err(self.lacks("certificate", &text, &sections))
+            }
+            _ => Ok(bundle),
+        }
     }
 
     /// The first private key.
     pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, String> {
-        let sections = self.sections()?;
-        let is_key = |section: &&Section| section.label.ends_with("PRIVATE KEY");
-        let Some(section) = sections.iter().find(is_key) else {
-            return Err(self.lacks("private key", &sections));
+        let text = self.plain();
+        let mut sections = sections(&text);
+        let broken = |found: &Found| found.is_err();
+        if let Some(Err(why)) = sections.iter().position(broken).map(|at| sections.remove(at)) {
+            return Err(format!("{}: {why}", self.source));
+        }
+        let Some(section) = sections.iter().flatten().find(|found| is_key(found.label)) else {
+            return Err(self.lacks("private key", &text, &sections));
         };
         // PKCS #8 has a label of its own, the older format a line.
         if section.label.starts_with("ENCRYPTED")
-            || memchr::memmem::find(section.text, b"Proc-Type: 4,ENCRYPTED").is_some()
+            || memmem::find(section.body, b"Proc-Type").is_some()
         {
             return Err(format!("{}: the private key is encrypted; decrypt it first", self.source));
         }
-        PrivateKeyDer::from_pem_slice(section.text)
+        PrivateKeyDer::from_pem_slice(&section.rewritten(section.label))
             .map_err(|_| format!("{}: the private key is damaged", self.source))
     }
 
     /// Whether there is a private key besides the certificates.
     pub(super) fn has_key(&self) -> bool {
-        self.sections().is_ok_and(|found| found.iter().any(|s| s.label.ends_with("PRIVATE KEY")))
+        sections(&self.plain()).iter().flatten().any(|section| is_key(section.label))
     }
 
     /// Why the certificate of that index is none.
@@ -68,49 +120,176 @@ impl Pem {
         format!("{}: certificate {} is damaged", self.source, index + 1)
     }
 
-    fn lacks(&self, wanted: &str, sections: &[Section]) -> String {
-        let source = &self.source;
-        match sections.first() {
-            Some(first) => {
-                let article =
-                    if first.label.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
-                let found = first.label.to_lowercase();
-                format!("{source}: holds {article} {found} where a {wanted} is expected")
-            }
-            None if self.text.trim_ascii().is_empty() => format!("{source}: is empty"),
-            None if self.text.first() == Some(&0x30) => {
-                format!("{source}: no {wanted} in PEM format; it looks like DER")
-            }
-            None => format!("{source}: no {wanted} in PEM format"),
+    /// Without what editors put before the text, and in one byte a letter.
+    fn plain(&self) -> Cow<'_, [u8]> {
+        let wide = |text: &[u8], value: fn([u8; 2]) -> u16| {
+            let pairs = text.chunks_exact(2);
+            pairs.map(|pair| u8::try_from(value([pair[0], pair[1]])).unwrap_or(b'?')).collect()
+        };
+        match self.text.as_slice() {
+            [0xff, 0xfe, text @ ..] => Cow::Owned(wide(text, u16::from_le_bytes)),
+            [0xfe, 0xff, text @ ..] => Cow::Owned(wide(text, u16::from_be_bytes)),
+            text => text.strip_prefix(b"\xef\xbb\xbf").unwrap_or(text).into(),
         }
     }
 
-    fn sections(&self) -> Result<Vec<Section<'_>>, String> {
-        let mut found = Vec::new();
-        let mut open: Option<(String, usize)> = None;
-        let mut at = 0;
-        for line in self.text.split_inclusive(|byte| *byte == b'\n') {
-            let begin = at;
-            at += line.len();
-            if let Some(label) = label_of(line, BEGIN) {
-                open = Some((label, begin));
-            } else if let Some(label) = label_of(line, END)
-                && let Some((opened, begin)) = open.take()
-            {
-                if opened != label {
-                    return Err(format!("{}: BEGIN {opened} ends with {label}", self.source));
-                }
-                found.push(Section { label, text: &self.text[begin..at] });
-            }
+    fn lacks(&self, wanted: &str, text: &[u8], sections: &[Found]) -> String {
+        let source = &self.source;
+        if let Some(Ok(first)) = sections.first() {
+            let article = if first.label.starts_with(['A', 'E', 'I', 'O']) { "an" } else { "a" };
+            let found = first.label.to_lowercase();
+            return format!("{source}: holds {article} {found} where a {wanted} is expected");
         }
-        match open {
-            Some((label, _)) => Err(format!("{}: BEGIN {label} has no end", self.source)),
-            None => Ok(found),
+        let text = text.trim_ascii();
+        if text.is_empty() {
+            return format!("{source}: is empty");
         }
+        if let Some((mark, label)) = stray(text) {
+            let lost = if mark == BEGIN { "BEGIN" } else { "END" };
+            let other = if mark == BEGIN { "end" } else { "begin" };
+            return format!("{source}: {lost} {label} has no {other}");
+        }
+        let hint = if text.first() == Some(&0x30) {
+            "; it looks like DER"
+        } else if is_path(text) {
+            let option = source.trim_matches('\'');
+            return format!(
+                "{source}: no {wanted} in PEM format; it looks like a path, which '{option}file' takes"
+            );
+        } else if text.len() >= 32 && base64(text).iter().all(|byte| is_base64(*byte)) {
+            "; the lines BEGIN and END are missing"
+        } else {
+            ""
+        };
+        format!("{source}: no {wanted} in PEM format{hint}")
     }
 }
 
-fn label_of(line: &[u8], mark: &[u8]) -> Option<String> {
-    let label = line.trim_ascii().strip_prefix(mark)?.strip_suffix(b"-----")?;
-    Some(String::from_utf8_lossy(label).trim().to_owned())
+impl Section<'_> {
+    fn certificate(&self) -> Option<CertificateDer<'static>> {
+        let der = CertificateDer::from_pem_slice(&self.rewritten("CERTIFICATE")).ok()?;
+        let length = element(&der)?;
+        // What OpenSSL trusts it for comes behind the certificate, which is not the issuer's word.
+        if self.label.starts_with("TRUSTED") {
+            return Some(der[..length].to_vec().into());
+        }
+        (length == der.len()).then_some(der)
+    }
+
+    /// As the standard has it (RFC 7468).
+    fn rewritten(&self, label: &str) -> Vec<u8> {
+        let end = format!("\n-----END {label}-----\n");
+        let mut text = format!("-----BEGIN {label}-----\n").into_bytes();
+        text.extend(base64(self.body));
+        text.extend_from_slice(end.as_bytes());
+        text
+    }
+}
+
+fn is_certificate(label: &str) -> bool {
+    ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"].contains(&label)
+}
+
+fn is_key(label: &str) -> bool {
+    label.ends_with("PRIVATE KEY")
+}
+
+/// The length of the sequence that it begins with; none if that isn't whole.
+fn element(der: &[u8]) -> Option<usize> {
+    let (&[tag, first], rest) = der.split_first_chunk::<2>()?;
+    let count = usize::from(first & 0x7f);
+    let (header, length) = if first < 0x80 {
+        (2, count)
+    } else {
+        let digits = rest.get(..count).filter(|_| (1..=4).contains(&count))?;
+        (2 + count, digits.iter().fold(0, |sum, digit| sum << 8 | usize::from(*digit)))
+    };
+    let end = header.checked_add(length)?;
+    (tag == 0x30 && end <= der.len()).then_some(end)
+}
+
+/// All sections in their order. A mark amid a line may be of a text about PEM: it counts only as
+/// part of a whole section.
+fn sections(text: &[u8]) -> Vec<Found<'_>> {
+    let mut found = Vec::new();
+    let mut open: Option<(&str, usize, bool)> = None;
+    let mut at = 0;
+    while let Some(mark) = memmem::find(&text[at..], DASHES).map(|offset| at + offset) {
+        let in_front = is_line_start(text, mark);
+        if let Some((label, end)) = label_at(text, mark, BEGIN) {
+            if let Some((before, _, true)) = open {
+                found.push(Err(format!("BEGIN {before} has no end")));
+            }
+            open = Some((label, end, in_front));
+            at = end;
+        } else if let Some((label, end)) = label_at(text, mark, END) {
+            match open.take() {
+                Some((opened, begin, _)) if opened == label => {
+                    found.push(Ok(Section { label, body: &text[begin..mark] }));
+                }
+                Some((opened, ..)) => found.push(Err(format!("BEGIN {opened} ends with {label}"))),
+                None if in_front => found.push(Err(format!("END {label} has no begin"))),
+                None => {}
+            }
+            at = end;
+        } else {
+            at = mark + 1;
+        }
+    }
+    if let Some((label, _, true)) = open {
+        found.push(Err(format!("BEGIN {label} has no end")));
+    }
+    found
+}
+
+/// The first mark of a text without a whole section.
+fn stray(text: &[u8]) -> Option<(&'static [u8], &str)> {
+    memmem::find_iter(text, DASHES).find_map(|at| {
+        let mark = |mark| label_at(text, at, mark).map(|(label, _)| (mark, label));
+        mark(BEGIN).or_else(|| mark(END))
+    })
+}
+
+fn is_line_start(text: &[u8], at: usize) -> bool {
+    let before = text[..at].iter().rev().find(|byte| !matches!(byte, b' ' | b'\t'));
+    // Behind the mark of a section before it, where line ends were lost.
+    before.is_none_or(|byte| matches!(byte, b'\n' | b'\r' | b'-'))
+}
+
+/// The label of a mark, and where the mark ends.
+fn label_at<'a>(text: &'a [u8], at: usize, mark: &[u8]) -> Option<(&'a str, usize)> {
+    let rest = text[at..].strip_prefix(mark)?;
+    let is_letter = |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b' ';
+    let length = rest.iter().take(LONGEST_LABEL + 1).take_while(|byte| is_letter(byte)).count();
+    let (label, rest) = rest.split_at(length);
+    let name = std::str::from_utf8(label).ok()?.trim();
+    let is_mark = !name.is_empty() && length <= LONGEST_LABEL && rest.starts_with(DASHES);
+    is_mark.then(|| (name, at + mark.len() + length + DASHES.len()))
+}
+
+/// Without white space, also where it is written as an escape of other languages.
+fn base64(body: &[u8]) -> Vec<u8> {
+    let mut kept = Vec::with_capacity(body.len());
+    let mut bytes = body.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let is_escape = byte == b'\\' && matches!(bytes.peek(), Some(b'n' | b'r' | b't'));
+        if is_escape {
+            bytes.next();
+        } else if !byte.is_ascii_whitespace() {
+            kept.push(byte);
+        }
+    }
+    kept
+}
+
+fn is_base64(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"+/=".contains(&byte)
+}
+
+/// Whether somebody took the option for the one that takes a path.
+fn is_path(text: &[u8]) -> bool {
+    let endings: [&[u8]; 5] = [b".pem", b".crt", b".cer", b".key", b".der"];
+    text.len() <= 1024
+        && !text.iter().any(u8::is_ascii_control)
+        && endings.iter().any(|ending| text.to_ascii_lowercase().ends_with(ending))
 }

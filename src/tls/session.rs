@@ -19,6 +19,7 @@ use super::engine::{OVERHEAD, Sink, Traffic, Written, advance, flush, write};
 use super::verdict;
 use crate::error::{Code, Error, Result};
 use crate::limits::{TLS_RECORD, TLS_WAITING};
+use crate::quote::named;
 use crate::sync::Arc;
 
 /// What was verified of the peer.
@@ -67,6 +68,8 @@ pub struct Session {
     is_tls: bool,
     has_ended: bool,
     has_closed: bool,
+    /// See [`Config::left_out`]: it may be why nobody is trusted.
+    left_out: Option<Arc<str>>,
     failure: Option<Error>,
 }
 
@@ -110,7 +113,8 @@ impl Session {
             // Nobody looks at it, and addresses are not told to the server.
             None if !checks_name => ServerName::IpAddress(IpAddr::from(Ipv4Addr::UNSPECIFIED)),
             None => {
-                let text = format!("'{host}' is no name that a certificate can have");
+                let host = named(host.as_bytes());
+                let text = format!("{host} is no name that a certificate can have");
                 return Err(verdict::said(Code::TlsBadHostname, &text));
             }
         };
@@ -120,7 +124,7 @@ impl Session {
         };
         let connection = UnbufferedClientConnection::new(Arc::clone(client), name)
             .map_err(|error| verdict::of(&error))?;
-        Ok(Self::new(Connection::Client(Box::new(connection)), config.verified, asked))
+        Ok(Self::new(Connection::Client(Box::new(connection)), config, asked))
     }
 
     /// The end that accepts.
@@ -137,18 +141,19 @@ impl Session {
             Arc::new(Listening { identity: Arc::clone(identity), name: Arc::clone(&name) });
         let connection = UnbufferedServerConnection::new(Arc::new(server))
             .map_err(|error| verdict::of(&error))?;
-        Ok(Self::new(Connection::Server(Box::new(connection)), config.verified, name))
+        Ok(Self::new(Connection::Server(Box::new(connection)), config, name))
     }
 
-    fn new(connection: Connection, verified: Verified, name: Name) -> Self {
+    fn new(connection: Connection, config: &Config, name: Name) -> Self {
         Self {
             connection,
-            verified,
+            verified: config.verified,
             name,
             unfinished: 0,
             is_tls: false,
             has_ended: false,
             has_closed: false,
+            left_out: config.left_out.clone(),
             failure: None,
         }
     }
@@ -282,6 +287,12 @@ impl Session {
             Connection::Client(client) => flush(&mut **client, out),
             Connection::Server(server) => flush(&mut **server, out),
         }
+        let error = match (&self.left_out, error.code()) {
+            (Some(left_out), code @ (Code::TlsUnknownIssuer | Code::TlsSelfSigned)) => {
+                Error::new(code, format!("{} ({left_out})", error.message()))
+            }
+            _ => error,
+        };
         self.failure.get_or_insert(error).clone()
     }
 

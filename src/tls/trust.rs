@@ -10,7 +10,7 @@ use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DistinguishedName, RootCertStore};
 
 use super::der::{Certificate, Host};
-use super::pem::Pem;
+use super::pem::{Bundle, Pem};
 use super::{roots, verdict};
 use crate::error::{Code, Error};
 use crate::sync::Arc;
@@ -31,6 +31,8 @@ pub(super) enum Trust {
 pub(super) struct Given {
     pub(super) store: Arc<RootCertStore>,
     all: Vec<CertificateDer<'static>>,
+    /// What of them could not be used, in words, if there is any.
+    pub(super) left_out: Option<Arc<str>>,
 }
 
 impl Trust {
@@ -49,21 +51,29 @@ impl Trust {
 }
 
 impl Given {
-    /// Certificates of the script.
+    /// Certificates of the script. What is none is left out.
     ///
     /// # Errors
-    /// One that is none, with its source.
+    /// There is no other: the first reason, with its source.
     pub(super) fn new(ca: &Pem) -> Result<Self, String> {
-        let all = ca.certificates()?;
+        let Bundle { certificates, mut left_out } = ca.bundle()?;
         let mut store = RootCertStore::empty();
-        for (index, certificate) in all.iter().enumerate() {
-            let read = Certificate::read(certificate).ok_or_else(|| ca.damaged(index))?;
+        let mut all = Vec::with_capacity(certificates.len());
+        for (index, certificate) in certificates {
+            let Some(read) = Certificate::read(&certificate) else {
+                left_out.push(ca.damaged(index));
+                continue;
+            };
             if read.is_authority() {
                 // One that rustls can't build chains on is still known by itself.
                 drop(store.add(certificate.clone()));
             }
+            all.push(certificate);
         }
-        Ok(Self { store: Arc::new(store), all })
+        match left_out.first() {
+            Some(why) if all.is_empty() => Err(why.clone()),
+            _ => Ok(Self { store: Arc::new(store), all, left_out: told(&left_out) }),
+        }
     }
 
     /// Whether the script trusts this very certificate. Devices come with certificates that they
@@ -93,6 +103,15 @@ impl Given {
     fn read(&self) -> impl Iterator<Item = Certificate<'_>> {
         self.all.iter().filter_map(|certificate| Certificate::read(certificate))
     }
+}
+
+/// What was left out of a bundle, for people.
+fn told(left_out: &[String]) -> Option<Arc<str>> {
+    let first = left_out.first()?;
+    Some(match left_out.len() - 1 {
+        0 => format!("{first}; it is left out").into(),
+        more => format!("{first}; it and {more} more are left out").into(),
+    })
 }
 
 fn system_store() -> Result<&'static RootCertStore, Error> {

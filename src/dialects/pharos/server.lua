@@ -178,7 +178,7 @@ end
 function set.max_pending_connections(server, most)
     if not stream.is_whole(most, 2 ^ 31) then
         core.raise("bad value for max_pending_connections (integer of at least 0 expected, got "
-            .. tostring(most) .. ")")
+            .. core.got(most) .. ")")
     end
     local record = of(server)
     record.most = most

@@ -101,7 +101,7 @@ local Configuration = { metatable = { __name = "SslConfiguration", __type = "Ssl
 local function check_verify_mode(value)
     if not stream.is_whole(value, AUTO) then
         core.raise("bad value for peer_verify_mode (0 to 3 expected, got "
-            .. tostring(value) .. ")")
+            .. core.got(value) .. ")")
     end
     return value
 end
