@@ -14,54 +14,12 @@ use rcgen::{
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
 
+use tls_kit::meeting::{HOST, begin, meet, serve, verdicts};
 use tls_kit::raw::{BOTH, LyingKey, LyingSigner, Raw, Version, certified, chain_of};
 use tls_kit::{
-    Ca, End, Identity, any_key, ca_params, client_of, key_of, leaf_params, named, pem, rsa_key,
+    Ca, Identity, any_key, ca_params, client_of, key_of, leaf_params, named, pem, rsa_key,
     server_of, with_identity,
 };
-
-const HOST: &str = "a.example";
-const SECRET: &[u8] = b"what only a verified peer may see";
-
-fn begin(settings: &Settings, host: &str) -> End {
-    let mut end = End::new(Session::client(&Config::client(settings).unwrap(), host).unwrap());
-    end.session.start(&mut end.out).unwrap();
-    end
-}
-
-/// How a client ends up with a server that sends data as early as it may.
-#[track_caller]
-fn meet(settings: &Settings, mut server: Raw, host: &str) -> Result<Verified, Code> {
-    let mut client = begin(settings, host);
-    server.say(SECRET);
-    server.join(&mut client);
-    if let Some(failure) = client.failure {
-        assert!(!client.session.is_secured());
-        assert_eq!(client.plain, b"", "payload of a stranger");
-        let before = client.out.len();
-        assert!(client.session.encrypt(&[SECRET], &mut client.out).is_err());
-        client.session.close(&mut client.out);
-        assert_eq!((client.out.len(), server.plain.len()), (before, 0), "said to a stranger");
-        assert!(server.failure.is_some(), "the server was not told");
-        assert!(failure.message().starts_with("tls: "), "{failure}");
-        return Err(failure.code());
-    }
-    assert!(client.session.is_secured());
-    assert_eq!(client.plain, SECRET);
-    client.session.encrypt(&[SECRET], &mut client.out).unwrap();
-    server.join(&mut client);
-    assert_eq!(server.plain, SECRET);
-    Ok(client.session.facts().verified)
-}
-
-/// A server with that certificate, met by `settings`, in both versions.
-#[track_caller]
-fn verdicts(settings: &Settings, identity: &Identity, host: &str) -> Result<Verified, Code> {
-    let [old, new] =
-        BOTH.map(|version| meet(settings, Raw::server(version, certified(identity)), host));
-    assert_eq!(old, new, "versions differ");
-    new
-}
 
 #[track_caller]
 fn refuses(what: &str, ca: &Ca, identity: &Identity, code: Code) {
@@ -424,34 +382,6 @@ fn believes_less_only_when_told() {
     }
 }
 
-/// How a server that asks for certificates ends up with a client.
-#[track_caller]
-fn serve(auth: ClientAuth, ca: &Ca, client: Option<&CertifiedKey>) -> Result<Verified, Code> {
-    let server_ca = Ca::new("server root");
-    let settings = Settings {
-        ca: Some(pem("cafile", &ca.pem)),
-        client_auth: auth,
-        ..server_of(&server_ca.leaf(&[HOST]))
-    };
-    let results = BOTH.map(|version| {
-        let mut server = End::new(Session::server(&Config::server(&settings).unwrap()).unwrap());
-        let mut client = Raw::client(version, &server_ca, client.cloned(), HOST);
-        client.say(SECRET);
-        client.join(&mut server);
-        if let Some(failure) = server.failure {
-            assert!(!server.session.is_secured());
-            assert_eq!((&server.plain[..], &client.plain[..]), (&b""[..], &b""[..]));
-            assert!(server.session.encrypt(&[SECRET], &mut server.out).is_err());
-            assert!(client.failure.is_some(), "the client was not told");
-            return Err(failure.code());
-        }
-        assert_eq!(server.plain, SECRET);
-        Ok(server.session.facts().verified)
-    });
-    assert_eq!(results[0], results[1], "versions differ");
-    results[1]
-}
-
 #[test]
 fn a_server_verifies_clients() {
     let (ca, other) = (Ca::new("clients"), Ca::new("other"));
@@ -478,7 +408,7 @@ fn a_server_verifies_clients() {
     let mut stolen = good.clone();
     stolen.key = certified_key(&any_key());
     for auth in [ClientAuth::Request, ClientAuth::Require] {
-        assert_eq!(serve(auth, &ca, Some(&good)), Ok(Verified::Yes));
+        assert_eq!(serve(auth, &ca.pem, Some(&good)), Ok(Verified::Yes));
         for (what, identity, code) in [
             ("of another authority", &client(&other, &|_| ()), Code::TlsUnknownIssuer),
             ("expired", &expired, Code::TlsExpired),
@@ -487,12 +417,12 @@ fn a_server_verifies_clients() {
             ("self-signed", &own, Code::TlsSelfSigned),
             ("another key", &stolen, Code::TlsBadSignature),
         ] {
-            assert_eq!(serve(auth, &ca, Some(identity)), Err(code), "{what}");
+            assert_eq!(serve(auth, &ca.pem, Some(identity)), Err(code), "{what}");
         }
     }
-    assert_eq!(serve(ClientAuth::Require, &ca, None), Err(Code::TlsClientCertRequired));
-    assert_eq!(serve(ClientAuth::Request, &ca, None), Ok(Verified::No));
-    assert_eq!(serve(ClientAuth::None, &ca, Some(&good)), Ok(Verified::No));
+    assert_eq!(serve(ClientAuth::Require, &ca.pem, None), Err(Code::TlsClientCertRequired));
+    assert_eq!(serve(ClientAuth::Request, &ca.pem, None), Ok(Verified::No));
+    assert_eq!(serve(ClientAuth::None, &ca.pem, Some(&good)), Ok(Verified::No));
 }
 
 #[test]

@@ -124,7 +124,7 @@ local evsock = {}
 
 --- What a TLS table may say. A bad certificate, key or option raises with the reason.
 --- `ca` are authorities, which vouch for others, and certificates of peers, each of which is
---- believed for itself alone, of whatever version. A server whose own certificate is out of its time
+--- believed for itself alone, of whatever version. A server whose own certificate is out of time
 --- says so once to `on_error`, and serves.
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true

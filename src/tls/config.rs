@@ -5,22 +5,18 @@
 
 use std::fmt;
 
-use once_cell::sync::Lazy;
 use rustls::client::Resumption;
 use rustls::crypto::CryptoProvider;
-#[cfg(feature = "aws-lc-rs")]
-use rustls::crypto::aws_lc_rs as backend;
-#[cfg(not(feature = "aws-lc-rs"))]
-use rustls::crypto::ring as backend;
 use rustls::pki_types::ServerName;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
-use rustls::{ClientConfig, ServerConfig, SupportedProtocolVersion};
+use rustls::{ClientConfig, ServerConfig};
 
 use super::identity::Identity;
 use super::pem::Pem;
 use super::roots;
 use super::session::Verified;
+use super::suites::{provider, ticketer, tolerant_provider, versions};
 use super::trust::{Given, Trust};
 use super::verifier::{Clients, Servers};
 use crate::error::{Code, Error};
@@ -120,7 +116,7 @@ impl Config {
         let left_out = trust.given().and_then(|given| given.left_out.clone());
         let needs_system_roots = matches!(trust, Trust::System);
         let checks_name = settings.verify && !settings.insecure_name;
-        let provider = provider();
+        let provider = if settings.verify { provider() } else { tolerant_provider() };
         let algorithms = provider.signature_verification_algorithms;
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings.min_version))
@@ -216,31 +212,6 @@ impl fmt::Debug for Config {
 
 /// Servers of which a client config remembers a session.
 const RESUMABLE: usize = 256;
-
-/// The newest first.
-static ALL_VERSIONS: &[&SupportedProtocolVersion] =
-    &[&rustls::version::TLS13, &rustls::version::TLS12];
-
-static PROVIDER: Lazy<Arc<CryptoProvider>> = Lazy::new(|| Arc::new(default_provider()));
-
-fn provider() -> Arc<CryptoProvider> {
-    Arc::clone(&PROVIDER)
-}
-
-fn default_provider() -> CryptoProvider {
-    backend::default_provider()
-}
-
-fn ticketer() -> Result<Arc<dyn rustls::server::ProducesTickets>, rustls::Error> {
-    backend::Ticketer::new()
-}
-
-fn versions(least: Version) -> &'static [&'static SupportedProtocolVersion] {
-    match least {
-        Version::Tls12 => ALL_VERSIONS,
-        Version::Tls13 => &ALL_VERSIONS[..1],
-    }
-}
 
 /// A name or an address; the zone of an address means nothing to the peer.
 pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {

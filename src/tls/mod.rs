@@ -12,6 +12,7 @@ mod pem;
 mod proof;
 pub mod roots;
 mod session;
+mod suites;
 mod trust;
 mod verdict;
 mod verifier;

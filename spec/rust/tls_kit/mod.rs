@@ -1,7 +1,9 @@
 //! What the tests of TLS share: authorities, certificates and sessions joined by byte vectors.
 #![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
+pub mod meeting;
 pub mod raw;
+pub mod surgery;
 
 use std::sync::Arc;
 
