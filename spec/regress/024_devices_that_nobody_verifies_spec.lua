@@ -1,5 +1,5 @@
--- "No certificate validation takes place", and yet a client refused devices with `verify = false`, in
--- Q-SYS' NewTls, in Pharos' VERIFY_NONE and Hammerspoon's startTLS(false): keys of 1024 bits,
+-- "No certificate validation takes place", and yet a client refused devices with `verify = false`,
+-- in Q-SYS' NewTls, in Pharos' VERIFY_NONE and Hammerspoon's startTLS(false): keys of 1024 bits,
 -- certificates of version 1, curves that no library of ours knows, SHA-1. `openssl s_client` with
 -- its defaults connects to each of them.
 --
