@@ -306,6 +306,80 @@ describe("#figures", function()
         assert.is_true(tonumber(said:match("(%S+) descriptors more")) <= 0, said)
     end)
 
+    -- What each kind of server does: `listen(echo)` gives its port; a client's `tls`.
+    local servers = {
+        native = [[
+            local server = assert(evsock.listen("127.0.0.1", 0, {
+                tls = { certfile = CERT, keyfile = KEY },
+                on_data = function(s) s:write(s:read()) end,
+                on_error = function() end }))
+            local port, tls = server.port, evsock.tls { cafile = CA, server_name = "localhost" }
+        ]],
+        Pharos = [[
+            local net = require("evsock.pharos").net
+            local server = net.SslServer.new()
+            local configuration = net.SslConfiguration.new()
+            local function text(path) return (assert(io.open(path)):read("*a")) end
+            configuration.local_certificate = net.SslCertificate.new(text(CERT))
+            configuration.private_key = net.SslKey.new(text(KEY))
+            configuration.peer_verify_mode = net.SslConfiguration.VERIFY_NONE
+            server.configuration = configuration
+            server.new_connection_handler = function()
+                local sock = server:next_pending_connection()
+                sock.ready_read_handler = function() sock:write(sock:read(100)) end
+            end
+            assert(server:listen(0))
+            local port, tls = server.port, evsock.tls { cafile = CA, server_name = "localhost" }
+        ]],
+        ["Q-SYS"] = [[
+            local qsys = require "evsock.qsys"
+            local server = qsys.TcpSocketServer.New()
+            server.EventHandler = function(sock)
+                sock.Data = function() sock:Write(sock:Read(100)) end
+            end
+            local reserved = assert(evsock.listen("127.0.0.1", 0))
+            local port, tls = reserved.port, false
+            reserved:close()
+            assert(not server:Listen(port))
+        ]],
+    }
+    for kind, listen in pairs(servers) do
+        for how, word in pairs { ["that say nothing"] = "", ["of a byte a second"] = "trickle" } do
+            it("2,000 peers " .. how .. " delay no client of a " .. kind .. " server", function()
+                local certificates = require("spec.peers.tls_kit").certificates()
+                local paths = ("local CERT, KEY, CA = %q, %q, %q\n"):format(
+                    certificates:path("ecdsa.pem"), certificates:path("ecdsa.key"),
+                    certificates:path("ca.pem"))
+                local siege = ([[
+                    local peers = io.popen("%s -e \"package.cpath = [==[" .. package.cpath
+                        .. "]==]\" spec/peer/silent.lua " .. port .. " 2000 60 %s")
+                    local count, worst, gone = 0, 0, 0
+                    local open = 0
+                    -- While they come, too; and until those whose time is up have come back.
+                    local last = evsock.now() + 13
+                    while evsock.now() < last do
+                        local began, answer = evsock.now(), nil
+                        local client = evsock.connect("127.0.0.1", port, { tls = tls,
+                            on_data = function(s) answer = s:read() end })
+                        client:write("hello")
+                        while not answer and evsock.now() < began + 5 do evsock.pump(1) end
+                        worst = math.max(worst, evsock.now() - began)
+                        count = count + 1
+                        client:close()
+                        local pause = evsock.now() + 0.02
+                        while evsock.now() < pause do evsock.pump(pause - evsock.now()) end
+                    end
+                    print(("%%.4f s at worst in %%d exchanges"):format(worst, count))
+                    os.exit(0) -- the peers end when nobody listens
+                ]]):format(helper.lua, word)
+                local said = figure(paths .. listen .. siege)
+                certificates:remove()
+                show(kind .. ", " .. how .. ": " .. said)
+                assert.is_true(tonumber(said:match("^%S+")) < 0.1 * helper.slow, said)
+            end)
+        end
+    end
+
     local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }
     local package_name = helper.is_luajit and "luajit" or headers[helper.version]
     if package_name then

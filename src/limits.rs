@@ -22,6 +22,13 @@ pub const WRITE_LIMIT: usize = 64 * 1024 * 1024;
 pub const EVENTS_WAITING: usize = 4096;
 /// Connections accepted and not yet handed to the script, per address listened on.
 pub const ACCEPTED_WAITING: usize = 256;
+/// Handshakes under way at an address listened on; at this many, or at a quarter of the descriptors
+/// that the process may have, the oldest that says nothing is ended for a new one.
+pub const HANDSHAKES: usize = 4096;
+/// How long the handshake of an accepted connection may take, unless `connect_timeout` says.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Out of descriptors, a peer that has said nothing for so long gives its own back.
+pub const HANDSHAKE_GRACE: Duration = Duration::from_millis(100);
 /// Tokens in the queue before those of connections that are gone are looked for.
 pub const TOKENS_UNSWEPT: usize = 1024;
 /// Ends of connections that a socket has replaced and whose `on_close` waits for a pump; one more

@@ -48,7 +48,10 @@ pub(super) fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
 pub(super) fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Setting) {
     let on = value.as_boolean().unwrap_or_default();
     match name.as_str() {
-        "connect_timeout" => options.connect_timeout = seconds(value),
+        "connect_timeout" => {
+            options.connect_timeout = seconds(value);
+            options.handshake_timeout = options.connect_timeout;
+        }
         "read_timeout" => options.read_timeout = seconds(value),
         "write_timeout" => options.write_timeout = seconds(value),
         "reconnect" => {

@@ -153,7 +153,8 @@ local evsock = {}
 
 --- An options table is only read and may be shared; unknown names raise.
 ---@class evsock.SocketOptions: evsock.SocketHandlers
----@field connect_timeout? number lookup and connecting together; default 30, 0: none
+--- Lookup, connecting and handshake together; default 30, for accepted ones 10, 0: none.
+---@field connect_timeout? number
 ---@field read_timeout? number nothing received for that long while open closes; default 0: none
 ---@field write_timeout? number queued bytes not handed over within that time close; default 0: none
 ---@field reconnect? false|number|evsock.Reconnect connect again after that pause; default false

@@ -3,85 +3,31 @@
 //! Not here: the script's server, which may have several of these (`lua`). Accepting stops while
 //! the script has enough to take, at `max_connections`, when paused, and for a moment when the
 //! process is out of descriptors; more connections wait in the system's queue.
+//! A handshake under way is no connection yet: it stops nobody. Of these there is a bound, at which
+//! the oldest that says nothing makes room. Who is secured while the server is full waits for room.
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::Weak;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use socket2::Socket;
 
 use crate::address::Address;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::limits;
+use crate::net::door::{Door, Gate};
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::event::Event;
+use crate::proto::handshakes::{Answered, Handshakes};
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::Interest;
-use crate::sys::socket;
 pub use crate::sys::socket::{any_v4, any_v6};
-
-/// Counts the connections of one server; shared by its listeners and their connections.
-#[derive(Debug)]
-pub struct Door {
-    open: AtomicUsize,
-    most: usize,
-    hub: Weak<Hub>,
-    /// Listeners that stopped because the house is full. Partner: `Gate::drop`.
-    stopped: Mutex<Vec<Token>>,
-}
-
-impl Door {
-    /// `most` = 0: any number.
-    #[must_use]
-    pub fn new(hub: &Arc<Hub>, most: usize) -> Arc<Self> {
-        let (open, stopped) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        Arc::new(Self { open, most, hub: Arc::downgrade(hub), stopped })
-    }
-
-    /// Connections that are open.
-    #[must_use]
-    pub fn open(&self) -> usize {
-        self.open.load(Ordering::Relaxed)
-    }
-
-    fn is_full(&self) -> bool {
-        self.most > 0 && self.open() >= self.most
-    }
-}
-
-/// Held by an accepted connection while it is open.
-#[derive(Debug)]
-pub struct Gate(Arc<Door>);
-
-impl Gate {
-    fn new(door: &Arc<Door>) -> Self {
-        door.open.fetch_add(1, Ordering::Relaxed);
-        Self(Arc::clone(door))
-    }
-}
-
-impl Drop for Gate {
-    fn drop(&mut self) {
-        let Self(door) = self;
-        door.open.fetch_sub(1, Ordering::AcqRel);
-        if door.most == 0 {
-            return;
-        }
-        let Some(hub) = door.hub.upgrade() else { return };
-        for token in lock(&door.stopped).drain(..) {
-            // The queue is unbounded and never closed: this cannot fail.
-            let _ = hub.vacancies.push(token);
-            hub.wake.wake();
-        }
-    }
-}
+use crate::sys::{process, socket};
 
 /// A connection that waits for the script.
 #[derive(Debug)]
@@ -96,7 +42,12 @@ pub enum Accepted {
         gate: Gate,
     },
     /// After its handshake.
-    Secured(Arc<Stream>),
+    Secured {
+        /// The connection.
+        stream: Arc<Stream>,
+        /// Its place among the server's connections.
+        gate: Gate,
+    },
 }
 
 /// The listener.
@@ -107,8 +58,8 @@ pub struct Listener {
     /// The file that a Unix socket was bound to, to be removed with it.
     file: Option<(u64, u64)>,
     door: Arc<Door>,
-    /// For connections that are secured before they are announced.
-    options: Option<Arc<Options>>,
+    /// How many handshakes may be under way.
+    most_handshakes: usize,
     inner: Mutex<Inner>,
 }
 
@@ -116,8 +67,13 @@ pub struct Listener {
 struct Inner {
     socket: Option<Socket>,
     interest: Interest,
-    /// Connections whose handshake is under way.
-    securing: Vec<Token>,
+    /// For connections that are secured before they are announced.
+    options: Option<Arc<Options>>,
+    handshakes: Handshakes,
+    /// Connections after their handshakes that wait for room.
+    secured: VecDeque<Arc<Stream>>,
+    /// Connections that are to be ended once the lock is free: never two sources at once.
+    unwanted: Vec<Token>,
     accepted: VecDeque<Accepted>,
     /// `Accepted` events that were not dispatched: as many as connections wait, and more only when
     /// the script took some without waiting for the event.
@@ -128,6 +84,8 @@ struct Inner {
     retry_at: Option<Instant>,
     /// The script was told of it; said once until an accept succeeds.
     told: bool,
+    /// The script was told that there are too many handshakes; said once until half of them are over.
+    crowded: bool,
 }
 
 impl Listener {
@@ -158,10 +116,11 @@ impl Listener {
         let (socket, local, file) = opened.map_err(failed)?;
         let door = Arc::clone(door);
         let options = options.begins_secure().then(|| Arc::clone(options));
-        let inner = Inner { socket: Some(socket), ..Inner::default() };
+        let inner = Mutex::new(Inner { socket: Some(socket), options, ..Inner::default() });
+        // Half of the descriptors are left for everything else, also if the server has two listeners.
+        let most_handshakes = limits::HANDSHAKES.min(process::most_descriptors() / 4).max(1);
         let listener = hub.insert(|token| {
-            let listener =
-                Self { token, address: local, file, door, options, inner: Mutex::new(inner) };
+            let listener = Self { token, address: local, file, door, most_handshakes, inner };
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
@@ -198,23 +157,58 @@ impl Listener {
             match socket::accept(socket) {
                 Ok((socket, peer)) => {
                     inner.told = false;
-                    let gate = Gate::new(&self.door);
-                    if let Some(options) = &self.options {
-                        let options = Arc::clone(options);
-                        let token =
-                            Stream::receive_secure(hub, socket, peer, options, gate, self.token);
-                        inner.securing.push(token);
+                    if let Some(options) = inner.options.clone() {
+                        self.secure(hub, inner, socket, peer, options);
                         continue;
                     }
+                    let gate = self.door.enter();
                     self.announce(hub, inner, Accepted::Plain { socket, peer, gate });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
-                    self.pause(hub, inner, self.failed(&error));
+                    let error = self.failed(&error);
+                    if error.code() != Code::TooManyFiles || !make_room(inner) {
+                        self.pause(hub, inner, error);
+                    }
                     break;
                 }
             }
+        }
+    }
+
+    /// The handshake of a connection begins.
+    fn secure(
+        &self,
+        hub: &Arc<Hub>,
+        inner: &mut Inner,
+        socket: Socket,
+        peer: Option<Address>,
+        options: Arc<Options>,
+    ) {
+        let answered = Answered::default();
+        let sign = answered.clone();
+        let token = Stream::receive_secure(hub, socket, peer, options, self.token, sign);
+        inner.handshakes.insert(token, Instant::now(), answered);
+        if inner.handshakes.len() <= self.most_handshakes {
+            return;
+        }
+        inner.unwanted.extend(inner.handshakes.take_oldest());
+        if !inner.crowded {
+            inner.crowded = true;
+            let text = format!(
+                "accept {}: {} handshakes are under way; the oldest that says nothing is ended for \
+                 a new one",
+                self.address, self.most_handshakes
+            );
+            self.tell(hub, inner, Box::new(Error::new(Code::Again, text)));
+        }
+    }
+
+    /// Tells the script of trouble. A script that does not pump hears of so many and no more.
+    fn tell(&self, hub: &Hub, inner: &mut Inner, error: Box<Error>) {
+        if inner.mail.len() < limits::EVENTS_WAITING {
+            hub.post(&mut inner.mail, self.token, Event::Failed(error));
         }
     }
 
@@ -229,12 +223,20 @@ impl Listener {
 
     /// Runs one step under the lock and brings the registration up to date afterwards. After a
     /// fault of ours the listener rests for a moment and goes on.
-    fn step<R>(&self, hub: &Hub, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
-        let mut inner = lock(&self.inner);
-        let result = fenced(|| body(&mut inner));
-        let settled = fenced(|| self.settle(hub, &mut inner));
-        if result.is_none() || settled.is_none() {
-            self.pause(hub, &mut inner, fault("accept"));
+    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+        let (result, unwanted) = {
+            let mut inner = lock(&self.inner);
+            let result = fenced(|| body(&mut inner));
+            let settled = fenced(|| self.settle(hub, &mut inner));
+            if result.is_none() || settled.is_none() {
+                self.pause(hub, &mut inner, fault("accept"));
+            }
+            (result, std::mem::take(&mut inner.unwanted))
+        };
+        for token in unwanted {
+            if let Some(Source::Stream(stream)) = hub.source(token) {
+                stream.turn_away(hub);
+            }
         }
         result
     }
@@ -242,28 +244,37 @@ impl Listener {
     /// The handshake of a connection is over.
     pub fn arrive(
         &self,
-        hub: &Hub,
+        hub: &Arc<Hub>,
         token: Token,
         news: std::result::Result<Option<Source>, Option<Box<Error>>>,
     ) {
         self.step(hub, |inner| {
-            inner.securing.retain(|securing| *securing != token);
+            let known = inner.handshakes.remove(token);
+            inner.crowded &= inner.handshakes.len() > self.most_handshakes / 2;
             match news {
-                Ok(Some(Source::Stream(stream))) => {
-                    self.announce(hub, inner, Accepted::Secured(stream));
-                }
-                Err(Some(error)) => hub.post(&mut inner.mail, self.token, Event::Failed(error)),
+                // One that was given up is to end, whatever it has reached meanwhile.
+                Ok(_) if !known => inner.unwanted.push(token),
+                Ok(Some(Source::Stream(stream))) => inner.secured.push_back(stream),
+                Err(Some(error)) => self.tell(hub, inner, error),
                 _ => {}
             }
         });
     }
 
     /// Tells the script what it should know although everything works.
-    pub fn report(&self, hub: &Hub, notice: &Error) {
+    pub fn report(&self, hub: &Arc<Hub>, notice: &Error) {
         let error = notice.at(&format!("listen {}", self.address));
-        self.step(hub, |inner| {
-            hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
-        });
+        self.step(hub, |inner| self.tell(hub, inner, Box::new(error)));
+    }
+
+    /// Those who are secured are announced as far as there is room.
+    fn admit(&self, hub: &Hub, inner: &mut Inner) {
+        while !inner.secured.is_empty() && self.door.has_room(self.token) {
+            if let Some(stream) = inner.secured.pop_front() {
+                let gate = self.door.enter();
+                self.announce(hub, inner, Accepted::Secured { stream, gate });
+            }
+        }
     }
 
     /// A fault of ours while it was served.
@@ -282,12 +293,12 @@ impl Listener {
         hub.arm(self.token, before, inner.retry_at);
         if !inner.told {
             inner.told = true;
-            hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
+            self.tell(hub, inner, Box::new(error));
         }
     }
 
     /// The pause is over.
-    pub fn on_alarm(&self, hub: &Hub, at: Instant) {
+    pub fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
         self.step(hub, |inner| {
             if inner.retry_at == Some(at) {
                 inner.retry_at = None;
@@ -296,7 +307,7 @@ impl Listener {
     }
 
     /// Looks again whether there is room (after a connection of a full server ended).
-    pub fn look_again(&self, hub: &Hub) {
+    pub fn look_again(&self, hub: &Arc<Hub>) {
         self.step(hub, |_| {});
     }
 
@@ -318,12 +329,12 @@ impl Listener {
     }
 
     /// Takes the connection that waits longest.
-    pub fn take(&self, hub: &Hub) -> Option<Accepted> {
+    pub fn take(&self, hub: &Arc<Hub>) -> Option<Accepted> {
         self.step(hub, |inner| inner.accepted.pop_front()).flatten()
     }
 
     /// Stops or resumes accepting.
-    pub fn set_paused(&self, hub: &Hub, paused: bool) {
+    pub fn set_paused(&self, hub: &Arc<Hub>, paused: bool) {
         self.step(hub, |inner| inner.paused = paused);
     }
 
@@ -337,7 +348,7 @@ impl Listener {
 
     /// Stops listening; connections that were not taken are closed.
     pub fn close(&self, hub: &Arc<Hub>) {
-        let left = {
+        let (accepted, secured, handshakes) = {
             let mut inner = lock(&self.inner);
             inner.mail.plug();
             hub.arm(self.token, inner.retry_at.take(), None);
@@ -346,18 +357,21 @@ impl Listener {
                 self.remove_file();
                 let _ = fenced(|| hub.poller.change(&socket, 0, interest, Interest::NONE));
             }
-            (std::mem::take(&mut inner.accepted), std::mem::take(&mut inner.securing))
+            let handshakes: Vec<Token> = inner.handshakes.drain().collect();
+            let secured = std::mem::take(&mut inner.secured);
+            (std::mem::take(&mut inner.accepted), secured, handshakes)
         };
-        let (left, securing) = left;
-        for token in securing {
+        for token in handshakes {
             if let Some(Source::Stream(stream)) = hub.source(token) {
                 stream.detach(hub);
             }
         }
-        for accepted in left {
-            if let Accepted::Secured(stream) = accepted {
-                stream.detach(hub);
-            }
+        let waiting = accepted.into_iter().filter_map(|accepted| match accepted {
+            Accepted::Secured { stream, .. } => Some(stream),
+            Accepted::Plain { .. } => None,
+        });
+        for stream in secured.into_iter().chain(waiting) {
+            stream.detach(hub);
         }
         hub.remove(self.token);
     }
@@ -375,21 +389,12 @@ impl Listener {
 
     fn wants(&self, inner: &Inner) -> bool {
         let ready = !inner.paused && inner.retry_at.is_none();
-        if !ready || inner.accepted.len() + inner.securing.len() >= limits::ACCEPTED_WAITING {
-            return false;
-        }
-        if !self.door.is_full() {
-            return true;
-        }
-        // Said before looking again, so that a connection ending in between wakes the leader.
-        let mut stopped = lock(&self.door.stopped);
-        if !stopped.contains(&self.token) {
-            stopped.push(self.token);
-        }
-        !self.door.is_full()
+        let waiting = inner.accepted.len() + inner.secured.len();
+        ready && waiting < limits::ACCEPTED_WAITING && self.door.has_room(self.token)
     }
 
     fn settle(&self, hub: &Hub, inner: &mut Inner) {
+        self.admit(hub, inner);
         if let Err(error) = self.watch(hub, inner)
             && inner.interest == Interest::NONE
         {
@@ -407,6 +412,15 @@ impl Listener {
         inner.interest = wanted;
         Ok(())
     }
+}
+
+/// Out of descriptors: peers that have said nothing for a while give some back. Whether there are any.
+fn make_room(inner: &mut Inner) -> bool {
+    let now = Instant::now();
+    let silent =
+        std::iter::from_fn(|| inner.handshakes.take_silent_for(limits::HANDSHAKE_GRACE, now));
+    inner.unwanted.extend(silent.take(limits::ACCEPTS_IN_A_ROW));
+    !inner.unwanted.is_empty()
 }
 
 /// Errors of one connection that was gone before it could be taken (accept(2)).

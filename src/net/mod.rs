@@ -4,6 +4,7 @@ pub mod alarm;
 pub mod connect_plan;
 pub mod datagram;
 mod dialing;
+pub mod door;
 pub mod fence;
 mod handover;
 pub mod hub;

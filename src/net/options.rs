@@ -15,8 +15,10 @@ use crate::sync::Arc;
 #[expect(clippy::struct_excessive_bools, reason = "choices that do not depend on each other")]
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Bound of lookup and connecting together.
+    /// Bound of lookup, connecting and handshake together.
     pub connect_timeout: Option<Duration>,
+    /// The same for an accepted connection: of its handshake.
+    pub handshake_timeout: Option<Duration>,
     /// Bound of silence while open.
     pub read_timeout: Option<Duration>,
     /// Bound of a queued write.
@@ -47,10 +49,19 @@ pub struct Options {
     pub tls: Option<Arc<Tls>>,
 }
 
+impl Options {
+    /// How long it may take until a connection stands.
+    #[must_use]
+    pub fn bound(&self, is_accepted: bool) -> Option<Duration> {
+        if is_accepted { self.handshake_timeout } else { self.connect_timeout }
+    }
+}
+
 impl Default for Options {
     fn default() -> Self {
         Self {
             connect_timeout: Some(limits::CONNECT_TIMEOUT),
+            handshake_timeout: Some(limits::HANDSHAKE_TIMEOUT),
             read_timeout: None,
             write_timeout: None,
             reconnect: None,

@@ -12,12 +12,13 @@ use socket2::Socket;
 
 use crate::address::Address;
 use crate::error::{Code, Error, Result};
+use crate::net::door::Gate;
 use crate::net::fence::fault;
 use crate::net::hub::Hub;
-use crate::net::listener::Gate;
 use crate::net::options::Options;
 use crate::net::stream::{Inner, Other, Stream};
 use crate::proto::event::Event;
+use crate::proto::handshakes::Answered;
 use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
@@ -46,8 +47,14 @@ pub(super) struct Secure {
     cipher: Vec<u8>,
     /// Written before the handshake was done.
     pub(super) held: WriteQueue,
-    /// The listener that announces the connection once it is secured.
-    greeter: Option<Token>,
+    greeter: Option<Greeter>,
+}
+
+/// The listener that announces the connection once it is secured.
+#[derive(Debug)]
+pub(super) struct Greeter {
+    listener: Token,
+    answered: Answered,
 }
 
 impl Options {
@@ -65,19 +72,41 @@ impl Stream {
         socket: Socket,
         peer: Option<Address>,
         options: Arc<Options>,
-        gate: Gate,
         listener: Token,
+        answered: Answered,
     ) -> Token {
-        let other = Other { address: peer, gate: Some(gate) };
+        let other = Other { address: peer, gate: None };
         let stream = Self::enter(hub, options, Some(socket), None, Some(other));
         stream.step(hub, |inner| {
             inner.held_back = true;
             inner.owed = true;
-            if inner.set_greeter(listener) {
+            if inner.set_greeter(Greeter { listener, answered }) {
                 inner.feed(hub, stream.token, Input::Adopt);
             }
         });
         stream.token()
+    }
+
+    /// The server has room for the connection, whose handshake is over.
+    pub fn move_in(&self, hub: &Arc<Hub>, options: Arc<Options>, gate: Gate) {
+        self.set_options(hub, options);
+        self.step(hub, |inner| {
+            // One that is over takes no place.
+            if inner.life.phase() != Phase::Closed {
+                inner.other.get_or_insert_default().gate = Some(gate);
+            }
+        });
+    }
+
+    /// Ends a handshake of which nobody is to hear.
+    pub fn turn_away(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| {
+            if let Some(secure) = &mut inner.secure {
+                secure.greeter = None;
+            }
+            inner.detach();
+            inner.feed(hub, self.token, Input::Abort);
+        });
     }
 
     /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
@@ -198,6 +227,9 @@ impl Inner {
         if !is_secured {
             // Nothing of a peer that was not verified.
             self.inbound.bytes.truncate(before);
+        }
+        if let Some(greeter) = self.greeter().filter(|_| !out.is_empty()) {
+            greeter.answered.set();
         }
         self.send_cipher(hub, token, &out);
         if is_secured && !was_secured && received.is_ok() {
@@ -342,19 +374,23 @@ impl Inner {
     }
 
     /// An accepted connection goes to its listener once it is secured; before, nobody knows of it.
-    pub(super) fn set_greeter(&mut self, listener: Token) -> bool {
+    pub(super) fn set_greeter(&mut self, greeter: Greeter) -> bool {
         let config = self.options.tls.as_ref().and_then(|tls| tls.server.clone());
         let Some(config) = config else { return false };
         let mut secure = Secure::new(config, WriteQueue::default(), Vec::new());
-        secure.greeter = Some(listener);
+        secure.greeter = Some(greeter);
         self.secure = Some(Box::new(secure));
         true
+    }
+
+    fn greeter(&self) -> Option<&Greeter> {
+        self.secure.as_ref()?.greeter.as_ref()
     }
 
     /// Whether the event was one for the listener, which gets it.
     pub(super) fn is_for_greeter(&mut self, hub: &Hub, token: Token, event: &mut Event) -> bool {
         let Some(secure) = self.secure.as_mut() else { return false };
-        let Some(listener) = secure.greeter else { return false };
+        let Some(Greeter { listener, .. }) = secure.greeter else { return false };
         let news = match event {
             Event::Connected => Ok(()),
             Event::Closed(error) => Err(error.take()),

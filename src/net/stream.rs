@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::dialing::Dialing;
+use crate::net::door::Gate;
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
-use crate::net::listener::Gate;
 use crate::net::options::Options;
 use crate::net::secure::Secure;
 use crate::net::traffic::{Inbound, Outbound};
@@ -65,7 +65,7 @@ pub(super) struct Inner {
 #[derive(Debug, Default)]
 pub(super) struct Other {
     pub(super) address: Option<Address>,
-    /// Of an accepted one, while it is open.
+    /// Of an accepted one, from its handshake on, while it is open.
     pub(super) gate: Option<Gate>,
 }
 
@@ -293,7 +293,7 @@ impl Inner {
         let held = self.secure.as_ref().and_then(|secure| secure.held.oldest());
         Terms {
             secure: self.options.begins_secure(),
-            connect_timeout: self.options.connect_timeout,
+            connect_timeout: self.options.bound(self.is_accepted()),
             read_timeout: self.options.read_timeout,
             write_timeout: self.options.write_timeout,
             pending: !self.outbound.queue.is_empty() || self.held() > 0,
@@ -384,9 +384,9 @@ impl Inner {
         self.mail.plug();
     }
 
-    /// Whether it counts at a server's door.
+    /// Whether a server has accepted it.
     fn is_accepted(&self) -> bool {
-        self.other.as_ref().is_some_and(|other| other.gate.is_some())
+        self.plan.is_none()
     }
 
     fn leave(&mut self) {

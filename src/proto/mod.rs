@@ -4,6 +4,7 @@ pub mod backoff;
 pub mod buffer;
 pub mod event;
 pub mod framing;
+pub mod handshakes;
 pub mod lazy;
 pub mod life;
 pub mod lookups;

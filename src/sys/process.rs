@@ -113,3 +113,12 @@ impl Drop for HeldSignals {
 pub fn yield_core() {
     thread::yield_now();
 }
+
+/// How many descriptors the process may have open.
+#[must_use]
+pub fn most_descriptors() -> usize {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: the result is written to `limit`.
+    let told = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit) } == 0;
+    if told { usize::try_from(limit.rlim_cur).unwrap_or(usize::MAX) } else { usize::MAX }
+}

@@ -64,8 +64,8 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
         Accepted::Plain { socket, peer, gate } => {
             Stream::adopt(hub, socket, peer, Arc::clone(&options), gate)
         }
-        Accepted::Secured(stream) => {
-            stream.set_options(hub, Arc::clone(&options));
+        Accepted::Secured { stream, gate } => {
+            stream.move_in(hub, Arc::clone(&options), gate);
             stream
         }
     };
