@@ -498,13 +498,10 @@ local Server = core.class {
     },
     on = {
         accept = function(server, sock)
-            local ready = prepare(server, sock)
+            prepare(server, sock)
             local on_accept = server.on_accept
             if not on_accept then
-                if not ready or ready.count == 0 then
-                    -- Nobody takes it; it would stay open and unread for ever.
-                    sock:close()
-                end
+                -- The socket has handlers of its own; without them it would wait.
                 return false
             end
             on_accept(server, sock)
@@ -564,6 +561,8 @@ function evsock.listen(host, port, given)
     local listening, message, code = core.server.listen(server, host, port, own, Socket, "object")
     if not listening then
         return nil, message, code
+    elseif ready.count == 0 then
+        native.server_waits(server, server.on_accept == nil)
     end
     return server
 end

@@ -300,6 +300,13 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         }
         Ok(())
     })?;
+    method(lua, table, state, "server_waits", |_, object, holds: bool| {
+        if let (Part::Server(part), Some(hub)) = (&object.part, object.state.hub()) {
+            part.waits.set(true);
+            part.hold(hub, holds);
+        }
+        Ok(())
+    })?;
     look(lua, table, state, "server_info", |object| {
         let Part::Server(part) = &object.part else { return (None, None, 0) };
         let first = part.listeners.borrow().first().map(|listener| listener.address().clone());

@@ -580,6 +580,8 @@ function Socket:info() end
 local Server = {}
 
 --- Takes a connection that waits now, without a call of `on_accept`; nil alone when none does.
+--- While there is no `on_accept`, and no handler for accepted sockets was given to `listen`, at most
+--- `backlog` connections wait for it, or for an `on_accept` that is set later.
 ---
 --- `local sock = server:accept()`
 ---@return evsock.Socket? sock

@@ -60,6 +60,8 @@ pub struct Listener {
     door: Arc<Door>,
     /// How many handshakes may be under way.
     most_handshakes: usize,
+    /// How many connections may wait here for a script that takes none yet.
+    backlog: usize,
     inner: Mutex<Inner>,
 }
 
@@ -78,6 +80,10 @@ struct Inner {
     /// `Accepted` events that were not dispatched: as many as connections wait, and more only when
     /// the script took some without waiting for the event.
     announced: usize,
+    /// Connections that wait although their events were dispatched: nobody took them.
+    left: usize,
+    /// Nobody takes connections; more than `backlog` are not to wait here.
+    holds: bool,
     mail: Mailbox,
     paused: bool,
     /// Out of descriptors until then.
@@ -119,8 +125,10 @@ impl Listener {
         let inner = Mutex::new(Inner { socket: Some(socket), options, ..Inner::default() });
         // Half of the descriptors are left for everything else, also if the server has two listeners.
         let most_handshakes = limits::HANDSHAKES.min(process::most_descriptors() / 4).max(1);
+        let backlog = usize::try_from(backlog).unwrap_or(1).min(limits::ACCEPTED_WAITING);
         let listener = hub.insert(|token| {
-            let listener = Self { token, address: local, file, door, most_handshakes, inner };
+            let listener =
+                Self { token, address: local, file, door, most_handshakes, backlog, inner };
             let listener = Arc::new(listener);
             (Source::Listener(Arc::clone(&listener)), listener)
         });
@@ -215,7 +223,11 @@ impl Listener {
     /// One more waits. An event that is still on its way brings it, too.
     fn announce(&self, hub: &Hub, inner: &mut Inner, accepted: Accepted) {
         inner.accepted.push_back(accepted);
-        while inner.announced < inner.accepted.len() {
+        self.call(hub, inner);
+    }
+
+    fn call(&self, hub: &Hub, inner: &mut Inner) {
+        while inner.announced + inner.left < inner.accepted.len() {
             inner.announced += 1;
             hub.post(&mut inner.mail, self.token, Event::Accepted);
         }
@@ -316,10 +328,23 @@ impl Listener {
         lock(&self.inner).mail.collect(take);
     }
 
-    /// An `Accepted` event is being dispatched: the script takes what it is about next.
-    pub fn on_told(&self) {
+    /// An `Accepted` event is being dispatched: the script takes what it is about next, or leaves it.
+    pub fn on_told(&self, is_left: bool) {
         let mut inner = lock(&self.inner);
         inner.announced = inner.announced.saturating_sub(1);
+        inner.left = (inner.left + usize::from(is_left)).min(inner.accepted.len());
+    }
+
+    /// Whether the script has nobody who takes connections. If it has, those that it left are told
+    /// of again.
+    pub fn set_holding(&self, hub: &Arc<Hub>, holds: bool) {
+        self.step(hub, |inner| {
+            inner.holds = holds;
+            if !holds {
+                inner.left = 0;
+                self.call(hub, inner);
+            }
+        });
     }
 
     /// Whether a connection waits.
@@ -330,7 +355,11 @@ impl Listener {
 
     /// Takes the connection that waits longest.
     pub fn take(&self, hub: &Arc<Hub>) -> Option<Accepted> {
-        self.step(hub, |inner| inner.accepted.pop_front()).flatten()
+        let take = |inner: &mut Inner| {
+            inner.left = inner.left.saturating_sub(1);
+            inner.accepted.pop_front()
+        };
+        self.step(hub, take).flatten()
     }
 
     /// Stops or resumes accepting.
@@ -390,7 +419,8 @@ impl Listener {
     fn wants(&self, inner: &Inner) -> bool {
         let ready = !inner.paused && inner.retry_at.is_none();
         let waiting = inner.accepted.len() + inner.secured.len();
-        ready && waiting < limits::ACCEPTED_WAITING && self.door.has_room(self.token)
+        let most = if inner.holds { self.backlog } else { limits::ACCEPTED_WAITING };
+        ready && waiting < most && self.door.has_room(self.token)
     }
 
     fn settle(&self, hub: &Hub, inner: &mut Inner) {

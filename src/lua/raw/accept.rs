@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use mlua::ffi::lua_State;
 
 use super::anchor::{bind, update_anchor};
+use super::dispatch::Number;
 use super::guard::fenced;
 use super::object::{Anchor, Object, Part, ServerPart, expect, new, state_of};
 use super::socket::push_error;
@@ -18,12 +19,30 @@ use crate::net::stream::Stream;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
-/// The event of a connection is being dispatched.
-pub(super) fn count_told(server: &Object, token: Token) {
-    let Part::Server(part) = &server.part else { return };
+/// The event of a connection is being dispatched; the server is on top of the stack. Whether the
+/// connection is to wait: nobody takes it.
+pub(super) fn is_left(stack: Stack, names: c_int, server: &Object, token: Token) -> bool {
+    let Part::Server(part) = &server.part else { return false };
+    let mut is_left = false;
+    if part.waits.get() {
+        stack.push_own(stack.top());
+        stack.raw_get_at(names, Number::Accept as u32);
+        stack.raw_get(-2);
+        is_left = stack.is_nil(-1);
+        stack.pop(2);
+    }
     let listeners = part.listeners.borrow();
     if let Some(listener) = listeners.iter().find(|listener| listener.token() == token) {
-        listener.on_told();
+        listener.on_told(is_left);
+    }
+    is_left
+}
+
+/// `on_accept` of a server was set or taken away.
+pub(super) fn handler_changed(stack: Stack, server: &Object, has: bool) {
+    let Part::Server(part) = &server.part else { return };
+    if let Some(hub) = server.state.hub().filter(|_| !server.state.is_forked()) {
+        fenced(stack, || part.hold(hub, !has));
     }
 }
 

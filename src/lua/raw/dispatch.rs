@@ -5,7 +5,7 @@
 
 use std::ffi::c_int;
 
-use super::accept::{count_told, greet, push_accepted};
+use super::accept::{greet, is_left, push_accepted};
 use super::anchor::{push_entered, unbind, unbind_all};
 use super::attempts::starting_view;
 use super::datagram::datagram_event;
@@ -253,7 +253,10 @@ fn server_event(stack: Stack, base: Base, object: &Object, token: Token, event: 
             call(stack, base, Number::Error, Argument::Failure, state)
         }
         Event::Accepted => {
-            count_told(object, token);
+            if is_left(stack, base.names, object, token) {
+                stack.pop(1);
+                return Outcome::Silent;
+            }
             call(stack, base, Number::Accept, Argument::Server(token), state)
         }
         _ => {

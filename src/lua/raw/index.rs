@@ -7,6 +7,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::lua_State;
 
+use super::accept::handler_changed;
 use super::anchor::update_anchor;
 use super::object::Object;
 use super::own::unshare;
@@ -90,6 +91,9 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     stack.raw_set(4);
     if is_handler {
         update_anchor(stack, 1, object);
+        if stack.to_bytes(2) == Some(b"on_accept") {
+            handler_changed(stack, object, !stack.is_nil(3));
+        }
     }
     0
 }

@@ -20,6 +20,7 @@ use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::datagram::Datagram;
 use crate::net::door::Door;
+use crate::net::hub::Hub;
 use crate::net::listener::Listener;
 use crate::net::options::Options;
 use crate::net::stream::Stream;
@@ -137,6 +138,19 @@ pub(in crate::lua) struct ServerPart {
     pub(in crate::lua) class: Cell<(u32, bool)>,
     /// Accepted sockets are closed when the server is collected.
     pub(in crate::lua) keeps: Cell<bool>,
+    /// Connections wait while there is no `on_accept`.
+    pub(in crate::lua) waits: Cell<bool>,
+}
+
+impl ServerPart {
+    /// Tells the listeners whether anybody takes connections.
+    pub(in crate::lua) fn hold(&self, hub: &Arc<Hub>, holds: bool) {
+        if self.waits.get() {
+            for listener in self.listeners.borrow().iter() {
+                listener.set_holding(hub, holds);
+            }
+        }
+    }
 }
 
 /// A timer's own.
