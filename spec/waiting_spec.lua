@@ -369,8 +369,32 @@ describe("send", function()
     both("fails with ETIMEDOUT while the peer does not read; the bytes stay queued", function()
         local client = helper.pair(nil, { read_limit = 1024 })
         local big = ("x"):rep(16 * 1024 * 1024)
-        failed("ETIMEDOUT", client:send(big, 0.05))
+        local before = client:info().bytes_out
+        local handed = failed("ETIMEDOUT", client:send(big, 0.05))
         assert.is_true(client.pending > 0)
+        assert.equal(client:info().bytes_out - before, handed)
+        assert.equal(#big - client.pending, handed)
+        -- Of this call, not of those before.
+        assert.equal(0, failed("ETIMEDOUT", client:send("behind it", 0.01)))
+        assert.equal(#big - handed + 9, client.pending)
+    end)
+
+    both("that timed out says nil when there was no room, and has queued nothing", function()
+        local client = helper.pair({ write_limit = 1000 }, { read_limit = 1024 })
+        client:write(("x"):rep(16 * 1024 * 1024))
+        local pending = client.pending
+        local value, message, code, handed = client:send("y", 0.01)
+        assert.is_nil(value)
+        assert.truthy(message:find("before there was room", 1, true), message)
+        assert.equal("ETIMEDOUT", code)
+        assert.is_nil(handed)
+        assert.is_true(client.pending <= pending)
+    end)
+
+    both("that timed out while connecting says that nothing is handed over yet", function()
+        local client = helper.connect(helper.silent_port())
+        assert.equal(0, failed("ETIMEDOUT", client:send("early", 0.01)))
+        assert.equal(5, client.pending)
     end)
 
     both("waits for room at write_limit instead of failing", function()

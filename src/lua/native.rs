@@ -248,9 +248,10 @@ fn start_tls(object: &Object, part: &SocketPart, tls: &Tls) -> Outcome {
         return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
     };
     let early = part.front(object).everything().to_vec();
-    stream.start_tls(hub, tls, early)?;
-    // Whatever came before is the session's now.
-    part.clear(object);
+    if stream.start_tls(hub, tls, early)? {
+        // Whatever came before is the session's now.
+        part.clear(object);
+    }
     Ok(())
 }
 

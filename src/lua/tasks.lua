@@ -624,6 +624,20 @@ function core.socket.receive(sock, what, timeout)
     }, timeout)
 end
 
+-- What went out stays out, what is queued stays queued.
+local function expire_sending(waiter)
+    local text, handed = ": timed out", nil
+    if waiter.mark then
+        local sent, pending, adds_up = native.sent(waiter.sock)
+        -- What is encrypted is longer: as much as waits at the most is not there yet.
+        local left = adds_up and waiter.mark - sent or pending
+        handed = math.max(0, #waiter.data - math.max(0, left))
+    else
+        text = text .. " before there was room, nothing is queued"
+    end
+    give(waiter, nil, described(waiter.sock, "send") .. text, "ETIMEDOUT", handed)
+end
+
 -- Whether somebody who came earlier waits for room, too.
 local function is_behind(waiter)
     for _, other in ipairs(desks[waiter.sock] or {}) do
@@ -644,7 +658,7 @@ local function sends(waiter)
     if has_ended(waiter) then
         return fail(waiter)
     end
-    local sent, pending, adds_up, why, its_code = native.sent(sock)
+    local sent, pending, adds_up, lost, why, its_code = native.sent(sock)
     if not waiter.mark then
         local state = native.state(sock)
         local is_lost = state == "idle" or state == "closed" or state == "closing"
@@ -656,7 +670,7 @@ local function sends(waiter)
         if ok then
             -- What was there before goes first.
             waiter.mark = sent + pending + #waiter.data
-            sent, pending, adds_up, why, its_code = native.sent(sock)
+            sent, pending, adds_up, lost, why, its_code = native.sent(sock)
         elseif code == "EAGAIN" then
             return false
         else
@@ -664,7 +678,7 @@ local function sends(waiter)
             return give(waiter, nil, why or message, its_code or code)
         end
     end
-    if adds_up and sent >= waiter.mark or not adds_up and pending == 0 then
+    if adds_up and sent >= waiter.mark or not (adds_up or lost) and pending == 0 then
         return give(waiter, true)
     elseif why then
         -- Whoever waits here may be the only one that reads: nothing else would ever come.
@@ -680,7 +694,7 @@ function core.socket.send(sock, data, timeout)
     end
     timeout = seconds_or_nil(timeout, "send")
     return wait_for({
-        sock = sock, call = "send", check = sends, expire = expire, data = tostring(data),
+        sock = sock, call = "send", check = sends, expire = expire_sending, data = tostring(data),
     }, timeout)
 end
 
@@ -708,7 +722,7 @@ local function passes(waiter)
         end
     else
         -- What waits can go out while it closes, too.
-        local sent, pending, _, why, its_code = native.sent(sock)
+        local sent, pending, _, lost, why, its_code = native.sent(sock)
         local state = native.state(sock)
         local least = core.socket.get(sock, "drain_at")
         if has_ended(waiter) or state == "closed" or state == "idle" then
@@ -716,7 +730,7 @@ local function passes(waiter)
         elseif state ~= "waiting" then
             -- A connection that breaks drops what waits: that is no draining.
             waiter.mark = waiter.mark or sent + math.max(0, pending - least)
-            if pending <= least and sent >= waiter.mark then
+            if pending <= least and sent >= waiter.mark and not lost then
                 return give(waiter, true)
             end
             return why and give(waiter, nil, why, its_code)

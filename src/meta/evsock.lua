@@ -157,7 +157,9 @@ local evsock = {}
 ---@field connect_timeout? number
 ---@field read_timeout? number nothing received for that long while open closes; default 0: none
 ---@field write_timeout? number queued bytes not handed over within that time close; default 0: none
----@field reconnect? false|number|evsock.Reconnect connect again after that pause; default false
+--- Connect again after that pause; default false. What was written before an attempt that fails is
+--- dropped with it: write again in `on_connect`.
+---@field reconnect? false|number|evsock.Reconnect
 ---@field nodelay? boolean TCP_NODELAY; default true
 ---@field keepalive? boolean|number true or idle seconds; default false
 ---@field read_limit? integer reading stops while that many bytes are unread; default 1 MiB
@@ -379,8 +381,9 @@ local Socket = {}
 ---@overload fun(self: evsock.Socket, path: string, options?: evsock.SocketOptions): true?
 function Socket:connect(host, port, options) end
 
---- Queues all of it, in order; never blocks. Allowed while connecting. On an idle or closed socket
---- the code is `ECLOSED`, at `write_limit` it is `EAGAIN`.
+--- Queues all of it, in order; never blocks. Allowed while connecting: true until `on_close` tells
+--- that the attempt failed, with which it is dropped. On an idle or closed socket the code is
+--- `ECLOSED`, at `write_limit` it is `EAGAIN`.
 ---
 --- `sock:write("login ", name, "\r\n")`
 ---@param data string|number
@@ -470,7 +473,10 @@ function Socket:peek(n) end
 ---@return string? partial
 function Socket:receive(what, timeout) end
 
---- Writes and waits until all of it is handed to the system.
+--- Writes and waits until all of it is handed to the system. When the connection ends before, it
+--- gives the message and code of that. When the time is up, the last result says how many bytes of
+--- `data` the system has by then; the rest stays queued. It is nil if not a byte was queued, because
+--- there was no room below `write_limit` or no connection yet.
 ---
 --- `assert(sock:send("hello\r\n", 5))`
 ---@param data string|number
@@ -478,6 +484,7 @@ function Socket:receive(what, timeout) end
 ---@return true? sent
 ---@return string? message
 ---@return evsock.ErrorCode? code
+---@return integer? handed_over
 function Socket:send(data, timeout) end
 
 --- Blocks until all that was written is handed to the system: no handler and no task runs

@@ -110,13 +110,14 @@ impl Stream {
 
     /// Bytes handed to the system since the connection began, those that wait, and whether the two
     /// add up: what is encrypted becomes longer on the way. The next progress is told by an event.
-    /// And why there will be none before somebody reads: writing has failed, and how the connection
-    /// ended comes behind more bytes than are let in.
-    pub fn watch_sending(&self) -> (u64, usize, bool, Option<Box<Error>>) {
+    /// Whether something of what was written was dropped. And why nothing comes before somebody reads:
+    /// writing has failed, and how the connection ended comes behind more bytes than are let in.
+    pub fn watch_sending(&self) -> (u64, usize, bool, bool, Option<Box<Error>>) {
         let mut inner = lock(&self.inner);
         let pending = inner.outbound.queue.len() + inner.held();
         inner.outbound.watched = pending > 0;
         let stuck = inner.outbound.broken.as_ref().filter(|_| inner.inbound.paused);
-        (inner.outbound.total, pending, inner.secure.is_none(), stuck.cloned())
+        let outbound = &*inner.outbound;
+        (outbound.total, pending, inner.secure.is_none(), outbound.lost, stuck.cloned())
     }
 }

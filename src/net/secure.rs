@@ -109,11 +109,12 @@ impl Stream {
         });
     }
 
-    /// Turns the open connection into TLS. `early`: what the script has not seen of what came.
+    /// Turns the open connection into TLS. `early`: what the script has not seen of what came. False
+    /// if it is over, which the script is still to hear.
     ///
     /// # Errors
     /// It is not open, or plain bytes came before: then it is closed.
-    pub fn start_tls(&self, hub: &Arc<Hub>, tls: &Tls, early: Vec<u8>) -> Result<()> {
+    pub fn start_tls(&self, hub: &Arc<Hub>, tls: &Tls, early: Vec<u8>) -> Result<bool> {
         let begun = self.step(hub, |inner| inner.upgrade(hub, self.token, tls, early));
         begun.unwrap_or_else(|| Err(fault("start_tls")))
     }
@@ -347,8 +348,11 @@ impl Inner {
         token: Token,
         tls: &Tls,
         mut early: Vec<u8>,
-    ) -> Result<()> {
+    ) -> Result<bool> {
         let phase = self.life.phase();
+        if self.is_unheard() {
+            return Ok(false);
+        }
         let stands = matches!(phase, Phase::Open | Phase::Securing);
         if !stands || self.life.has_ended() || self.life.is_closing() || self.outbound.fin {
             return Err(Error::new(Code::Closed, "start_tls: the socket is not open"));
@@ -370,7 +374,7 @@ impl Inner {
         }
         self.secure = Some(Box::new(Secure::new(config, WriteQueue::default(), early)));
         self.feed(hub, token, Input::Secure);
-        Ok(())
+        Ok(true)
     }
 
     /// An accepted connection goes to its listener once it is secured; before, nobody knows of it.

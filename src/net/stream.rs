@@ -371,6 +371,7 @@ impl Inner {
     pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
         self.life.end_linger();
         if let Some(outbound) = self.outbound.present() {
+            outbound.lost |= !outbound.queue.is_empty();
             outbound.queue.clear();
         }
         let interest = std::mem::take(&mut self.interest);

@@ -58,7 +58,7 @@ impl Inbound {
 }
 
 /// What waits to be sent.
-#[expect(clippy::struct_excessive_bools, reason = "four facts that do not depend on each other")]
+#[expect(clippy::struct_excessive_bools, reason = "five facts that do not depend on each other")]
 #[derive(Debug, Default)]
 pub(super) struct Outbound {
     pub(super) queue: WriteQueue,
@@ -70,6 +70,8 @@ pub(super) struct Outbound {
     /// Writing has failed, and reading is to tell how the connection ended.
     pub(super) broken: Option<Box<Error>>,
     pub(super) total: u64,
+    /// Something that was written was dropped.
+    pub(super) lost: bool,
     /// Somebody waits for the queue to move: one `Sent` tells that it has.
     pub(super) watched: bool,
     marks: Option<Box<Marks>>,
@@ -195,6 +197,10 @@ impl Inner {
             { matches!(self.life.phase(), Phase::Resolving | Phase::Connecting | Phase::Securing) };
         let open = self.life.phase() == Phase::Open;
         if !(open || connecting) || self.life.is_closing() || self.outbound.fin {
+            if self.is_unheard() {
+                self.outbound.lost |= parts.iter().any(|part| !part.is_empty());
+                return Ok(());
+            }
             return Err(Error::new(Code::Closed, "write: the socket is closed for writing"));
         }
         let total: usize = parts.iter().map(|part| part.len()).sum();
@@ -204,6 +210,7 @@ impl Inner {
             return Err(Error::new(Code::Again, text));
         }
         if self.outbound.broken.is_some() || total == 0 {
+            self.outbound.lost |= total > 0;
             return Ok(());
         }
         if self.secure.is_some() {
@@ -214,11 +221,20 @@ impl Inner {
         Ok(())
     }
 
+    /// Whether it is over and the script, which has not ended it, is still to hear so: until then it
+    /// may write, as far as it knows, and what it writes is dropped.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.life.phase() == Phase::Closed && !self.life.is_closing() && !self.outbound.fin
+    }
+
     /// Has the script told when everything written so far is with the system.
     pub(super) fn mark(&mut self, hub: &Hub, token: Token) -> Result<()> {
         let phase = self.life.phase();
         let setting_out = matches!(phase, Phase::Resolving | Phase::Connecting | Phase::Securing);
         let ends = self.life.is_closing() || self.outbound.fin;
+        if self.is_unheard() {
+            return Ok(());
+        }
         if ends || !(setting_out || phase == Phase::Open) {
             return Err(Error::new(Code::Closed, "mark: the socket is closed for writing"));
         }
@@ -363,6 +379,7 @@ impl Inner {
         let reads = self.interest.read && self.life.phase() == Phase::Open;
         if reads {
             self.outbound.queue.clear();
+            self.outbound.lost = true;
             self.outbound.high = false;
             self.outbound.marks = None;
             self.outbound.broken = Some(Box::new(error));

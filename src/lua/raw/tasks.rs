@@ -141,26 +141,28 @@ extern "C-unwind" fn peer_ended(state: *mut lua_State) -> c_int {
     1
 }
 
-/// `sent(sock)`: bytes handed to the system, bytes that wait, and whether the two add up; progress
-/// wakes the tasks. If none comes before somebody reads, message and code of why.
+/// `sent(sock)`: bytes handed to the system, bytes that wait, whether the two add up, and whether some
+/// were dropped; progress wakes the tasks. If none comes before somebody reads, message and code of
+/// why.
 extern "C-unwind" fn sent(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "send");
-    let (total, pending, adds_up, why) = fenced(stack, || {
+    let (total, pending, adds_up, lost, why) = fenced(stack, || {
         let stream = part.stream.borrow();
         let Some(stream) = stream.as_ref().filter(|_| !object.state.is_forked()) else {
-            return (0, 0, true, None);
+            return (0, 0, true, false, None);
         };
-        let (total, pending, adds_up, why) = stream.watch_sending();
-        (total, pending, adds_up, why.map(|error| hold_error(&object.state, error)))
+        let (total, pending, adds_up, lost, why) = stream.watch_sending();
+        (total, pending, adds_up, lost, why.map(|error| hold_error(&object.state, error)))
     });
     stack.push_count(usize::try_from(total).unwrap_or(usize::MAX));
     stack.push_count(pending);
     stack.push_bool(adds_up);
-    let Some(code) = why else { return 3 };
+    stack.push_bool(lost);
+    let Some(code) = why else { return 4 };
     push_message(stack, &object.state);
     stack.push_bytes(code.as_str().as_bytes());
-    5
+    6
 }
 
 /// `turn()`: the next pump calls `tasks[2]` once.
