@@ -108,6 +108,45 @@ describe("Pharos: names", function()
         end
     end)
 
+    it("4 the classes of net are found in iomodules, too", function()
+        for name, class in pairs(net) do
+            assert.equal(class, pharos.iomodules[name], name)
+        end
+        local env = { iomodules = {} }
+        pharos.install(env)
+        assert.equal(net.UdpSocket, env.iomodules.UdpSocket)
+        local socket = env.iomodules.UdpSocket.new()
+        socket:bind_async(0)
+        assert.equal(socket.BOUND_STATE, socket.state)
+        socket:close()
+    end)
+
+    it("4 every _async call goes without its callback", function()
+        local tried = 0
+        local arguments = {
+            listen_async = { 0 }, bind_async = { 0 }, open_async = { 3 }, peek_string_async = { 1 },
+            peek_bytes_async = { 1 }, write_async = { "x" }, write_string_async = { "x" },
+            write_bytes_async = { {} }, seek_async = { 0 },
+            join_multicast_group_async = { "239.1.2.3" },
+            leave_multicast_group_async = { "239.1.2.3" },
+            write_datagram_string_async = { "x", "127.0.0.1", 9 },
+            write_datagram_bytes_async = { {}, "127.0.0.1", 9 },
+        }
+        local classes = { "TcpSocket", "TcpServer", "SslSocket", "SslServer", "UdpSocket" }
+        for _, class in ipairs(classes) do
+            local methods = getmetatable(net[class].new()).__definition.methods
+            for name in pairs(methods) do
+                if name:find("_async$") then
+                    local object = helper.track(net[class].new())
+                    local given = arguments[name] or {}
+                    object[name](object, given[1], given[2], given[3])
+                    tried = tried + 1
+                end
+            end
+        end
+        assert.is_true(tried > 40)
+    end)
+
     it("4 install sets net and iomodules, and returns the module", function()
         local env = {}
         assert.equal(pharos, pharos.install(env))

@@ -91,13 +91,8 @@ local OWNER = {} -- what the script has set: see `lanes.begin`
 local PLACE = {} -- where it is connected to, or was going to
 local LISTENING = {} -- its server, port or path, and clients
 
-local Socket
-
 local function owner_of(socket, method)
-    if type(socket) ~= "userdata" or getmetatable(socket) ~= Socket.metatable then
-        bad("self", method, "hs.socket", socket)
-    end
-    return socket[OWNER]
+    return core.field(socket, OWNER) or core.misuse(socket, "hs.socket", method)
 end
 
 -- Neither connecting nor connected nor listening.
@@ -381,7 +376,7 @@ function methods.info(socket)
     return info
 end
 
-Socket = core.class {
+local Socket = core.class {
     name = "hs.socket",
     kind = "socket",
     anchor = "handlers",

@@ -17,13 +17,9 @@ local LARGEST = 65535
 local kit
 local check
 local methods = {}
-local Socket
 
 local function owner_of(object, method)
-    if type(object) ~= "userdata" or getmetatable(object) ~= Socket.metatable then
-        kit.bad("self", method, "hs.socket.udp", object)
-    end
-    return object[OWNER]
+    return core.field(object, OWNER) or core.misuse(object, "hs.socket.udp", method)
 end
 
 local function check_flag(flag, method)
@@ -246,7 +242,7 @@ function methods.info(object)
     return info
 end
 
-Socket = core.class {
+local Socket = core.class {
     name = "hs.socket.udp",
     kind = "datagram",
     anchor = "handlers",

@@ -22,6 +22,8 @@ local ssl = parts.ssl(evsock, core, notes, settings, socket, server)
 -- Milliseconds, and whether it fires once alone.
 local INTERVAL, SINGLE_SHOT = {}, {}
 
+local Clock
+
 local function start(timer)
     core.timer.start(timer, (timer[INTERVAL] or 0) / 1000, not timer[SINGLE_SHOT])
 end
@@ -53,12 +55,18 @@ function set.single_shot(timer, once)
     timer[SINGLE_SHOT] = once and true or nil
 end
 
-local Clock = core.class {
+Clock = core.class {
     name = "Timer",
     kind = "timer",
     anchor = "object",
     handlers = { "timeout_handler" },
-    methods = { start = start, stop = core.timer.cancel },
+    methods = {
+        start = function(timer)
+            Clock.expect(timer, "start")
+            start(timer)
+        end,
+        stop = core.timer.cancel,
+    },
     get = get,
     set = set,
     on = {
@@ -103,7 +111,11 @@ local net = {
     UdpSocket = udp,
 }
 
-local iomodules = { net = net, Stream = Stream, Timer = Timer }
+local iomodules = { net = net, Timer = Timer }
+-- The vendor's guide writes `iomodules.UdpSocket.new()`, too.
+for class, value in pairs(net) do
+    iomodules[class] = value
+end
 
 local pharos = { net = net, iomodules = iomodules, Stream = Stream, Timer = Timer }
 

@@ -147,9 +147,11 @@ local function compile(tls)
     end)))
 end
 
+local Socket
 local methods = {}
 
 function methods.Connect(socket, host, port)
+    Socket.expect(socket, "Connect")
     host = check_string(host, "host", "Connect")
     port = check_port(port, "Connect")
     local tls = socket[TLS] and compile(socket[TLS])
@@ -169,8 +171,9 @@ function methods.Disconnect(socket)
 end
 
 function methods.Write(socket, data)
+    local state = native.state(socket)
     data = check_string(data, "data", "Write")
-    if native.state(socket) ~= "open" then
+    if state ~= "open" then
         core.raise("Write: the socket is not connected")
     end
     local ok, message, code = native.write(socket, data)
@@ -187,7 +190,9 @@ function methods.ReadLine(socket, eol, custom)
     local line_end = line_ends[eol]
     if line_end then
         return read_line(socket, line_end)
-    elseif eol ~= EOL.Custom then
+    end
+    Socket.expect(socket, "ReadLine")
+    if eol ~= EOL.Custom then
         bad("EOL", "ReadLine", "one of TcpSocket.EOL", eol)
     elseif type(custom) ~= "string" or custom == "" then
         bad("custom", "ReadLine", "string that is not empty", custom)
@@ -255,7 +260,7 @@ function get.PeerAddress(socket)
     return socket[CLIENT_ADDRESS] or ""
 end
 
-local Socket = core.class {
+Socket = core.class {
     name = "TcpSocket",
     kind = "socket",
     anchor = "handlers",
@@ -291,9 +296,11 @@ end
 
 -- TcpSocketServer ---------------------------------------------------------------------------------
 
+local Server
 local server_methods = {}
 
 function server_methods.Listen(server, port)
+    Server.expect(server, "Listen")
     port = check_port(port, "Listen")
     -- Accepted sockets live while they have a handler, kept by the script or not (chapter 3).
     local listening, message = core.server.listen(server, "*", port, nil, Socket, "object")
@@ -309,7 +316,7 @@ end
 
 server_methods.Close = core.server.close
 
-local Server = core.class {
+Server = core.class {
     name = "TcpSocketServer",
     kind = "server",
     anchor = "handlers",
@@ -341,22 +348,23 @@ end
 
 -- Timer (2.9) -------------------------------------------------------------------------------------
 
-local Clock = core.class {
+local Clock
+Clock = core.class {
     name = "Timer",
     kind = "timer",
     anchor = "object",
     handlers = { "EventHandler" },
     methods = {
         Start = function(timer, seconds)
+            Clock.expect(timer, "Start")
             if not is_seconds(seconds) then
                 bad("seconds", "Start", "number of at least 0", seconds)
             end
             core.timer.start(timer, seconds, true)
         end,
-        Stop = function(timer)
-            core.timer.cancel(timer)
-        end,
+        Stop = core.timer.cancel,
         IsRunning = function(timer)
+            Clock.expect(timer, "IsRunning")
             return core.timer.active(timer)
         end,
     },

@@ -5,7 +5,7 @@
 -- Invariant: a server reaches its clients, they reach it only weakly, so both can be collected.
 
 local evsock, core = ...
-local common, native = core.common, core.socket
+local common, native, field = core.common, core.socket, core.field
 
 local settings = common.settings { send_timeout = "number" }
 
@@ -64,8 +64,8 @@ local WAITING = {} -- what happened while it did not run, in order: names in `ac
 local PENDING = {} -- client: bytes of it wait there already
 
 local function expect(object, method, kind)
-    if type(object) ~= "userdata" or object[KIND] ~= kind then
-        bad("self", method, kind, object)
+    if field(object, KIND) ~= kind then
+        core.misuse(object, kind, method)
     end
 end
 
@@ -214,9 +214,10 @@ end
 local methods = {}
 
 function methods.receive(client, mode, timeout_ms)
+    expect(client, "receive", "client")
     local take, count = parse_mode(mode)
     local seconds = check_seconds(timeout_ms, "receive")
-    expect_open(client, "receive", "client")
+    check_open(client, "receive")
     if serving(client) then
         core.raise("receive: the server of this client runs and receives for it")
     elseif take == native.read then
@@ -263,8 +264,9 @@ local function bytes_of(message)
 end
 
 function methods.send(client, message)
+    expect(client, "send", "client")
     local data = bytes_of(message)
-    expect_open(client, "send", "client")
+    check_open(client, "send")
     local ok, problem, code = native.write(client, data)
     if ok then
         local timeout = settings:get("send_timeout") or SEND_TIMEOUT
@@ -383,8 +385,9 @@ function server_methods.stop(server)
 end
 
 function server_methods.wait(server, timeout_ms)
+    expect(server, "wait", "server")
     local seconds = check_seconds(timeout_ms, "wait")
-    expect_open(server, "wait", "server")
+    check_open(server, "wait")
     for _ = 1, #server[WAITING] do
         if server[NOTIFIER] and server[WAITING][1] then
             act_next(server)

@@ -83,21 +83,35 @@ function core.class(definition)
         __type = name,
         -- What the indexers hide; spec/meta_spec.lua compares it with what editors are told.
         __definition = definition,
-        __index = native.indexer(methods, get),
+        __index = native.indexer(methods, get, name),
         __newindex = native.indexer(
             methods, get, definition.set or {}, set_of(definition.handlers or {}), name),
         __gc = native.collect,
-        __tostring = definition.tostring,
         __close = close and function(object)
             close(object)
         end,
     }
+    local text_of = definition.tostring
+    metatable.__tostring = text_of and function(object)
+        if native.is_of(object, metatable) then
+            return text_of(object)
+        elseif native.wears(object, metatable) then
+            return name .. ": finalised"
+        end
+        native.misuse(object, name, "__tostring")
+    end
     for event, number in pairs(events[kind]) do
         metatable[number] = definition.on and definition.on[event]
     end
     local number = #native.metatables + 1
     native.metatables[number] = metatable
     local class = { number = number, metatable = metatable }
+    -- Raises unless it is an object of this class.
+    function class.expect(object, call)
+        if not native.is_of(object, metatable) then
+            native.misuse(object, name, call)
+        end
+    end
     function class.new()
         return native.create(metatable, kinds[kind], anchored_by_handlers)
     end
@@ -110,6 +124,9 @@ core.raise = raise
 -- A value, and an unknown name, as messages of misuse show them.
 core.got, core.named = checks.got, checks.named
 core.post = native.post
+-- `field(object, key)`: what it keeps there; nil for what is no object of ours.
+-- `misuse(value, class, call)`: raises that the call's object is none of that class.
+core.field, core.misuse = native.field, native.misuse
 -- `sent(sock)`: bytes handed to the system, bytes that wait; the event `sent` tells the next
 -- progress.
 core.socket = {}
@@ -123,7 +140,7 @@ end
 
 local function expect(object, kind, call)
     if native.kind(object) ~= kind then
-        bad("argument", "self", call, kind, object)
+        native.misuse(object, kind, call)
     end
 end
 

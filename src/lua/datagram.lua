@@ -9,7 +9,7 @@ local LARGEST = 65535
 
 local function expect(sock, call)
     if native.kind(sock) ~= "datagram" then
-        bad("argument", "self", call, "datagram socket", sock)
+        native.misuse(sock, "datagram socket", call)
     end
 end
 

@@ -44,7 +44,14 @@ local WAITS = {}
 local Task = {}
 local metatable = { __name = "evsock.Task", __type = "evsock.Task", __index = Task }
 
+local function task_of(task, call)
+    if type(task) ~= "table" or getmetatable(task) ~= metatable then
+        native.misuse(task, "task", call)
+    end
+end
+
 function metatable.__tostring(task)
+    task_of(task, "__tostring")
     return "evsock.Task: " .. (task.done and "over" or task.waiter and "waiting" or "ready")
 end
 
@@ -598,7 +605,7 @@ end
 
 local function expect(sock, call)
     if native.kind(sock) ~= "socket" then
-        bad("argument", "self", call, "socket", sock)
+        native.misuse(sock, "socket", call)
     end
 end
 
@@ -797,12 +804,6 @@ end
 function evsock.sleep(seconds)
     checks.seconds_of(seconds, "sleep")
     return wait_for({ check = slept, expire = wake_up }, seconds)
-end
-
-local function task_of(task, call)
-    if type(task) ~= "table" or getmetatable(task) ~= metatable then
-        bad("argument", "self", call, "task", task)
-    end
 end
 
 -- Whether there was something to call off.

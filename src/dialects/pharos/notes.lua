@@ -7,7 +7,7 @@
 
 local core = ...
 
-local post = core.post
+local post, field = core.post, core.field
 
 local RECORD = {} -- the key of an object's record
 
@@ -26,8 +26,9 @@ function notes.new_record(object)
     return record
 end
 
+-- Nil for what is no object of this dialect.
 function notes.record(object)
-    return object[RECORD]
+    return field(object, RECORD)
 end
 
 function notes.add(record, kind, value, extra)
@@ -134,6 +135,14 @@ function notes.answer(object, _, callback, result)
     callback(object, result)
 end
 
+-- Nil, or a function: the vendor's guide leaves it out where the answer does not matter.
+function notes.check_callback(callback, name)
+    if callback ~= nil and type(callback) ~= "function" then
+        core.raise("bad argument 'callback' to '" .. name .. "' (function or nil expected, got "
+            .. type(callback) .. ")")
+    end
+end
+
 -- The asynchronous form of a method with at most one argument. It is carried out at once, in the
 -- order of the script; the callback comes from `pump`, after the handlers that the call caused.
 function notes.async(name, call)
@@ -141,14 +150,16 @@ function notes.async(name, call)
         if callback == nil and type(argument) == "function" then
             argument, callback = nil, argument
         end
-        if type(callback) ~= "function" then
-            core.raise("bad argument 'callback' to '" .. name .. "' (function expected, got "
-                .. type(callback) .. ")")
+        local record = notes.record(object)
+        if record then
+            notes.check_callback(callback, name)
         end
+        -- Without a record the method itself refuses what is none of its objects.
         local result = call(object, argument)
-        local record = object[RECORD]
-        notes.add(record, "answer", callback, result)
-        notes.publish(object, record)
+        if callback then
+            notes.add(record, "answer", callback, result)
+            notes.publish(object, record)
+        end
     end
 end
 

@@ -10,10 +10,11 @@ local stream = socket.stream
 
 local MOST_PENDING = 30
 
-local function of(server)
+-- `call`: as in `socket.lua`.
+local function of(server, call)
     local record = notes.record(server)
-    if not record or not record.pending then
-        core.raise("a method of TcpServer was called without its server; call it with a colon")
+    if not record or not record.behind then
+        core.misuse(server, "TcpServer", call)
     end
     return record
 end
@@ -95,7 +96,7 @@ end
 
 -- `tls`: compiled, or nil. `class`: of the sockets.
 local function listen(server, port, class, tls)
-    local record = of(server)
+    local record = of(server, "listen")
     port = socket.check_port(port, "listen")
     if record.listening then
         record.error_string = "The server is listening already"

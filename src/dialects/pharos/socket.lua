@@ -27,11 +27,13 @@ local function new_record(socket)
 end
 
 -- The record of a socket. `live`: there is a connection, or an attempt; one that died with its
--- server ends here, without a handler.
-local function of(socket)
-    local state = native.state(socket)
-    local record = notes.record(socket) or new_record(socket)
-    if record.live and state == "idle" then
+-- server ends here, without a handler. `call`: whose argument it is, where the call's own name may
+-- be lost behind a tail call.
+local function of(socket, call)
+    local record = notes.record(socket)
+    if not record or not record.written then
+        core.misuse(socket, "TcpSocket", call)
+    elseif record.live and native.state(socket) == "idle" then
         notes.drop(record)
         record.live, record.ends, record.encrypted = false, nil, nil
         record.state, record.newest = UNCONNECTED, UNCONNECTED
@@ -252,6 +254,7 @@ local function start(socket, host, port, mode, tls)
 end
 
 function methods.connect(socket, host, port, mode)
+    of(socket)
     host = stream.check_string(host, "host", "connect")
     port = check_port(port, "connect")
     start(socket, host, port, stream.check_mode(mode or 3, "connect"))

@@ -159,10 +159,15 @@ function configuration_set.peer_verify_mode(fields, mode)
     fields.verify = check_verify_mode(mode)
 end
 
-function configuration_methods.add_ca_certificate(configuration, certificate)
+local function expect(configuration, call)
     if not is_a(configuration, Configuration) then
-        bad("self", "add_ca_certificate", "SslConfiguration", configuration)
-    elseif not is_a(certificate, Certificate) then
+        core.misuse(configuration, "SslConfiguration", call)
+    end
+end
+
+function configuration_methods.add_ca_certificate(configuration, certificate)
+    expect(configuration, "add_ca_certificate")
+    if not is_a(certificate, Certificate) then
         bad("certificate", "add_ca_certificate", "SslCertificate", certificate)
     end
     local authorities = rawget(configuration, FIELDS).authorities
@@ -170,6 +175,7 @@ function configuration_methods.add_ca_certificate(configuration, certificate)
 end
 
 function Configuration.metatable.__index(configuration, name)
+    expect(configuration, name)
     local getter = configuration_get[name]
     if getter then
         return getter(rawget(configuration, FIELDS))
@@ -178,6 +184,7 @@ function Configuration.metatable.__index(configuration, name)
 end
 
 function Configuration.metatable.__newindex(configuration, name, value)
+    expect(configuration, name)
     local setter = configuration_set[name]
     if setter then
         setter(rawget(configuration, FIELDS), value)
@@ -188,7 +195,8 @@ function Configuration.metatable.__newindex(configuration, name, value)
     end
 end
 
-function Configuration.metatable.__tostring()
+function Configuration.metatable.__tostring(configuration)
+    expect(configuration, "__tostring")
     return "SslConfiguration"
 end
 
@@ -337,10 +345,10 @@ local methods = copy_of(socket.methods)
 local INVALID = 21
 
 function methods.connect_encrypted(object, host, port, mode)
+    local record = of(object)
     host = stream.check_string(host, "host", "connect_encrypted")
     port = socket.check_port(port, "connect_encrypted")
     mode = stream.check_mode(mode or 3, "connect_encrypted")
-    local record = of(object)
     local tls, why = compile(configuration_of(object), CLIENT)
     if not tls and not record.live then
         return socket.fail(object, record, { INVALID, why })

@@ -95,23 +95,26 @@ local function is_writeable(record)
     return record.mode % 4 >= 2
 end
 
-local function available(socket)
-    return is_readable(of(socket)) and native.buffered(socket) or 0
+local function available(socket, method)
+    return is_readable(of(socket, method)) and native.buffered(socket) or 0
 end
 
 local function read(socket, max, method)
-    max = math.min(check_max(max, method), available(socket))
+    local most = available(socket, method)
+    max = math.min(check_max(max, method), most)
     return max > 0 and native.read(socket, max) or ""
 end
 
 local function peek(socket, max, method)
-    max = math.min(check_max(max, method), available(socket))
+    local most = available(socket, method)
+    max = math.min(check_max(max, method), most)
     return max > 0 and native.peek(socket, max) or ""
 end
 
 -- The line end stays in the line; what is there if there is none (4.5).
 local function read_line(socket, max, method)
-    max = math.min(check_max(max, method), available(socket))
+    local most = available(socket, method)
+    max = math.min(check_max(max, method), most)
     local length = max > 0 and native.search(socket, "\n") or max
     return max > 0 and native.read(socket, math.min(length, max)) or ""
 end
@@ -147,9 +150,7 @@ local function refuse(record, number, text)
     return -1
 end
 
-local function write(socket, data, method)
-    data = check_string(data, "data", method)
-    local record = of(socket)
+local function write(socket, record, data)
     if not record.live then
         return refuse(record, -1, "Socket is not connected")
     elseif not is_writeable(record) then
@@ -185,15 +186,17 @@ both_forms("read", read)
 both_forms("peek", peek)
 both_forms("read_line", read_line)
 both_forms("read_all", function(socket)
-    return read(socket, nil, "read_all")
+    return read(socket, nil, "read_all_string")
 end)
 
 function methods.write_string(socket, data)
-    return write(socket, data, "write_string")
+    local record = of(socket, "write_string")
+    return write(socket, record, check_string(data, "data", "write_string"))
 end
 
 function methods.write_bytes(socket, bytes)
-    return write(socket, to_string(bytes, "write_bytes"), "write_bytes")
+    local record = of(socket, "write_bytes")
+    return write(socket, record, to_string(bytes, "write_bytes"))
 end
 
 -- A socket has no place to go to.

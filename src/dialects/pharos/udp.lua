@@ -20,12 +20,11 @@ for name, value in pairs(words.constants) do
     end
 end
 
-local Udp
-
-local function of(socket)
-    local record = getmetatable(socket) == Udp.metatable and notes.record(socket)
-    if not record then
-        core.raise("a method of UdpSocket was called without its socket; call it with a colon")
+-- `call`: as in `socket.lua`.
+local function of(socket, call)
+    local record = notes.record(socket)
+    if not record or not record.unread then
+        core.misuse(socket, "UdpSocket", call)
     end
     return record
 end
@@ -117,8 +116,7 @@ local function fail(socket, record, cause)
     notes.publish(socket, record)
 end
 
-local function bind(socket, port)
-    local record = of(socket)
+local function bind(socket, record, port)
     local cause = words.NOT_NOW
     if record.state == UNBOUND then
         local ok, message, code = datagram.open(socket, "0.0.0.0", port, {})
@@ -135,7 +133,8 @@ local function bind(socket, port)
 end
 
 function methods.bind(socket, port)
-    return bind(socket, check_port(port, "bind"))
+    local record = of(socket)
+    return bind(socket, record, check_port(port, "bind"))
 end
 
 function methods.close(socket)
@@ -151,8 +150,8 @@ end
 
 -- What is beyond `max` bytes is lost.
 local function read(socket, max, method)
+    local record = of(socket, method)
     max = stream.check_max(max, method)
-    local record = of(socket)
     local found = table.remove(record.unread, 1)
     if not found then
         return { data = "", sender_address = "", sender_port = 0, valid = false }
@@ -180,11 +179,10 @@ function methods.read_datagram_bytes(socket, max)
     return found
 end
 
-local function write(socket, data, host, port, method)
+local function write(socket, record, data, host, port, method)
     host = stream.check_string(host, "host", method)
     port = check_port(port, method)
-    local record = of(socket)
-    if record.state == UNBOUND and not bind(socket, 0) then
+    if record.state == UNBOUND and not bind(socket, record, 0) then
         return -1
     end
     local route = settings:route(host, port)
@@ -203,19 +201,19 @@ local function write(socket, data, host, port, method)
 end
 
 function methods.write_datagram_string(socket, data, host, port)
-    local method = "write_datagram_string"
-    return write(socket, stream.check_string(data, "data", method), host, port, method)
+    local record, method = of(socket), "write_datagram_string"
+    return write(socket, record, stream.check_string(data, "data", method), host, port, method)
 end
 
 function methods.write_datagram_bytes(socket, bytes, host, port)
-    local method = "write_datagram_bytes"
-    return write(socket, stream.to_string(bytes, method), host, port, method)
+    local record, method = of(socket), "write_datagram_bytes"
+    return write(socket, record, stream.to_string(bytes, method), host, port, method)
 end
 
 local function member(name, call)
     methods[name] = function(socket, address)
-        address = stream.check_string(address, "address", name)
         local record = of(socket)
+        address = stream.check_string(address, "address", name)
         local cause = words.NOT_NOW
         if record.state == BOUND and not core.is_numeric(address) then
             cause = words.cause_of("", "EINVAL")
@@ -244,13 +242,13 @@ end
 for _, name in ipairs { "write_datagram_bytes", "write_datagram_string" } do
     local call = name .. "_async"
     methods[call] = function(socket, data, host, port, callback)
-        if type(callback) ~= "function" then
-            bad("callback", call, "function", callback)
-        end
-        local result = methods[name](socket, data, host, port)
         local record = of(socket)
-        add(record, "answer", callback, result)
-        notes.publish(socket, record)
+        notes.check_callback(callback, call)
+        local result = methods[name](socket, data, host, port)
+        if callback then
+            add(record, "answer", callback, result)
+            notes.publish(socket, record)
+        end
     end
 end
 
@@ -293,7 +291,7 @@ function get.pending_datagram_size(socket)
     return first and #first.data or -1
 end
 
-Udp = core.class {
+local Udp = core.class {
     name = "UdpSocket",
     kind = "datagram",
     anchor = "handlers",

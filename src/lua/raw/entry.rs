@@ -15,6 +15,7 @@ use super::dispatch::NAMES;
 use super::index::{index, new_index};
 use super::lines;
 use super::live;
+use super::misuse;
 use super::notes;
 use super::object::{Object, Part, collect, create, state_behind};
 use super::own;
@@ -113,6 +114,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     let more = live::FUNCTIONS
         .iter()
         .chain(lines::FUNCTIONS)
+        .chain(misuse::FUNCTIONS)
         .chain(notes::FUNCTIONS)
         .chain(own::FUNCTIONS)
         .chain(tasks::FUNCTIONS);
@@ -236,11 +238,11 @@ extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
     0
 }
 
-/// `indexer(methods, get)` and `indexer(methods, get, set, handlers, name)`.
+/// `indexer(methods, get, name)` and `indexer(methods, get, set, handlers, name)`.
 extern "C-unwind" fn indexer(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
-    if stack.top() == 2 {
-        stack.push_closure(index, 2);
+    if stack.top() == 3 {
+        stack.push_closure(index, 3);
     } else {
         stack.set_top(5);
         stack.push_closure(new_index, 5);

@@ -5,15 +5,16 @@
 
 use std::ffi::c_int;
 
-use mlua::ffi::lua_State;
+use mlua::ffi::{LUA_TUSERDATA, lua_State};
 
 use super::accept::handler_changed;
 use super::anchor::update_anchor;
+use super::misuse::refuse_self;
 use super::object::Object;
 use super::own::unshare;
 use super::stack::{Stack, Text};
 
-/// Upvalues: methods, get.
+/// Upvalues: methods, get, class name.
 pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.set_top(2);
@@ -25,12 +26,17 @@ pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
     stack.set_top(2);
     stack.push_value(2);
     stack.raw_get(Stack::upvalue(2));
-    if stack.is_function(-1) {
+    let is_dead = Object::at(stack, 1).is_none();
+    if stack.is_function(-1) && !is_dead {
         stack.push_value(1);
         stack.call(1, 1);
         return 1;
     }
-    if Object::at(stack, 1).is_none() {
+    if is_dead {
+        if stack.is_function(-1) || stack.kind(1) != LUA_TUSERDATA {
+            refuse_object(stack, 3);
+        }
+        // Finalisers of others still ask what an object has had.
         stack.push_nil();
         return 1;
     }
@@ -45,8 +51,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     let stack = Stack::of(state);
     stack.set_top(3);
     let Some(object) = Object::at(stack, 1) else {
-        let got = stack.type_name(1);
-        stack.raise(&Text::new(format_args!("attempt to set a field of a dead object ({got})")));
+        refuse_object(stack, 5);
     };
     if stack.is_nil(2) {
         stack.raise(&Text::new(format_args!("the name of a field must not be nil")));
@@ -96,6 +101,13 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
         }
     }
     0
+}
+
+/// What is indexed is none of the class that the upvalue names; at index 2 stands the field's name.
+fn refuse_object(stack: Stack, class: c_int) -> ! {
+    let text = |index| stack.is_string(index).then(|| stack.to_bytes(index)).flatten();
+    let class = text(Stack::upvalue(class)).unwrap_or(b"object");
+    refuse_self(stack, class, text(2).unwrap_or(b"?"))
 }
 
 fn refuse(stack: Stack, why: &str) -> ! {

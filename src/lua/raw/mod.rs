@@ -20,6 +20,7 @@ mod index;
 pub(super) mod lease;
 mod lines;
 mod live;
+mod misuse;
 mod notes;
 pub(super) mod object;
 mod own;

@@ -12,6 +12,7 @@ use mlua::{AnyUserData, Lua, ffi};
 
 use super::anchor::unbind;
 use super::lease::Lease;
+use super::misuse::refuse_self;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::lua::slot::Slot;
@@ -502,11 +503,6 @@ pub(super) fn expect<'a>(stack: Stack, method: &str, kind: &str) -> &'a Object {
             (Part::Socket(_), "socket") | (Part::Server(_), "server") | (Part::Timer(_), "timer")
         )
     });
-    let Some(object) = fits else {
-        let got = stack.type_name(1);
-        stack.raise(&Text::new(format_args!(
-            "bad argument 'self' to '{method}' ({kind} expected, got {got}; call it with a colon)"
-        )))
-    };
+    let Some(object) = fits else { refuse_self(stack, kind.as_bytes(), method.as_bytes()) };
     object
 }

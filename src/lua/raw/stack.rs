@@ -224,6 +224,11 @@ impl Stack {
         unsafe { ffi::lua_iscfunction(self.0, index) != 0 }
     }
 
+    pub(super) fn is_same(self, one: c_int, other: c_int) -> bool {
+        // SAFETY: any acceptable indexes may be asked for.
+        unsafe { ffi::lua_rawequal(self.0, one, other) != 0 }
+    }
+
     /// The size of a full userdata.
     pub(super) fn size(self, index: c_int) -> usize {
         // SAFETY: any acceptable index may be asked for.
@@ -384,29 +389,57 @@ impl Stack {
 
     /// "script.lua:12: ", of the nearest Lua function outside of our own chunks.
     pub(super) fn place(self) -> Text {
+        self.caller().map_or_else(
+            || Text::new(format_args!("")),
+            |(_, record)| {
+                // SAFETY: `lua_getinfo` has written a C string.
+                let short = unsafe { CStr::from_ptr(record.short_src.as_ptr()) };
+                let short = short.to_str().unwrap_or("?");
+                Text::new(format_args!("{short}:{}: ", record.currentline))
+            },
+        )
+    }
+
+    /// Which method or field the nearest Lua function outside of our own chunks has called; empty where
+    /// it has called something else, as `pcall`, or a variable.
+    pub(super) fn called(self) -> Text {
+        let nothing = || Text::new(format_args!(""));
+        let Some(level) = self.caller().and_then(|(level, _)| level.checked_sub(1)) else {
+            return nothing();
+        };
+        let Some(record) = self.describe(level) else { return nothing() };
+        // What is not the running function, nor of our chunks, only stands between.
+        if level > 0 && !is_ours(&record) || record.name.is_null() || record.namewhat.is_null() {
+            return nothing();
+        }
+        // SAFETY: the kind of a name is a static C string.
+        let kind = unsafe { CStr::from_ptr(record.namewhat) };
+        if kind != c"method" && kind != c"field" {
+            return nothing();
+        }
+        // SAFETY: a name is a C string, which its function's code keeps.
+        let name = unsafe { CStr::from_ptr(record.name) };
+        Text::new(format_args!("{}", Lossy(name.to_bytes())))
+    }
+
+    /// The level of the nearest Lua function outside of our own chunks, and what is known of it.
+    fn caller(self) -> Option<(c_int, ffi::lua_Debug)> {
+        (0..32).map_while(|level| Some((level, self.describe(level)?))).find(|(_, record)| {
+            !record.source.is_null() && record.currentline > 0 && !is_ours(record)
+        })
+    }
+
+    /// What is known of the function at a level.
+    fn describe(self, level: c_int) -> Option<ffi::lua_Debug> {
         // SAFETY: a `lua_Debug` is plain data; zeroes are valid.
         let mut record: ffi::lua_Debug = unsafe { std::mem::zeroed() };
-        for level in 0..32 {
-            // SAFETY: a valid state and a record of ours.
-            if unsafe { ffi::lua_getstack(self.0, level, &raw mut record) } == 0 {
-                break;
-            }
-            // SAFETY: `lua_getstack` has filled the record in.
-            unsafe { ffi::lua_getinfo(self.0, c"Sl".as_ptr(), &raw mut record) };
-            if record.source.is_null() || record.currentline <= 0 {
-                continue;
-            }
-            // SAFETY: `lua_getinfo` has set the source, a C string that the function keeps.
-            let source = unsafe { CStr::from_ptr(record.source) };
-            if source.to_bytes().starts_with(b"@evsock/") {
-                continue;
-            }
-            // SAFETY: `lua_getinfo` has written a C string.
-            let short = unsafe { CStr::from_ptr(record.short_src.as_ptr()) };
-            let short = short.to_str().unwrap_or("?");
-            return Text::new(format_args!("{short}:{}: ", record.currentline));
+        // SAFETY: a valid state and a record of ours.
+        if unsafe { ffi::lua_getstack(self.0, level, &raw mut record) } == 0 {
+            return None;
         }
-        Text::new(format_args!(""))
+        // SAFETY: `lua_getstack` has filled the record in.
+        unsafe { ffi::lua_getinfo(self.0, c"Sln".as_ptr(), &raw mut record) };
+        Some(record)
     }
 
     /// Replaces the message at `index` by itself with a traceback; may raise.
@@ -417,4 +450,11 @@ impl Stack {
         // SAFETY: a valid state and a C string that stays on the stack.
         unsafe { ffi::luaL_traceback(self.0, self.0, message, 1) }
     }
+}
+
+/// Whether it is a function of our own chunks.
+fn is_ours(record: &ffi::lua_Debug) -> bool {
+    // SAFETY: `lua_getinfo` has set the source, a C string that the function keeps.
+    !record.source.is_null()
+        && unsafe { CStr::from_ptr(record.source) }.to_bytes().starts_with(b"@evsock/")
 }

@@ -45,9 +45,9 @@ function pharos.configure(settings) end
 ---@field TcpSocket evsock.pharos.TcpSockets
 ---@field UdpSocket evsock.pharos.UdpSockets
 
----@class evsock.pharos.iomodules
+--- The classes of `net` are found here, too: `iomodules.UdpSocket.new()`.
+---@class evsock.pharos.iomodules: evsock.pharos.net
 ---@field net evsock.pharos.net
----@field Stream evsock.pharos.OpenModes
 ---@field Timer evsock.pharos.Timers
 
 -- Numbers -----------------------------------------------------------------------------------------
@@ -103,8 +103,8 @@ function pharos.configure(settings) end
 
 -- Stream ------------------------------------------------------------------------------------------
 
---- Reading and writing. The asynchronous forms give their result to a callback, which `pump` calls
---- after the handlers that belong with it.
+--- Reading and writing. The asynchronous forms give their result to a callback, if there is one,
+--- which `pump` calls after the handlers that belong with it.
 ---@class evsock.pharos.Stream: evsock.pharos.OpenModes
 ---@field is_open boolean
 ---@field open_mode integer
@@ -130,7 +130,7 @@ function Stream:read_string(max) end
 ---
 --- `socket:read_string_async(100, print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_string_async(max, callback) end
 
 --- Takes bytes as a table.
@@ -144,7 +144,7 @@ function Stream:read_bytes(max) end
 ---
 --- `socket:read_bytes_async(100, print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
 function Stream:read_bytes_async(max, callback) end
 
 --- The string form of reading.
@@ -158,7 +158,7 @@ function Stream:read(max) end
 ---
 --- `socket:read_async(100, print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_async(max, callback) end
 
 --- Takes a line with its line feed; all there is when there is none.
@@ -172,7 +172,7 @@ function Stream:read_line_string(max) end
 ---
 --- `socket:read_line_string_async(print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_line_string_async(max, callback) end
 
 --- The same as a table.
@@ -186,7 +186,7 @@ function Stream:read_line_bytes(max) end
 ---
 --- `socket:read_line_bytes_async(print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
 function Stream:read_line_bytes_async(max, callback) end
 
 --- The string form of reading a line.
@@ -200,7 +200,7 @@ function Stream:read_line(max) end
 ---
 --- `socket:read_line_async(print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_line_async(max, callback) end
 
 --- Takes everything.
@@ -212,7 +212,7 @@ function Stream:read_all_string() end
 --- The same for a callback.
 ---
 --- `socket:read_all_string_async(print)`
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_all_string_async(callback) end
 
 --- The same as a table.
@@ -224,7 +224,7 @@ function Stream:read_all_bytes() end
 --- The same for a callback.
 ---
 --- `socket:read_all_bytes_async(print)`
----@param callback fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
 function Stream:read_all_bytes_async(callback) end
 
 --- The string form of reading everything.
@@ -236,7 +236,7 @@ function Stream:read_all() end
 --- The same for a callback.
 ---
 --- `socket:read_all_async(print)`
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:read_all_async(callback) end
 
 --- As `read_string`, but nothing is removed.
@@ -250,7 +250,7 @@ function Stream:peek_string(max) end
 ---
 --- `socket:peek_string_async(4, print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: string, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: string, problem: nil)
 function Stream:peek_string_async(max, callback) end
 
 --- As `read_bytes`, but nothing is removed.
@@ -264,7 +264,7 @@ function Stream:peek_bytes(max) end
 ---
 --- `socket:peek_bytes_async(4, print)`
 ---@param max? integer at most so many bytes; all if not given
----@param callback fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer[], problem: nil)
 function Stream:peek_bytes_async(max, callback) end
 
 --- Writes; while connecting it is queued.
@@ -278,7 +278,7 @@ function Stream:write_string(data) end
 ---
 --- `socket:write_string_async("POWER ON", print)`
 ---@param data string|number
----@param callback fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
 function Stream:write_string_async(data, callback) end
 
 --- The same from a table of numbers from 0 to 255.
@@ -292,7 +292,7 @@ function Stream:write_bytes(bytes) end
 ---
 --- `socket:write_bytes_async({ 2, 48, 3 }, print)`
 ---@param bytes integer[]
----@param callback fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
 function Stream:write_bytes_async(bytes, callback) end
 
 --- The string form of writing.
@@ -306,7 +306,7 @@ function Stream:write(data) end
 ---
 --- `socket:write_async("POWER ON", print)`
 ---@param data string|number
----@param callback fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: integer, problem: nil)
 function Stream:write_async(data, callback) end
 
 --- False for sockets.
@@ -320,7 +320,7 @@ function Stream:seek(pos) end
 ---
 --- `socket:seek_async(0, print)`
 ---@param pos integer
----@param callback fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
 function Stream:seek_async(pos, callback) end
 
 --- False for sockets.
@@ -332,7 +332,7 @@ function Stream:reset() end
 --- The same for a callback.
 ---
 --- `socket:reset_async(print)`
----@param callback fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
 function Stream:reset_async(callback) end
 
 --- Sets the open mode.
@@ -346,7 +346,7 @@ function Stream:open(mode) end
 ---
 --- `socket:open_async(3, print)`
 ---@param mode integer
----@param callback fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
+---@param callback? fun(stream: evsock.pharos.Stream, result: boolean, problem: nil)
 function Stream:open_async(mode, callback) end
 
 -- TcpSocket ---------------------------------------------------------------------------------------
@@ -413,7 +413,7 @@ function Socket:bind(port) end
 ---
 --- `socket:bind_async(5000, print)`
 ---@param port integer|string
----@param callback fun(socket: evsock.pharos.TcpSocket, result: boolean, problem: nil)
+---@param callback? fun(socket: evsock.pharos.TcpSocket, result: boolean, problem: nil)
 function Socket:bind_async(port, callback) end
 
 -- UdpSocket ---------------------------------------------------------------------------------------
@@ -480,7 +480,7 @@ function Udp:bind(port) end
 ---
 --- `socket:bind_async(5000, print)`
 ---@param port integer|string
----@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: boolean)
 function Udp:bind_async(port, callback) end
 
 --- Ends it; what was not read is dropped, and it may be bound again.
@@ -491,7 +491,7 @@ function Udp:close() end
 --- The same for a callback.
 ---
 --- `socket:close_async(print)`
----@param callback fun(socket: evsock.pharos.UdpSocket, result: nil)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: nil)
 function Udp:close_async(callback) end
 
 --- The datagram that waits longest.
@@ -505,7 +505,7 @@ function Udp:read_datagram_string(max) end
 ---
 --- `socket:read_datagram_string_async(print)`
 ---@param max? integer what is beyond is lost
----@param callback fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
 function Udp:read_datagram_string_async(max, callback) end
 
 --- The same with a table of numbers as data.
@@ -519,7 +519,7 @@ function Udp:read_datagram_bytes(max) end
 ---
 --- `socket:read_datagram_bytes_async(print)`
 ---@param max? integer what is beyond is lost
----@param callback fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: evsock.pharos.Datagram)
 function Udp:read_datagram_bytes_async(max, callback) end
 
 --- Sends a datagram; binds the socket if it is not.
@@ -537,7 +537,7 @@ function Udp:write_datagram_string(data, host, port) end
 ---@param data string
 ---@param host string
 ---@param port integer|string
----@param callback fun(socket: evsock.pharos.UdpSocket, result: integer)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: integer)
 function Udp:write_datagram_string_async(data, host, port, callback) end
 
 --- The same with a table of numbers.
@@ -555,7 +555,7 @@ function Udp:write_datagram_bytes(bytes, host, port) end
 ---@param bytes integer[]
 ---@param host string
 ---@param port integer|string
----@param callback fun(socket: evsock.pharos.UdpSocket, result: integer)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: integer)
 function Udp:write_datagram_bytes_async(bytes, host, port, callback) end
 
 --- Also hears what is sent to a group.
@@ -569,7 +569,7 @@ function Udp:join_multicast_group(address) end
 ---
 --- `socket:join_multicast_group_async("239.1.2.3", print)`
 ---@param address string
----@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: boolean)
 function Udp:join_multicast_group_async(address, callback) end
 
 --- Hears the group no more.
@@ -583,7 +583,7 @@ function Udp:leave_multicast_group(address) end
 ---
 --- `socket:leave_multicast_group_async("239.1.2.3", print)`
 ---@param address string
----@param callback fun(socket: evsock.pharos.UdpSocket, result: boolean)
+---@param callback? fun(socket: evsock.pharos.UdpSocket, result: boolean)
 function Udp:leave_multicast_group_async(address, callback) end
 
 -- TcpServer ---------------------------------------------------------------------------------------
@@ -620,7 +620,7 @@ function Server:listen(port) end
 ---
 --- `server:listen_async(8080, print)`
 ---@param port integer|string
----@param callback fun(server: evsock.pharos.TcpServer, result: boolean, problem: nil)
+---@param callback? fun(server: evsock.pharos.TcpServer, result: boolean, problem: nil)
 function Server:listen_async(port, callback) end
 
 --- Stops listening. Connections that nobody has taken end, the others stay.
@@ -647,7 +647,7 @@ function Server:next_pending_connection() end
 --- The same for a callback.
 ---
 --- `server:next_pending_connection_async(print)`
----@param callback fun(server: evsock.pharos.TcpServer, socket: evsock.pharos.TcpSocket?)
+---@param callback? fun(server: evsock.pharos.TcpServer, socket: evsock.pharos.TcpSocket?)
 function Server:next_pending_connection_async(callback) end
 
 -- SSL ---------------------------------------------------------------------------------------------
@@ -705,7 +705,7 @@ function SecureServer:next_pending_secure_connection() end
 --- The same for a callback.
 ---
 --- `server:next_pending_secure_connection_async(print)`
----@param callback fun(server: evsock.pharos.SslServer, socket: evsock.pharos.SslSocket?)
+---@param callback? fun(server: evsock.pharos.SslServer, socket: evsock.pharos.SslSocket?)
 function SecureServer:next_pending_secure_connection_async(callback) end
 
 ---@class evsock.pharos.SslConfigurations: evsock.pharos.VerifyModes
