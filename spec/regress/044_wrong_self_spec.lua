@@ -1,7 +1,7 @@
 -- `server.listen(nil, 80)` of Pharos said `notes.lua:30: attempt to index local 'object'`, and
--- Renoise's `__tostring` and methods of Hammerspoon's objects behind their finaliser the like: places
--- inside of the library that the script's author has never seen. Some went on with what was no object
--- of theirs: the port of a finalised server was "the object is gone".
+-- Renoise's `__tostring` and methods of Hammerspoon's objects behind their finaliser the like:
+-- places inside of the library that the script's author has never seen. Some went on with what was
+-- no object of theirs: the port of a finalised server was "the object is gone".
 
 local helper = require "spec.helper"
 local evsock = helper.evsock

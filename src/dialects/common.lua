@@ -21,6 +21,10 @@ function common.port(value)
     end
 end
 
+function common.check_port(value, method)
+    return common.port(value) or common.bad("port", method, "integer from 0 to 65535", value)
+end
+
 -- "10.0.0.9:1999" -> "10.0.0.9", 1999; "[::1]:1999" likewise; a bare address has no port.
 local function split(address)
     local host, port = address:match("^%[(.-)%]:(%d+)$")

@@ -20,10 +20,7 @@ local OPTIONS = { half_open = true, max_frame = 2 ^ 53 }
 
 -- Checks and log ----------------------------------------------------------------------------------
 
-local function bad(argument, method, wanted, value)
-    core.raise("bad argument '" .. argument .. "' to '" .. method .. "' (" .. wanted
-        .. " expected, got " .. type(value) .. ")")
-end
+local bad, check_port = common.bad, common.check_port
 
 local function check_function(value, method)
     if value ~= nil and type(value) ~= "function" then
@@ -37,10 +34,6 @@ local function check_string(value, argument, method)
         bad(argument, method, "string", value)
     end
     return value
-end
-
-local function check_port(value, method)
-    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
 end
 
 local function integer(value)

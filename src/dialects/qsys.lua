@@ -39,14 +39,7 @@ local COULD_NOT_CONNECT = ""
 
 -- Checks ------------------------------------------------------------------------------------------
 
-local function bad(argument, method, wanted, value)
-    core.raise("bad argument '" .. argument .. "' to '" .. method .. "' (" .. wanted
-        .. " expected, got " .. type(value) .. ")")
-end
-
-local function check_port(value, method)
-    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
-end
+local bad, check_port = common.bad, common.check_port
 
 local function check_string(value, argument, method)
     if type(value) == "number" then

@@ -26,11 +26,7 @@ local MOST = 2 ^ 53
 
 -- Checks ------------------------------------------------------------------------------------------
 
-local bad = common.bad
-
-local function check_port(value, method)
-    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
-end
+local bad, check_port = common.bad, common.check_port
 
 local function check_address(value, method)
     return type(value) == "string" and value or bad("address", method, "string", value)

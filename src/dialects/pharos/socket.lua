@@ -42,7 +42,7 @@ local function of(socket, call)
 end
 
 local stream = stream_part(core, notes, of)
-local bad, progress = stream.bad, stream.progress
+local progress = stream.progress
 
 local tell = tell_part(notes)
 
@@ -206,9 +206,7 @@ for name, method in pairs(stream.methods) do
     methods[name] = method
 end
 
-local function check_port(value, method)
-    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
-end
+local check_port = common.check_port
 
 local function is_address(host)
     return host:find(":", 1, true) ~= nil or host:find("^%d+%.%d+%.%d+%.%d+$") ~= nil

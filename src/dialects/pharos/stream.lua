@@ -17,10 +17,7 @@ local ALL_MODES = 15
 
 -- Checks ------------------------------------------------------------------------------------------
 
-local function bad(argument, method, wanted, value)
-    core.raise("bad argument '" .. argument .. "' to '" .. method .. "' (" .. wanted
-        .. " expected, got " .. type(value) .. ")")
-end
+local bad = core.common.bad
 
 local function is_whole(value, most)
     return type(value) == "number" and value >= 0 and value <= most and value % 1 == 0

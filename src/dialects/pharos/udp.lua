@@ -7,7 +7,6 @@
 local core, notes, settings, words, stream, tell_part = ...
 local common, datagram = core.common, core.datagram
 local add, change = notes.add, notes.change
-local bad = stream.bad
 
 local UNBOUND, BOUND = 0, 4
 -- Datagrams, and their bytes.
@@ -106,9 +105,7 @@ end
 
 local methods = {}
 
-local function check_port(value, method)
-    return common.port(value) or bad("port", method, "integer from 0 to 65535", value)
-end
+local check_port = common.check_port
 
 local function fail(socket, record, cause)
     record.error, record.error_string = cause[1], cause[2]
