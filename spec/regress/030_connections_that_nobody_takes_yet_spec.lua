@@ -1,6 +1,6 @@
 -- A server without `on_accept` closed every connection without a word: `on_accept` set later never
--- came, and `server:accept()` gave nil as soon as anything had pumped. They wait now, while somebody
--- refers to the server.
+-- came, and `server:accept()` gave nil as soon as anything had pumped. They wait now, while
+-- somebody refers to the server.
 
 local helper = require "spec.helper"
 local kit = require "spec.peers.tls_kit"

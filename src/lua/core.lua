@@ -48,10 +48,16 @@ local function set_option(object, name, value, values)
     own[name] = value
 end
 
+-- The handshake of an accepted connection may take less than an attempt to connect.
+local HANDSHAKE_TIMEOUT = 10
+
 local function get_option(object, name)
     local own = chosen[object]
     if own and own[name] ~= nil then
         return own[name]
+    elseif name == "connect_timeout" and not native.target(object)
+        and native.state(object) ~= "idle" then
+        return HANDSHAKE_TIMEOUT
     end
     return defaults[name]
 end
@@ -426,6 +432,7 @@ local listen_options = {
     max_connections = at_least(0, "integer of at least 0"),
     reuse_port = boolean,
 }
+local listen_defaults = { backlog = 1024, max_connections = 0, reuse_port = false }
 
 core.server = {}
 
@@ -435,17 +442,17 @@ function core.server.listen(server, host, port, given, class, anchor)
     host, port, given = target_of(host, port, given, "listen")
     local checked = check_options(given, "listen", {}, listen_options)
     apply(server, given, checked, {})
-    local function value(name, default)
+    local function value(name)
         local values = checked[name]
         if values then
             return values[1]
         end
-        return default
+        return listen_defaults[name]
     end
     native.unbind(server)
     local ok, message, code = native.listen(
-        server, host, port, value("backlog", 1024), value("reuse_port", false),
-        value("max_connections", 0), class.number, anchor == "handlers")
+        server, host, port, value "backlog", value "reuse_port", value "max_connections",
+        class.number, anchor == "handlers")
     native.bind(server)
     if not ok then
         return nil, message, code
@@ -497,22 +504,96 @@ end
 
 core.server.info = native.server_info
 
+-- What `listen` was given, or the script has set since, stands behind `__index` of `ready.chosen`
+-- for the sockets accepted since; those of before keep the table that they have.
+local function get_server_option(server, name)
+    local ready = accepted_handlers[server]
+    local given = ready and ready.chosen and ready.chosen.__index[name]
+    if given == nil then
+        given = ready and ready.own[name]
+    end
+    if given ~= nil then
+        return given
+    elseif name == "connect_timeout" then
+        return HANDSHAKE_TIMEOUT
+    elseif listen_defaults[name] ~= nil then
+        return listen_defaults[name]
+    end
+    return defaults[name]
+end
+
+local function set_server_option(server, name, value)
+    expect(server, "server", name)
+    local values, wanted
+    if options[name] then
+        values, wanted = options[name](value, "listen")
+    else
+        values, wanted = listen_options[name](value, name)
+    end
+    if not values then
+        bad("option", name, "server", wanted, value)
+    end
+    local ready = accepted_handlers[server]
+    if not options[name] then
+        native.server_most(server, values[1])
+        ready.own[name] = values[1]
+        return
+    end
+    native.set_option(server, name, values[1], values[2], values[3], values[4])
+    local now = {}
+    for other, given in pairs(ready.chosen and ready.chosen.__index or {}) do
+        now[other] = given
+    end
+    if name == "tls" then
+        value = values[1] -- compiled: keys are not kept here
+    elseif type(value) == "table" then
+        -- The script's table stays the script's.
+        local copy = {}
+        for key, item in pairs(value) do
+            copy[key] = item
+        end
+        value = copy
+    end
+    now[name] = value
+    ready.chosen = { __index = now }
+end
+
+local server_get = {
+    address = function(server)
+        return (native.server_info(server))
+    end,
+    port = function(server)
+        return (select(2, native.server_info(server)))
+    end,
+    connections = function(server)
+        return (select(3, native.server_info(server)))
+    end,
+}
+local server_set = {}
+for _, names in ipairs { options, listen_options } do
+    for name in pairs(names) do
+        server_get[name] = function(server)
+            return get_server_option(server, name)
+        end
+        server_set[name] = function(server, value)
+            set_server_option(server, name, value)
+        end
+    end
+end
+for _, name in ipairs { "backlog", "reuse_port" } do
+    server_set[name] = function()
+        raise("option '" .. name .. "' of a server cannot be changed while it listens; give it "
+            .. "to 'listen'")
+    end
+end
+
 local Server = core.class {
     name = "evsock.Server",
     kind = "server",
     anchor = "object",
     handlers = server_handlers,
-    get = {
-        address = function(server)
-            return (native.server_info(server))
-        end,
-        port = function(server)
-            return (select(2, native.server_info(server)))
-        end,
-        connections = function(server)
-            return (select(3, native.server_info(server)))
-        end,
-    },
+    get = server_get,
+    set = server_set,
     on = {
         accept = function(server, sock)
             prepare(server, sock)
@@ -554,7 +635,7 @@ function evsock.listen(host, port, given)
         end,
     })
     local checked = check_options(given, "listen", handlers, listen_options)
-    local own, ready = {}, { chosen = {} }
+    local own, ready = {}, { chosen = {}, own = {} }
     ready.handlers, ready.count = handlers_of(given or {})
     for name, value in pairs(given or {}) do
         if not (is_socket_handler[name] or is_server_handler[name]) then
@@ -563,6 +644,8 @@ function evsock.listen(host, port, given)
             own[name] = value
             if options[name] then
                 ready.chosen[name] = value
+            else
+                ready.own[name] = checked[name][1]
             end
         end
     end

@@ -168,6 +168,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             }
             Part::Server(part) => {
                 set_option(Arc::make_mut(&mut part.options.borrow_mut()), &setting);
+                part.apply_options(object.state.hub());
             }
             _ => {}
         }
@@ -298,6 +299,14 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             for listener in part.listeners.borrow().iter() {
                 listener.set_paused(hub, paused);
             }
+        }
+        Ok(())
+    })?;
+    method(lua, table, state, "server_most", |_, object, most: usize| {
+        if let Part::Server(part) = &object.part
+            && let Some(door) = part.door.borrow().as_ref()
+        {
+            door.set_most(most);
         }
         Ok(())
     })?;

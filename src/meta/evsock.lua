@@ -581,14 +581,32 @@ function Socket:info() end
 ---@field address string numeric, or `unix:/path`; nil once it is closed
 ---@field port integer nil once it is closed and on a Unix socket
 ---@field connections integer open sockets that it accepted
+--- The options of `listen`. What is set is for the sockets accepted from then on.
+---@field connect_timeout number
+---@field read_timeout number
+---@field write_timeout number
+---@field reconnect false|number|evsock.Reconnect
+---@field nodelay boolean
+---@field keepalive boolean|number
+---@field read_limit integer
+---@field max_frame integer
+---@field write_limit integer
+---@field drain_at integer
+---@field half_open boolean
+---@field ipv4_first boolean
+---@field bind false|evsock.Bind
+---@field tls false|evsock.TlsOptions|evsock.Tls for the next handshakes; compiled once it was set
+---@field max_connections integer
+---@field backlog integer read-only
+---@field reuse_port boolean read-only
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
 --- Accepting or a handshake failed, or the certificate is out of its time; it goes on by itself.
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
 local Server = {}
 
 --- Takes a connection that waits now, without a call of `on_accept`; nil alone when none does.
---- While there is no `on_accept`, and no handler for accepted sockets was given to `listen`, at most
---- `backlog` connections wait for it, or for an `on_accept` that is set later.
+--- While there is no `on_accept`, and no handler for accepted sockets was given to `listen`, at
+--- most `backlog` connections wait for it, or for an `on_accept` that is set later.
 ---
 --- `local sock = server:accept()`
 ---@return evsock.Socket? sock

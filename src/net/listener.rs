@@ -65,6 +65,7 @@ pub struct Listener {
     inner: Mutex<Inner>,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug, Default)]
 struct Inner {
     socket: Option<Socket>,
@@ -360,6 +361,17 @@ impl Listener {
             inner.accepted.pop_front()
         };
         self.step(hub, take).flatten()
+    }
+
+    /// Connections that come from now on have other options; handshakes under way keep theirs.
+    pub fn set_options(&self, hub: &Arc<Hub>, options: &Arc<Options>) {
+        self.step(hub, |inner| {
+            inner.options = options.begins_secure().then(|| Arc::clone(options));
+            if let (Some(socket), Address::Ip(_)) = (&inner.socket, &self.address) {
+                // Inherited by what is accepted; refused by nobody who took it before.
+                let _ = socket::set_nodelay(socket, options.nodelay);
+            }
+        });
     }
 
     /// Stops or resumes accepting.

@@ -77,10 +77,14 @@ fn adopt(state: &State, part: &ServerPart, token: Token, object: &Object) -> Opt
     let listeners = part.listeners.borrow();
     let listener = listeners.iter().find(|listener| listener.token() == token)?;
     let accepted = listener.take(hub)?;
-    let options = part.options.borrow().clone();
+    let mut options = part.options.borrow().clone();
     let socket = object.socket()?;
     let adopted = match accepted {
         Accepted::Plain { socket, peer, gate } => {
+            if options.begins_secure() {
+                // It came before the server had a certificate.
+                Arc::make_mut(&mut options).tls = None;
+            }
             Stream::adopt(hub, socket, peer, Arc::clone(&options), gate)
         }
         Accepted::Secured { stream, gate } => {

@@ -144,6 +144,14 @@ pub(in crate::lua) struct ServerPart {
 }
 
 impl ServerPart {
+    /// Tells the listeners of changed options.
+    pub(in crate::lua) fn apply_options(&self, hub: Option<&Arc<Hub>>) {
+        let options = self.options.borrow().clone();
+        for listener in self.listeners.borrow().iter() {
+            hub.into_iter().for_each(|hub| listener.set_options(hub, &options));
+        }
+    }
+
     /// Tells the listeners whether anybody takes connections.
     pub(in crate::lua) fn hold(&self, hub: &Arc<Hub>, holds: bool) {
         if self.waits.get() {
