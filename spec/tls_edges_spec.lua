@@ -615,6 +615,12 @@ describe("TLS", function()
             end
         end)
 
+        it("says what it is for when it was compiled", function()
+            assert.equal("evsock.Tls: client", tostring(evsock.tls {}))
+            assert.equal("evsock.Tls: client and server",
+                tostring(evsock.tls(identity("ecdsa.pem", "ecdsa.key"))))
+        end)
+
         it("that is bad leaves an open connection as it was", function()
             local client, peer = kit.pair(certificates)
             pcall(client.connect, client, "localhost", 1, { tls = { nonsense = true } })

@@ -76,7 +76,7 @@ codes! {
     TooManyFiles = "EMFILE",
 
     /// The peer ended it with a TLS alert that has no code of its own; the message names it. Look
-    /// into the peer's log (peer).
+    /// into the peer's log; on an open connection it may want to renegotiate (peer).
     TlsAlert = "TLS_ALERT",
     /// The two ends share no application protocol: compare `alpn` with what the peer speaks
     /// (caller, peer).
@@ -101,8 +101,8 @@ codes! {
     TlsClientCertRequired = "TLS_CLIENT_CERT_REQUIRED",
     /// The certificate's time is over: renew it, and see that this machine's clock is right (peer).
     TlsExpired = "TLS_EXPIRED",
-    /// The two ends share no cipher suite, key exchange or kind of signature: bring the older one
-    /// up to date (peer).
+    /// The two ends share no cipher suite, key exchange or kind of signature. RSA key exchange, DHE and
+    /// CBC are left out here: bring the peer up to date, or put a TLS proxy in front of it (peer).
     TlsNoCommon = "TLS_NO_COMMON",
     /// This machine has no trusted roots: install its package of CA certificates, or give `ca`
     /// (caller, machine).
@@ -129,7 +129,7 @@ codes! {
     /// an intermediate certificate, it should send it (caller, peer).
     TlsUnknownIssuer = "TLS_UNKNOWN_ISSUER",
     /// The two ends share no version of TLS: compare `min_version`; versions before 1.2 are not
-    /// spoken (caller, peer).
+    /// spoken, a TLS proxy in front of the peer helps (caller, peer).
     TlsVersion = "TLS_VERSION",
     /// A key or signature is too weak or of a kind that is not accepted, RSA below 2048 bits or
     /// SHA-1 for example: have the certificate issued anew (peer).

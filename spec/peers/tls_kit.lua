@@ -160,10 +160,12 @@ local function start(name, prepare, is_ready)
     error(name .. " does not start: " .. log, 0)
 end
 
---- `openssl s_server` with a certificate. `words`: more of its arguments; `place`: where it runs.
-function kit.openssl(certificates, key, words, place)
+--- `openssl s_server` with a certificate. `words`: more of its arguments; `place`: where it runs;
+--- `input`: a named pipe that it reads from.
+function kit.openssl(certificates, key, words, place, input)
     return start("openssl", function(server)
         local command = {
+            "sh", "-c", 'exec "$@" <>"$0"', input or "/dev/null",
             "env", "-C", place or server.directory, "openssl", "s_server", "-accept", "127.0.0.1:0",
             "-cert", certificates:path(key .. ".pem"), "-key", certificates:path(key .. ".key"),
         }

@@ -85,6 +85,35 @@ fn a_refusal_for_time_or_name_says_which() {
 }
 
 #[test]
+fn a_chain_in_the_wrong_order_is_told() {
+    let ca = Ca::new("root");
+    let between = ca.below(ca_params("between"), any_key());
+    let leaf = between.leaf(&[HOST]);
+    let own = leaf.chain.strip_suffix(&between.above).unwrap();
+    let told = (
+        Code::TlsBadCertificate,
+        "tls: the peer sends its chain in the wrong order: its own certificate must come first",
+    );
+    for (what, chain) in [
+        ("the issuer first", format!("{}{own}", between.pem)),
+        ("the root first", format!("{}{}{own}", ca.pem, between.pem)),
+        ("the root first, without the issuer's issuer", format!("{}{own}{}", ca.pem, between.pem)),
+    ] {
+        let turned = Identity { chain, key: leaf.key.clone() };
+        for settings in [client_of(&ca), client_of(&Ca::new("another"))] {
+            for version in BOTH {
+                let mut client = begin(&settings, HOST);
+                Raw::server(version, certified(&turned)).join(&mut client);
+                let failure = client.failure.unwrap();
+                assert_eq!((failure.code(), failure.message()), told, "{what}");
+            }
+        }
+        let (turned, strange) = (certified(&turned), Ca::new("another").pem);
+        assert_eq!(serve(ClientAuth::Require, &strange, Some(&turned)), Err(told.0), "{what}");
+    }
+}
+
+#[test]
 fn refuses_another_name() {
     let ca = Ca::new("root");
     let only = |names: &[&str]| ca.leaf(names);

@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
 
-use mlua::{AnyUserData, Lua, Table, UserData, Value};
+use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
 use crate::net::secure::{Facts, Tls, Verified};
@@ -17,7 +17,18 @@ use crate::sync::Arc;
 #[derive(Clone, Debug)]
 pub(super) struct Compiled(pub(super) Arc<Tls>);
 
-impl UserData for Compiled {}
+impl UserData for Compiled {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        // A finaliser of the script may ask after it is gone.
+        methods.add_meta_function(MetaMethod::ToString, |_, value: Value| {
+            Ok(match of(&value) {
+                Some(tls) if tls.server.is_some() => "evsock.Tls: client and server",
+                Some(_) => "evsock.Tls: client",
+                None => "evsock.Tls: gone",
+            })
+        });
+    }
+}
 
 /// Adds the functions to the table that the Lua files get.
 pub(super) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {

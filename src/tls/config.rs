@@ -95,6 +95,7 @@ pub(super) enum Role {
 pub struct Config {
     pub(super) role: Role,
     pub(super) verified: Verified,
+    pub(super) least: Version,
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
     needs_system_roots: bool,
@@ -107,6 +108,7 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn client(settings: &Settings) -> Result<Arc<Self>, String> {
+        let least = settings.min_version;
         let name = settings.server_name.as_deref().map(|text| {
             let why = || format!("server_name: {} is no host name", named(text.as_bytes()));
             server_name(text).ok_or_else(why)
@@ -137,7 +139,7 @@ impl Config {
             (true, false) => Verified::Yes,
         };
         let role = Role::Client { config: Arc::new(config), name, checks_name };
-        Ok(Arc::new(Self { role, verified, left_out, needs_system_roots, notice: None }))
+        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice: None }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -173,7 +175,9 @@ impl Config {
         let role = Role::Server { config: Arc::new(config), identity };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         let notice = notice.or(skipped);
-        Ok(Arc::new(Self { role, verified, left_out, needs_system_roots: false, notice }))
+        let least = settings.min_version;
+        let needs_system_roots = false;
+        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice }))
     }
 
     /// Certificates of `ca` that could not be used, in words, if there are any.

@@ -123,6 +123,7 @@ impl<'a> Certificate<'a> {
         let mut hosts = Vec::new();
         while let Some((tag, value)) = list.next() {
             let host = match tag {
+                DNS if value.is_empty() => None,
                 DNS => String::from_utf8(value.to_vec()).ok().map(Host::Name),
                 ADDRESS => address(value).map(Host::Address),
                 _ => None,
@@ -225,6 +226,20 @@ impl fmt::Display for Host {
             Self::Address(address) => address.fmt(f),
             Self::Name(name) => name.fmt(f),
         }
+    }
+}
+
+/// The hash of a kind of signature (the content of an `AlgorithmIdentifier`) if nobody relies on it
+/// any more.
+pub(super) fn old_hash(algorithm: &[u8]) -> Option<&'static str> {
+    // md5WithRSAEncryption, sha1WithRSAEncryption and ecdsa-with-SHA1.
+    const WITH_RSA: &[u8] = &[0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01];
+    const WITH_ECDSA: &[u8] = &[0x2a, 0x86, 0x48, 0xce, 0x3d, 0x04, 0x01];
+    let name = Reader(algorithm).expect(OID)?;
+    match name.strip_prefix(WITH_RSA) {
+        Some([4]) => Some("MD5"),
+        Some([5]) => Some("SHA-1"),
+        _ => (name == WITH_ECDSA).then_some("SHA-1"),
     }
 }
 

@@ -10,6 +10,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
 
+use super::config::Version;
 use super::verdict;
 use crate::error::{Code, Result};
 
@@ -21,6 +22,8 @@ pub(super) struct Sink<'a> {
     pub(super) plain: &'a mut Vec<u8>,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) has_ended: &'a mut bool,
+    /// The oldest version that we accept.
+    pub(super) least: Version,
 }
 
 /// What the two roles of rustls have in common, which it has no trait for.
@@ -109,7 +112,7 @@ pub(super) fn advance<P: Peer>(peer: &mut P, seen: &mut [u8], sink: &mut Sink) -
                 | ConnectionState::Closed,
             ) => false,
             Ok(_) => return Err(verdict::said(Code::Internal, "data before the handshake")),
-            Err(error) => return Err(verdict::of(&error)),
+            Err(error) => return Err(verdict::in_scene(&error, sink.least, peer.state())),
         };
         used += discard;
         if !goes_on {

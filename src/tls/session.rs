@@ -14,7 +14,7 @@ use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection
 use rustls::sign::CertifiedKey;
 use rustls::{CommonState, ProtocolVersion};
 
-use super::config::{Config, Role, server_name};
+use super::config::{Config, Role, Version, server_name};
 use super::engine::{OVERHEAD, Sink, Traffic, Written, advance, flush, write};
 use super::verdict;
 use crate::error::{Code, Error, Result};
@@ -66,8 +66,11 @@ pub struct Session {
     unfinished: usize,
     /// Whether the first bytes of the peer were looked at.
     is_tls: bool,
+    /// Whether the peer's hello is of a version that nobody here speaks, once it is there.
+    is_old: Option<bool>,
     has_ended: bool,
     has_closed: bool,
+    least: Version,
     /// See [`Config::left_out`]: it may be why nobody is trusted.
     left_out: Option<Arc<str>>,
     failure: Option<Error>,
@@ -151,8 +154,10 @@ impl Session {
             name,
             unfinished: 0,
             is_tls: false,
+            is_old: None,
             has_ended: false,
             has_closed: false,
+            least: config.least,
             left_out: config.left_out.clone(),
             failure: None,
         }
@@ -288,6 +293,12 @@ impl Session {
             Connection::Server(server) => flush(&mut **server, out),
         }
         let error = match (&self.left_out, error.code()) {
+            // rustls may look for other things first.
+            (_, Code::TlsNoCommon | Code::TlsProtocol | Code::TlsVersion)
+                if self.is_old == Some(true) =>
+            {
+                verdict::too_old()
+            }
             (Some(left_out), code @ (Code::TlsUnknownIssuer | Code::TlsSelfSigned)) => {
                 Error::new(code, format!("{} ({left_out})", error.message()))
             }
@@ -312,6 +323,7 @@ impl Session {
             let begin = *used + self.unfinished;
             let Some(length) = record(&cipher[begin..]) else { break };
             let seen = &mut cipher[*used..begin + length];
+            self.is_old.get_or_insert_with(|| is_old_hello(seen));
             let whole = seen.len();
             let done = self.step(seen, plain, out)?;
             *used += done;
@@ -329,7 +341,7 @@ impl Session {
 
     /// Lets rustls go on until it needs more; says how many bytes it is done with.
     fn step(&mut self, seen: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<usize> {
-        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended };
+        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended, least: self.least };
         match &mut self.connection {
             Connection::Client(client) => advance(&mut **client, seen, &mut sink),
             Connection::Server(server) => advance(&mut **server, seen, &mut sink),
@@ -377,6 +389,15 @@ fn record(bytes: &[u8]) -> Option<usize> {
     let length = HEADER + usize::from(u16::from_be_bytes([header[3], header[4]]));
     let is_right = (0x14..=0x18).contains(&header[0]) && header[1] == 3 && length <= LONGEST;
     if is_right { (bytes.len() >= length).then_some(length) } else { Some(bytes.len()) }
+}
+
+/// Whether it is a hello of SSL 3, TLS 1.0 or TLS 1.1; newer ones all say 1.2 in that place.
+fn is_old_hello(record: &[u8]) -> bool {
+    const HELLOS: [u8; 2] = [1, 2];
+    match record.get(..HEADER + 6) {
+        Some([0x16, 3, _, _, _, kind, _, _, _, 3, minor]) => HELLOS.contains(kind) && *minor < 3,
+        _ => false,
+    }
 }
 
 /// Whether a peer that begins like this speaks TLS: a handshake message or an alert.

@@ -3,15 +3,42 @@
 //! Not here: finding out; see `verifier` and `session`. Every message begins with "tls: ", is in
 //! lower case and says what the other end did or has.
 
-use rustls::pki_types::UnixTime;
-use rustls::{AlertDescription, CertificateError, OtherError, PeerIncompatible, PeerMisbehaved};
+use rustls::pki_types::{ServerName, UnixTime};
+use rustls::{
+    AlertDescription, CertificateError, CommonState, OtherError, PeerIncompatible, PeerMisbehaved,
+    ProtocolVersion,
+};
 
-use super::der;
+use super::config::Version;
+use super::der::{self, Certificate, Host};
 use crate::error::{Code, Error};
+use crate::quote::{named, shown};
 use crate::sync::Arc;
 
 /// What is shown of an answer in plain text, in bytes.
 const SHOWN: usize = 60;
+
+/// The error of a session that accepts nothing older than `least` and stands as `common` says: the
+/// same alert means one thing in a handshake and another behind it.
+pub(super) fn in_scene(error: &rustls::Error, least: Version, common: &CommonState) -> Error {
+    use AlertDescription as A;
+    let is_done = !common.is_handshaking();
+    let is_old = common.protocol_version() == Some(ProtocolVersion::TLSv1_2);
+    match error {
+        rustls::Error::AlertReceived(A::ProtocolVersion) => refused_versions(least),
+        rustls::Error::AlertReceived(alert @ (A::HandshakeFailure | A::NoRenegotiation))
+            if is_done && is_old =>
+        {
+            let text = format!(
+                "the peer ended the open connection with the alert {}; likely it wants to \
+                 renegotiate, which evsock leaves out",
+                name_of(*alert)
+            );
+            said(Code::TlsAlert, &text)
+        }
+        _ => of(error),
+    }
+}
 
 /// The error of a session.
 pub(super) fn of(error: &rustls::Error) -> Error {
@@ -64,9 +91,14 @@ fn of_certificate(problem: &CertificateError) -> Error {
         C::BadSignature => {
             said(Code::TlsBadSignature, "a signature is not by whom the certificate names")
         }
-        C::UnsupportedSignatureAlgorithmContext { .. }
-        | C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
-            weak("a signature of a kind that is not accepted")
+        C::UnsupportedSignatureAlgorithmContext { signature_algorithm_id, .. } => {
+            match der::old_hash(signature_algorithm_id) {
+                Some(hash) => weak(&format!("it is signed with {hash}")),
+                None => weak("a signature of a kind that is not accepted"),
+            }
+        }
+        C::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            weak("a key or a signature of a kind that is not accepted")
         }
         C::NotValidForName => said(Code::TlsBadHostname, "the certificate is for another name"),
         C::NotValidForNameContext { expected, presented } => {
@@ -92,33 +124,102 @@ fn of_other(other: &OtherError) -> Error {
     if let Some(error) = other.0.downcast_ref::<Error>() {
         return error.clone();
     }
-    let text = match other.0.to_string().as_str() {
-        "CaUsedAsEndEntity" => "it is an authority's own".to_owned(),
-        "EndEntityUsedAsCa" => "its issuer is no authority".to_owned(),
-        "PathLenConstraintViolated" => "the chain is longer than its issuer may have it".to_owned(),
-        "NameConstraintViolation" => "its issuer may not vouch for this name".to_owned(),
-        "UnsupportedCertVersion" => "it is not of version 3".to_owned(),
-        "UnsupportedCriticalExtension" => "it has an unknown critical extension".to_owned(),
-        name => lower(name),
-    };
+    // Some names have details behind them.
+    let name = other.0.to_string();
+    let name = name.split(['(', '{', ' ']).next().unwrap_or_default();
+    let text = broken_rule(name).map_or_else(
+        || format!("it breaks a rule of X.509, {}", shown(name.as_bytes())),
+        str::to_owned,
+    );
     said(Code::TlsBadCertificate, &format!("the certificate is not acceptable: {text}"))
+}
+
+/// A rule that a certificate breaks, by the name that rustls-webpki has for that.
+fn broken_rule(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "CaUsedAsEndEntity" => "it is an authority's own",
+        "CertDistrusted" => "its key is known to be in wrong hands",
+        "EmptyEkuExtension" => "its list of purposes is empty",
+        "EndEntityUsedAsCa" => "its issuer is no authority",
+        "ExtensionValueInvalid" => "it has an extension twice, or one that nobody can read",
+        "InvalidNetworkMaskConstraint" | "MalformedNameConstraint" => {
+            "nobody can read for which names its issuer may vouch"
+        }
+        "InvalidSerialNumber" => "its serial number is none",
+        "MalformedDnsIdentifier" => "a host that it lists is no possible name",
+        "MalformedExtensions" => "nobody can read its extensions",
+        "MaximumNameConstraintComparisonsExceeded"
+        | "MaximumPathBuildCallsExceeded"
+        | "MaximumSignatureChecksExceeded" => "its chain takes too long to verify",
+        "MaximumPathDepthExceeded" => "its chain is too long",
+        "NameConstraintViolation" => "its issuer may not vouch for this name",
+        "PathLenConstraintViolated" => "the chain is longer than its issuer may have it",
+        "SignatureAlgorithmMismatch" => "it names two different kinds of signature",
+        "UnsupportedCertVersion" => {
+            "it is of version 1 or 2, which is believed only if it is itself given as 'ca' or \
+             'cafile'"
+        }
+        "UnsupportedCriticalExtension" => "it has an unknown critical extension",
+        "UnsupportedNameType" => "it is for a kind of name that nobody asks for",
+        _ => return None,
+    })
 }
 
 fn of_incompatible(reason: &PeerIncompatible) -> Error {
     use PeerIncompatible as P;
     match reason {
-        P::ServerDoesNotSupportTls12Or13
-        | P::ServerTlsVersionIsDisabledByOurConfig
+        P::ServerDoesNotSupportTls12Or13 | P::Tls12NotOffered => too_old(),
+        // Whoever speaks neither of ours and is not older has only 1.2 where 1.3 is asked for.
+        P::ServerTlsVersionIsDisabledByOurConfig
         | P::SupportedVersionsExtensionRequired
-        | P::Tls12NotOffered
         | P::Tls12NotOfferedOrEnabled => {
-            said(Code::TlsVersion, "the peer speaks only versions that are not accepted here")
+            said(Code::TlsVersion, "the peer does not speak TLS 1.3, which min_version asks for")
         }
         P::NoCertificateRequestSignatureSchemesInCommon | P::NoSignatureSchemesInCommon => {
             said(Code::TlsNoCommon, "the two ends share no kind of signature")
         }
-        P::NoCipherSuitesInCommon => said(Code::TlsNoCommon, "the two ends share no cipher suite"),
+        P::NoCipherSuitesInCommon => {
+            let text =
+                format!("the two ends share no cipher suite; likely the peer has {LEFT_OUT}");
+            said(Code::TlsNoCommon, &text)
+        }
+        P::KeyShareExtensionRequired
+        | P::NamedGroupsExtensionRequired
+        | P::NoEcPointFormatsInCommon
+        | P::NoKxGroupsInCommon
+        | P::UncompressedEcPointsRequired => said(
+            Code::TlsNoCommon,
+            "the two ends share no way to exchange keys: here is ECDHE with X25519, P-256 and \
+             P-384 alone, RSA key exchange and DHE are left out",
+        ),
+        P::SignatureAlgorithmsExtensionRequired => said(
+            Code::TlsNoCommon,
+            "the peer does not say which signatures it knows; likely it knows SHA-1 alone",
+        ),
         _ => said(Code::TlsNoCommon, &format!("the two ends don't fit together ({reason:?})")),
+    }
+}
+
+/// What old peers have and nobody here speaks.
+const LEFT_OUT: &str =
+    "only cipher suites with RSA key exchange, DHE or CBC, which evsock leaves out";
+
+/// The peer's hello is one of SSL 3, TLS 1.0 or TLS 1.1.
+pub(super) fn too_old() -> Error {
+    said(
+        Code::TlsVersion,
+        "the peer speaks only versions of TLS older than 1.2, which evsock leaves out; a TLS proxy \
+         in front helps",
+    )
+}
+
+/// The peer takes none of the versions that we speak. Those who speak newer ones take ours, too.
+fn refused_versions(least: Version) -> Error {
+    match least {
+        Version::Tls12 => too_old(),
+        Version::Tls13 => {
+            said(Code::TlsVersion, "the peer does not speak TLS 1.3, which min_version asks for")
+        }
     }
 }
 
@@ -129,12 +230,13 @@ fn of_alert(alert: AlertDescription) -> Error {
         A::CertificateRequired => {
             said(Code::TlsClientCertRequired, "the server asks for a client certificate")
         }
-        A::ProtocolVersion => {
-            said(Code::TlsVersion, "the peer does not accept our versions of TLS")
-        }
+        A::ProtocolVersion => refused_versions(Version::Tls12),
         A::HandshakeFailure | A::InsufficientSecurity => said(
             Code::TlsNoCommon,
-            "the peer found nothing that both ends accept (it may want a client certificate)",
+            &format!(
+                "the peer found nothing that both ends accept; likely it has {LEFT_OUT}, or wants \
+                 a client certificate"
+            ),
         ),
         A::NoApplicationProtocol => {
             said(Code::TlsAlpn, "the server speaks none of our application protocols")
@@ -153,6 +255,30 @@ fn of_alert(alert: AlertDescription) -> Error {
         A::UnrecognisedName => said(Code::TlsAlert, "the server does not know itself by that name"),
         _ => said(Code::TlsAlert, &format!("the peer ended it with the alert {}", name_of(alert))),
     }
+}
+
+/// Why a certificate is not for a host that seems to stand in it, if that is so.
+pub(super) fn misnamed(certificate: &Certificate<'_>, host: &ServerName<'_>) -> Option<Error> {
+    let text = match (certificate.hosts().unwrap_or_default(), host) {
+        (hosts, _) if hosts.is_empty() => {
+            let name = named(certificate.common_name()?.as_bytes());
+            format!(
+                "the certificate lists no host; its common name {name} counts only if the \
+                 certificate itself is given as 'ca' or 'cafile'"
+            )
+        }
+        (hosts, ServerName::IpAddress(_)) => {
+            let address = host.to_str();
+            hosts.contains(&Host::Name(address.clone().into_owned())).then(|| {
+                format!(
+                    "the certificate has {address} as a DNS name, but not as an address (an IP \
+                     entry of its subject alternative names)"
+                )
+            })?
+        }
+        _ => return None,
+    };
+    Some(said(Code::TlsBadHostname, &text))
 }
 
 /// The peer talks, but not TLS: `begin` is what it sent first.
@@ -200,9 +326,11 @@ pub(super) fn said(code: Code, text: &str) -> Error {
 fn names(presented: &[String]) -> String {
     const MOST: usize = 5;
     // rustls writes them as Rust does: DnsName("a.example"), IpAddress(10.0.0.1).
-    let mut short: Vec<&str> = presented.iter().take(MOST).map(|name| bare(name)).collect();
-    if presented.len() > MOST {
-        short.push("…");
+    let named = presented.iter().map(|name| bare(name)).filter(|name| !name.is_empty());
+    let mut short: Vec<String> = named.map(|name| shown(name.as_bytes())).collect();
+    if short.len() > MOST {
+        short.truncate(MOST);
+        short.push("…".to_owned());
     }
     match short.as_slice() {
         [] => "no host at all (it lists none as subject alternative name)".to_owned(),
@@ -241,4 +369,63 @@ fn plain(error: &rustls::Error) -> String {
 fn lower(text: &str) -> String {
     let mut letters = text.chars();
     letters.next().map_or(String::new(), |first| first.to_lowercase().chain(letters).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An error of rustls-webpki, which is known by its name alone.
+    #[derive(Debug)]
+    struct Broken(&'static str);
+
+    impl std::fmt::Display for Broken {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Broken {}
+
+    fn said_of(name: &'static str) -> (Code, String) {
+        let error = of(&CertificateError::Other(OtherError(Arc::new(Broken(name)))).into());
+        (error.code(), error.message().to_owned())
+    }
+
+    #[test]
+    fn no_rule_is_told_in_the_words_of_a_library() {
+        for (name, text) in [
+            ("CaUsedAsEndEntity", "it is an authority's own"),
+            ("CertDistrusted", "its key is known to be in wrong hands"),
+            ("EmptyEkuExtension", "its list of purposes is empty"),
+            ("EndEntityUsedAsCa", "its issuer is no authority"),
+            ("ExtensionValueInvalid", "it has an extension twice, or one that nobody can read"),
+            (
+                "InvalidNetworkMaskConstraint",
+                "nobody can read for which names its issuer may vouch",
+            ),
+            ("InvalidSerialNumber", "its serial number is none"),
+            ("MalformedDnsIdentifier", "a host that it lists is no possible name"),
+            ("MalformedExtensions", "nobody can read its extensions"),
+            ("MalformedNameConstraint", "nobody can read for which names its issuer may vouch"),
+            ("MaximumNameConstraintComparisonsExceeded", "its chain takes too long to verify"),
+            ("MaximumPathBuildCallsExceeded", "its chain takes too long to verify"),
+            ("MaximumPathDepthExceeded", "its chain is too long"),
+            ("MaximumSignatureChecksExceeded", "its chain takes too long to verify"),
+            ("NameConstraintViolation", "its issuer may not vouch for this name"),
+            ("PathLenConstraintViolated", "the chain is longer than its issuer may have it"),
+            ("SignatureAlgorithmMismatch", "it names two different kinds of signature"),
+            (
+                "UnsupportedCertVersion",
+                "it is of version 1 or 2, which is believed only if it is itself given as 'ca' \
+                 or 'cafile'",
+            ),
+            ("UnsupportedCriticalExtension", "it has an unknown critical extension"),
+            ("UnsupportedNameType", "it is for a kind of name that nobody asks for"),
+            ("SomethingNew(with details)", "it breaks a rule of X.509, SomethingNew"),
+        ] {
+            let whole = format!("tls: the certificate is not acceptable: {text}");
+            assert_eq!(said_of(name), (Code::TlsBadCertificate, whole));
+        }
+    }
 }

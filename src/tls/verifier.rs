@@ -244,14 +244,22 @@ fn explain(
     let rustls::Error::InvalidCertificate(problem) = &error else { return error };
     let chain = || std::iter::once(certificate).chain(others);
     let read = Certificate::read(certificate);
-    let is_own = read.is_some_and(|read| {
+    let is_own = read.as_ref().is_some_and(|read| {
         let anchors = store.map(|store| &store.roots[..]).unwrap_or_default();
         read.is_self_issued() && !anchors.iter().any(|one| one.subject.as_ref() == read.subject)
     });
     match problem {
+        CertificateError::NotValidForNameContext { .. } if is_turned(read.as_ref(), others) => {
+            carry(turned())
+        }
+        problem if is_stranger(problem) && is_turned(read.as_ref(), others) => carry(turned()),
         problem if is_stranger(problem) && is_own => {
-            let message = "tls: the certificate is signed by itself alone";
-            carry(Error::new(Code::TlsSelfSigned, message))
+            carry(verdict::said(Code::TlsSelfSigned, "the certificate is signed by itself alone"))
+        }
+        CertificateError::NotValidForNameContext { expected, .. }
+            if !given.is_some_and(|given| given.has(certificate)) =>
+        {
+            read.and_then(|read| verdict::misnamed(&read, expected)).map_or(error, carry)
         }
         CertificateError::UnknownIssuer => {
             let is_below = |given: &Given| {
@@ -277,6 +285,19 @@ fn explain(
         }
         _ => error,
     }
+}
+
+fn turned() -> Error {
+    let text = "the peer sends its chain in the wrong order: its own certificate must come first";
+    verdict::said(Code::TlsBadCertificate, text)
+}
+
+/// Whether somebody whom the first vouches for comes behind it.
+fn is_turned(first: Option<&Certificate<'_>>, others: &[CertificateDer<'_>]) -> bool {
+    first.is_some_and(|first| {
+        let others = others.iter().filter_map(|der| Certificate::read(der));
+        others.into_iter().any(|one| !one.is_self_issued() && one.issuer == first.subject)
+    })
 }
 
 /// The lengths of the RSA keys of those authorities that may have issued one of the chain.
