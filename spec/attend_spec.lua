@@ -245,7 +245,7 @@ describe("attend", function()
         helper.misuse(function() evsock.attend({}, 1) end, text .. "table")
         local sock = evsock.socket()
         helper.misuse(function() evsock.attend(sock, "x") end,
-            "bad argument 'timeout' to 'attend' (number of seconds expected, got string)")
+            "bad argument 'timeout' to 'attend' (seconds of at least 0 expected, got string)")
         assert.equal(0, evsock.attend(sock))
     end)
 end)

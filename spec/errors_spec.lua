@@ -161,6 +161,59 @@ describe("the world", function()
     end)
 end)
 
+describe("a call with the wrong sign", function()
+    after_each(helper.finish)
+
+    it("says that a method needs a colon, for every class", function()
+        local server = helper.server().server
+        local task = helper.track(evsock.spawn(function() end))
+        local objects = {
+            { evsock.socket(), { "abort", "close", "connect", "flush", "info", "lines", "look",
+                "mark", "peek", "read", "read_exact", "read_line", "read_until", "receive",
+                "search", "send", "shutdown", "start_tls", "wait", "write" } },
+            { server, { "accept", "close", "pause", "resume" } },
+            { helper.track(evsock.after(60, print)), { "cancel" } },
+            { helper.track(assert(evsock.udp("127.0.0.1"))), { "close", "connect", "join_group",
+                "leave_group", "pause", "read", "resume", "send_to" } },
+            { task, { "cancel", "join" } },
+        }
+        local hint = "; call it with a colon)"
+        for _, pair in ipairs(objects) do
+            local object, names = pair[1], pair[2]
+            for _, name in ipairs(names) do
+                helper.misuse(function() object[name]() end, "bad argument 'self' to '")
+                helper.misuse(function() object[name]() end, hint)
+                helper.misuse(function() object[name]("text") end, hint)
+            end
+        end
+    end)
+
+    it("says that a function of the module needs a dot", function()
+        local hint = "; call it with a dot)"
+        helper.misuse(function() evsock:connect("127.0.0.1", 1) end, hint)
+        helper.misuse(function() evsock:listen("127.0.0.1", 1) end, hint)
+        helper.misuse(function() evsock:socket() end, hint)
+        helper.misuse(function() evsock:socket({}) end, hint)
+        helper.misuse(function() evsock:udp("127.0.0.1") end, hint)
+        helper.misuse(function() evsock:after(1, print) end, hint)
+        helper.misuse(function() evsock:every(1, print) end, hint)
+        helper.misuse(function() evsock:spawn(print) end, hint)
+        helper.misuse(function() evsock:sleep(1) end, hint)
+        helper.misuse(function() evsock:tls({}) end, hint)
+        helper.misuse(function() evsock:pump(1) end, hint)
+        helper.misuse(function() evsock:attend(evsock.socket()) end, hint)
+    end)
+
+    it("says what a timeout of a pump may be", function()
+        local sock = evsock.socket()
+        local wanted = "(seconds of at least 0 expected, got "
+        helper.misuse(function() evsock.pump(-1) end, "'timeout' to 'pump' " .. wanted .. "-1)")
+        helper.misuse(function() evsock.pump(0 / 0) end, "'timeout' to 'pump' " .. wanted)
+        helper.misuse(function() evsock.pump({}) end, "'timeout' to 'pump' " .. wanted .. "table)")
+        helper.misuse(function() evsock.attend(sock, -1) end, "'timeout' to 'attend' " .. wanted)
+    end)
+end)
+
 describe("an error in a handler", function()
     after_each(helper.finish)
 

@@ -121,6 +121,15 @@ describe("an option", function()
         helper.misuse(function() sock:connect("h", 1, options) end, bad .. "'connect'" .. unknown)
     end)
 
+    it("written as a property is named alone, with what it may be and what it got", function()
+        local sock = evsock.socket()
+        local text = "bad value for 'read_timeout' (seconds of at least 0 expected, got string"
+        helper.misuse(function() sock.read_timeout = "5" end, text)
+        helper.misuse(function() sock.reconnect = 0 end, "bad value for 'reconnect' (")
+        local spin = "bad value for 'spin' (seconds of at least 0 expected, got -1)"
+        helper.misuse(function() evsock.spin = -1 end, spin)
+    end)
+
     it("that is no string raises too", function()
         local options = { true }
         helper.misuse(function() evsock.connect("h", 1, options) end, "bad option '1'")

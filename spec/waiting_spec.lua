@@ -613,7 +613,7 @@ describe("waits on a socket with reconnect", function()
             ECONNRESET = function(peer) peer:abort() end,
         }
         for code, way in pairs(ends) do
-            local client, peer, server = helper.pair({ reconnect = 0.005 })
+            local client, peer, server = helper.pair({ reconnect = 0.01 })
             local calls = {
                 receive = function() return client:receive("*l", 5) end,
                 close = function() return client:wait("close", 5) end,

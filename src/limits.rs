@@ -54,6 +54,9 @@ pub const DATAGRAM_BYTES_UNSENT: usize = 1024 * 1024;
 pub const POLL_BATCH: usize = 256;
 /// Lookup, connecting and handshake together (option `connect_timeout`).
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+/// The least pause before connecting again, whatever the options say: without one, a port that refuses
+/// costs a whole core.
+pub const SHORTEST_PAUSE: Duration = Duration::from_millis(10);
 /// How long a closing socket may take to send what was written.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what still arrives is discarded after our end of stream, so that the peer is not

@@ -91,7 +91,7 @@ function scenarios.reconnect(ledger, place)
     local answers = 0
     -- By name: two addresses, of which the first refuses.
     ledger:connect({ host = "localhost", port = ledger:port() }, {
-        reconnect = { min = 0.001, max = 0.004 },
+        reconnect = { min = 0.01, max = 0.02 },
         on_connect = function(sock, this)
             this:send(sock, 100)
         end,

@@ -202,8 +202,9 @@ local function timeout(name, option)
             core.raise("bad value for " .. name .. " (seconds of at least 0 expected, got "
                 .. core.got(value) .. ")")
         end
-        if option == "reconnect" and value == 0 then
-            value = false
+        if option == "reconnect" then
+            -- The core's least pause, 10 ms, for what is less and yet not "off".
+            value = value > 0 and math.max(value, 0.01)
         end
         native.set(socket, option, value)
     end

@@ -13,7 +13,7 @@ local options, defaults = checks.names, checks.defaults
 local bad, whole, set_of = checks.bad, checks.whole, checks.set_of
 local target_of, function_of = checks.target_of, checks.function_of
 local seconds_of, is_seconds, boolean = checks.seconds_of, checks.is_seconds, checks.boolean
-local check_option, check_options = checks.check, checks.check_all
+local check_property, check_options = checks.check_property, checks.check_all
 local compile_tls, tls_of = checks.compile_tls, checks.tls_of
 local is_socket_handler, is_server_handler = checks.is_socket_handler, checks.is_server_handler
 local socket_handlers, server_handlers = checks.socket_handlers, checks.server_handlers
@@ -276,7 +276,7 @@ function core.socket.get(sock, name)
 end
 
 function core.socket.set(sock, name, value)
-    set_option(sock, name, value, check_option(name, value, name))
+    set_option(sock, name, value, check_property(name, value))
 end
 
 function core.socket.info(sock)
@@ -324,7 +324,7 @@ for name in pairs(options) do
             return get_option(sock, name)
         end
         socket_set[name] = function(sock, value)
-            set_option(sock, name, value, check_option(name, value, name))
+            set_option(sock, name, value, check_property(name, value))
         end
     end
 end
@@ -386,7 +386,7 @@ local Socket = core.class {
 }
 
 function evsock.tls(given)
-    if type(given) ~= "table" then
+    if type(given) ~= "table" or given == evsock then
         bad("argument", "tls", "tls", "table", given)
     end
     return compile_tls(given, "tls")
@@ -802,7 +802,7 @@ setmetatable(evsock, {
     __newindex = function(module, name, value)
         if name == "spin" then
             if not is_seconds(value) then
-                bad("value", "spin", "evsock", "seconds of at least 0", value)
+                bad("value", "spin", nil, "seconds of at least 0", value)
             end
             native.spin(value)
         else

@@ -33,9 +33,22 @@ end
 
 local is_secret = { key = true, password = true }
 
+-- Where it stands: `call` is nil for a property, which is written, not passed to anything.
+local function place(what, name, call)
+    if not call then
+        return "bad value for '" .. name .. "'"
+    end
+    return "bad " .. what .. " '" .. name .. "' to '" .. call .. "'"
+end
+
 local function bad(what, name, call, wanted, value)
-    raise("bad " .. what .. " '" .. name .. "' to '" .. call .. "' (" .. wanted
-        .. " expected, got " .. (is_secret[name] and type(value) or got(value)) .. ")")
+    local found = is_secret[name] and type(value) or got(value)
+    if name == "self" then
+        found = found .. "; call it with a colon"
+    elseif value == native.module then
+        found = "the module; call it with a dot"
+    end
+    raise(place(what, name, call) .. " (" .. wanted .. " expected, got " .. found .. ")")
 end
 
 local function is_whole(value)
@@ -123,34 +136,48 @@ local function keepalive(value)
     return ok and { value } or nil, "boolean or idle seconds"
 end
 
+-- As `SHORTEST_PAUSE` in `src/limits.rs`.
+local SHORTEST = 0.01
 local pauses = { min = 1, max = 30, factor = 2, jitter = 0.1 }
+local pause_names = {
+    min = "seconds of at least 0.01", max = "seconds of at least 0.01",
+    factor = "number of at least 0", jitter = "number of at least 0",
+}
 
-local function reconnect(value)
-    local wanted = "false, seconds, or a table of min, max, factor and jitter"
+local function check_pauses(given, call)
+    local function wrong(why)
+        raise(place("option", "reconnect", call) .. " (" .. why .. ")")
+    end
+    for name, value in pairs(given) do
+        local wanted = pause_names[name]
+        if not wanted then
+            wrong("unknown name " .. named(name))
+        end
+        local least = (name == "min" or name == "max") and SHORTEST or 0
+        if not (is_seconds(value) and value >= least) then
+            wrong("'" .. name .. "': " .. wanted .. " expected, got " .. got(value))
+        end
+    end
+    if given.min and given.max and given.min > given.max then
+        wrong("'min' of at most 'max' expected, got " .. given.min .. " and " .. given.max)
+    end
+end
+
+local function reconnect(value, call)
+    local wanted = "seconds of at least 0.01, a table of min, max, factor and jitter,"
+        .. " or false: not at all"
     if value == false then
         return { false }
-    elseif is_seconds(value) then
+    elseif is_seconds(value) and value >= SHORTEST then
         return { value, value, 1, 0 }
     elseif type(value) ~= "table" then
         return nil, wanted
     end
-    local found = {}
-    for name, default in pairs(pauses) do
-        local own = value[name]
-        if own ~= nil and not is_seconds(own) then
-            return nil, wanted
-        end
-        found[name] = own == nil and default or own
-    end
-    for name in pairs(value) do
-        if pauses[name] == nil then
-            return nil, wanted
-        end
-    end
-    if found.max < found.min then
-        found.max = found.min
-    end
-    return { found.min, found.max, found.factor, found.jitter }
+    check_pauses(value, call)
+    -- Whichever of the two is given moves the default of the other.
+    local min = value.min or math.min(pauses.min, value.max or pauses.min)
+    local max = value.max or math.max(pauses.max, min)
+    return { min, max, value.factor or pauses.factor, value.jitter or pauses.jitter }
 end
 
 -- TLS ---------------------------------------------------------------------------------------------
@@ -320,10 +347,11 @@ end
 local is_socket_handler = set_of(socket_handlers)
 local is_server_handler = set_of(server_handlers)
 
-local function check_option(name, value, call)
-    local values, wanted = options[name](value, call)
+-- One that is written as a property of an object.
+local function check_property(name, value)
+    local values, wanted = options[name](value)
     if not values then
-        bad("option", name, call, wanted, value)
+        bad("option", name, nil, wanted, value)
     end
     return values
 end
@@ -335,7 +363,7 @@ local nothing = {}
 local function check_options(given, call, handlers, extra)
     if given == nil then
         return nothing
-    elseif type(given) ~= "table" then
+    elseif type(given) ~= "table" or given == native.module then
         bad("argument", "options", call, "table", given)
     end
     local checked = nothing
@@ -364,7 +392,7 @@ end
 return {
     bad = bad,
     boolean = boolean,
-    check = check_option,
+    check_property = check_property,
     compile_tls = compile_tls,
     tls_of = tls_of,
     check_all = check_options,

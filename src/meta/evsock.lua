@@ -100,10 +100,10 @@ local evsock = {}
 -- Options -----------------------------------------------------------------------------------------
 
 --- Pauses before connecting again: from `min` on, `factor` times longer after each failed attempt,
---- up to `max`, varied by the share `jitter`.
+--- up to `max`, varied by the share `jitter`; none is shorter than 10 ms.
 ---@class evsock.Reconnect
----@field min? number default 1
----@field max? number default 30
+---@field min? number at least 0.01, at most `max`; default 1, or `max` if that is less
+---@field max? number at least 0.01; default 30, or `min` if that is more
 ---@field factor? number default 2
 ---@field jitter? number default 0.1
 
@@ -157,8 +157,8 @@ local evsock = {}
 ---@field connect_timeout? number
 ---@field read_timeout? number nothing received for that long while open closes; default 0: none
 ---@field write_timeout? number queued bytes not handed over within that time close; default 0: none
---- Connect again after that pause; default false. What was written before an attempt that fails is
---- dropped with it: write again in `on_connect`.
+--- Connect again after that pause, at least 0.01 s; default false: not at all. What was written
+--- before an attempt that fails is dropped with it: write again in `on_connect`.
 ---@field reconnect? false|number|evsock.Reconnect
 ---@field nodelay? boolean TCP_NODELAY; default true
 ---@field keepalive? boolean|number true or idle seconds; default false
@@ -230,7 +230,7 @@ function evsock.udp(host, port, options) end
 --- a process that has forked gets nil (`EFORK`).
 ---
 --- `local called = evsock.pump(0.01)`
----@param timeout? number how long to wait; default 0: not at all
+---@param timeout? number how long to wait, at least 0; default 0: not at all
 ---@return integer called how many handlers it called
 ---@return string? message
 ---@return evsock.ErrorCode? code
@@ -242,7 +242,7 @@ function evsock.pump(timeout) end
 ---
 --- `while sock.state == "connecting" do evsock.attend(sock, 1) end`
 ---@param object evsock.Object
----@param timeout? number how long to wait; default 0: not at all
+---@param timeout? number how long to wait, at least 0; default 0: not at all
 ---@return integer called how many handlers it called
 ---@return string? message
 ---@return evsock.ErrorCode? code

@@ -1,9 +1,11 @@
 //! How long to pause before the next attempt to connect.
 //!
 //! Not here: randomness and clocks; the caller brings both.
-//! Invariant: a pause is finite, never negative and at most [`LONGEST_PAUSE`].
+//! Invariant: a pause is at least [`SHORTEST_PAUSE`] and at most [`LONGEST_PAUSE`].
 
 use std::time::Duration;
+
+use crate::limits::SHORTEST_PAUSE;
 
 /// No pause is longer, whatever the numbers say.
 pub const LONGEST_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
@@ -33,15 +35,16 @@ impl Backoff {
     #[must_use]
     pub fn pause(&self, attempt: u32, random: f64) -> Duration {
         let steps = i32::try_from(attempt.saturating_sub(1)).unwrap_or(i32::MAX);
-        // Held finite, so that a first pause of 0 stays 0.
+        // Held finite: infinity times 0 is no number.
         let growth = self.factor.powi(steps).min(f64::MAX);
         let grown = (self.min * growth).min(self.max);
         let seconds = grown * (1.0 + self.jitter * (2.0 * random - 1.0));
-        // Also what is not a number counts as no pause.
+        // Also what is not a number counts as the shortest.
         if seconds.is_nan() || seconds <= 0.0 {
-            return Duration::ZERO;
+            return SHORTEST_PAUSE;
         }
-        Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_PAUSE).min(LONGEST_PAUSE)
+        let pause = Duration::try_from_secs_f64(seconds).unwrap_or(LONGEST_PAUSE);
+        pause.clamp(SHORTEST_PAUSE, LONGEST_PAUSE)
     }
 }
 
@@ -89,14 +92,15 @@ mod tests {
                     for jitter in odd {
                         let backoff = Backoff { min, max, factor, jitter };
                         for attempt in [0, 1, 2, 1000, u32::MAX] {
-                            assert!(backoff.pause(attempt, 0.75) <= LONGEST_PAUSE);
+                            let pause = backoff.pause(attempt, 0.75);
+                            assert!(pause >= SHORTEST_PAUSE && pause <= LONGEST_PAUSE);
                         }
                     }
                 }
             }
         }
         assert_eq!(Backoff::fixed(1e300).pause(1, 0.5), LONGEST_PAUSE);
-        assert_eq!(Backoff::fixed(-1.0).pause(1, 0.5), Duration::ZERO);
-        assert_eq!(Backoff { min: 0.0, ..GROWING }.pause(u32::MAX, 0.5), Duration::ZERO);
+        assert_eq!(Backoff::fixed(-1.0).pause(1, 0.5), SHORTEST_PAUSE);
+        assert_eq!(Backoff { min: 0.0, ..GROWING }.pause(u32::MAX, 0.5), SHORTEST_PAUSE);
     }
 }

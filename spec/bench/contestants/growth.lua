@@ -66,7 +66,7 @@ function contestant.refused(job)
     local port = unused_port(job.host)
     local sockets, attempts, warm = {}, 0, job.connections
     local options = {
-        reconnect = { min = 0.001, max = 0.001, factor = 1, jitter = 0 },
+        reconnect = { min = 0.01, max = 0.01, factor = 1, jitter = 0 },
         on_connect = function()
             job.wrong("connection", port)
         end,

@@ -11,7 +11,7 @@ use mlua::ffi::lua_State;
 
 use super::guard::fenced;
 use super::object::{Object, Part, expect, state_of};
-use super::pump::{is_interrupted, pump_for, timeout};
+use super::pump::{is_interrupted, is_module, pump_for, timeout};
 use super::socket::push_error;
 use super::stack::{Stack, Text};
 use crate::error::{Code, Error};
@@ -22,7 +22,8 @@ pub(in crate::lua) extern "C-unwind" fn attend(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let state = state_of(stack);
     let Some(object) = Object::at(stack, 1) else {
-        let got = stack.type_name(1);
+        let is_module = is_module(stack, 1);
+        let got = if is_module { "the module; call it with a dot" } else { stack.type_name(1) };
         stack.raise(&Text::new(format_args!(
             "bad argument 'object' to 'attend' (socket, server or timer expected, got {got})"
         )))

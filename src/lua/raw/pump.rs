@@ -88,17 +88,34 @@ pub(super) fn timeout(stack: Stack, index: c_int, method: &str) -> Duration {
         return Duration::ZERO;
     }
     match stack.to_number(index) {
-        Some(seconds) if !seconds.is_nan() => {
-            Duration::try_from_secs_f64(seconds.max(0.0)).unwrap_or(limits::LONGEST_WAIT)
+        Some(seconds) if seconds >= 0.0 => {
+            Duration::try_from_secs_f64(seconds).unwrap_or(limits::LONGEST_WAIT)
         }
-        _ => {
-            let got = stack.type_name(index);
-            stack.raise(&Text::new(format_args!(
-                "bad argument 'timeout' to '{method}' (number of seconds expected, got {got})"
-            )))
+        Some(seconds) => refuse(stack, method, format_args!("{seconds}")),
+        None if is_module(stack, index) => {
+            refuse(stack, method, format_args!("the module; call it with a dot"))
         }
+        None => refuse(stack, method, format_args!("{}", stack.type_name(index))),
     }
     .min(limits::LONGEST_WAIT)
+}
+
+fn refuse(stack: Stack, method: &str, got: std::fmt::Arguments) -> ! {
+    stack.raise(&Text::new(format_args!(
+        "bad argument 'timeout' to '{method}' (seconds of at least 0 expected, got {got})"
+    )))
+}
+
+/// Whether a function of the module was called with a colon.
+pub(super) fn is_module(stack: Stack, index: c_int) -> bool {
+    // An index beyond the top would be the place of what is pushed.
+    if stack.top() < index {
+        return false;
+    }
+    stack.push_registered(state_of(stack).references.get().module);
+    let same = stack.is_same(index, -1);
+    stack.pop(1);
+    same
 }
 
 /// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense, if there is

@@ -86,7 +86,8 @@ function TcpSocket.NewTls() end
 ---@field ClientKeyData string PEM
 ---@field ReadTimeout number seconds; 0: none
 ---@field WriteTimeout number seconds; 0: none
----@field ReconnectTimeout number pause before it connects again in seconds; default 5, 0: never
+--- Pause before it connects again in seconds, at least 0.01; default 5, 0: never.
+---@field ReconnectTimeout number
 ---@field EventHandler? fun(socket: evsock.qsys.TcpSocket, event: evsock.qsys.Event, error: string)
 ---@field Connected? fun(socket: evsock.qsys.TcpSocket)
 ---@field Reconnect? fun(socket: evsock.qsys.TcpSocket)
