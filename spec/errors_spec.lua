@@ -229,6 +229,58 @@ describe("an error in a handler", function()
             assert.is_truthy(message:match("traceback.*errors_spec%.lua:%d+"))
         end)
 
+        -- Each makes a handler fail; the line that is to say so.
+        local failing = {
+            ["in the handler 'on_data' of evsock.Socket 127.0.0.1:%d"] = function()
+                local _, peer, record = helper.pair({ on_data = boom })
+                peer:write("x")
+                return record.port
+            end,
+            ["in the handler 'on_connect' of evsock.Socket localhost:%d"] = function()
+                local server = helper.server()
+                helper.track(evsock.connect("localhost", server.port, { on_connect = boom }))
+                return server.port
+            end,
+            ["in the handler 'on_close' of evsock.Socket 127.0.0.1:%d"] = function()
+                local port = helper.free_port()
+                helper.connect(port, { on_close = boom })
+                return port
+            end,
+            ["in the handler 'on_accept' of evsock.Server 127.0.0.1:%d"] = function()
+                local server = helper.server({ on_accept = boom })
+                helper.connect(server.port)
+                return server.port
+            end,
+            ["in the handler 'on_datagram' of evsock.Udp 127.0.0.1:%d"] = function()
+                local sock = helper.track(assert(
+                    evsock.udp("127.0.0.1", 0, { on_datagram = boom })))
+                sock:send_to("x", "127.0.0.1", sock.port)
+                return sock.port
+            end,
+            ["in the handler of evsock.Timer"] = function()
+                evsock.after(0, boom)
+            end,
+            ["in the handler of TcpSocket 127.0.0.1:%d"] = function()
+                local server = helper.server()
+                local sock = helper.track(require("evsock.qsys").TcpSocket.New())
+                sock.Connected = boom
+                sock:Connect("127.0.0.1", server.port)
+                return server.port
+            end,
+        }
+        for line, make in pairs(failing) do
+            it("names it: " .. line, function()
+                local port = make()
+                local ok, message = pcall(pump_until, function() end, 5)
+                assert.is_false(ok)
+                line = port and line:format(port) or line
+                local place, second, rest = message:match("^([^\n]*)\n([^\n]*)\n(.*)$")
+                assert.truthy(place:find("errors_spec%.lua:%d+: boom$"), message)
+                assert.equal(line, second)
+                assert.equal(1, (rest:find("stack traceback:\n", 1, true)))
+            end)
+        end
+
         it("that is no string is raised unchanged", function()
             local objects = { {}, setmetatable({}, { __tostring = error }), 12.5, true, print }
             for _, object in ipairs(objects) do

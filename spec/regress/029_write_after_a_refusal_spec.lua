@@ -1,5 +1,5 @@
--- Right after `connect` to an address that refuses, `write` and `send` answered ECLOSED, "closed for
--- writing", in half of the runs, while `state` still said "connecting": the library knew of the
+-- Right after `connect` to an address that refuses, `write` and `send` answered ECLOSED, "closed
+-- for writing", in half of the runs, while `state` still said "connecting": the library knew of the
 -- refusal and the script did not yet.
 
 local helper = require "spec.helper"

@@ -774,6 +774,7 @@ local function loop()
 end
 
 function evsock.run()
+    native.descend("run")
     running = running + 1
     local ok, problem, message, code = pcall(loop)
     running = running - 1

@@ -226,7 +226,7 @@ local function settle(task, thread, ok, ...)
         return true
     end
     local problem = (...)
-    if type(problem) == "string" then
+    if type(problem) == "string" and not problem:find("\nstack traceback:\n", 1, true) then
         problem = debug.traceback(thread, problem)
     end
     task.problem = problem
@@ -463,6 +463,7 @@ local function wait_for(waiter, timeout)
         -- It takes its place once the yield has worked: inside of a callback of C it raises.
         suspend(waiter)
     else
+        native.descend(waiter.call or "a waiting call")
         stand_in_line(waiter)
         local ok, problem = pcall(pump_for, waiter, timeout)
         leave_line(waiter)
@@ -803,7 +804,7 @@ end
 
 function evsock.sleep(seconds)
     checks.seconds_of(seconds, "sleep")
-    return wait_for({ check = slept, expire = wake_up }, seconds)
+    return wait_for({ call = "sleep", check = slept, expire = wake_up }, seconds)
 end
 
 -- Whether there was something to call off.
@@ -866,7 +867,7 @@ function Task.join(task, timeout)
         raise("a task can't join itself")
     end
     task.joiners = not task.done and (task.joiners or {}) or nil
-    local waiter = { joins = task, check = joined, expire = not_joined }
+    local waiter = { call = "join", joins = task, check = joined, expire = not_joined }
     wait_for(waiter, timeout)
     if not waiter.answered then
         joined(waiter)

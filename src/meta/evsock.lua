@@ -475,8 +475,8 @@ function Socket:receive(what, timeout) end
 
 --- Writes and waits until all of it is handed to the system. When the connection ends before, it
 --- gives the message and code of that. When the time is up, the last result says how many bytes of
---- `data` the system has by then; the rest stays queued. It is nil if not a byte was queued, because
---- there was no room below `write_limit` or no connection yet.
+--- `data` the system has by then (with TLS: at least); the rest stays queued. It is nil if not a
+--- byte was queued, because there was no room below `write_limit` or no connection yet.
 ---
 --- `assert(sock:send("hello\r\n", 5))`
 ---@param data string|number

@@ -8,6 +8,7 @@ use std::ffi::c_int;
 use super::accept::{greet, is_left, push_accepted};
 use super::anchor::{push_entered, unbind, unbind_all};
 use super::attempts::starting_view;
+use super::blame::name_handler;
 use super::datagram::datagram_event;
 use super::ending::{closed, end_of_stream};
 use super::notes::give_note;
@@ -270,6 +271,7 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
     let state = &*object.state;
     let Part::Timer(part) = &object.part else { return Outcome::Dropped };
     let last = !part.repeats.get();
+    let skips = !last && part.turns.get();
     if !last {
         // The next turn keeps the phase; missed turns are left out.
         let (now, period) = (state.now(), part.period.get());
@@ -285,7 +287,25 @@ fn timer_event(stack: Stack, base: Base, object: &Object) -> Outcome {
         object.let_go();
         unbind(stack, object, token);
     }
-    call(stack, base, Number::Timer, Argument::Turn { last }, state)
+    if skips {
+        // Its handler pumps, and would be called inside of itself deeper and deeper.
+        stack.pop(1);
+        return Outcome::Silent;
+    }
+    let turn = Argument::Turn { last };
+    if last {
+        return call(stack, base, Number::Timer, turn, state);
+    }
+    part.turns.set(true);
+    // Kept below: the handler may drop the last reference, or finalise it.
+    stack.push_value(-1);
+    let outcome = call(stack, base, Number::Timer, turn, state);
+    let index = stack.top() - if outcome == Outcome::Raised { 2 } else { 0 };
+    if let Some(Part::Timer(part)) = Object::at(stack, index).map(|timer| &timer.part) {
+        part.turns.set(false);
+    }
+    stack.remove(index);
+    outcome
 }
 
 /// Calls the class's function for its own notes; the object is on top of the stack.
@@ -321,7 +341,8 @@ pub(super) fn call(
             stack.raw_get_at(base.names, place);
             disarm(stack, object, timer);
         }
-        return finish(stack, object, stack.protected_call(0, 0, base.traceback));
+        let went_well = stack.protected_call(0, 0, base.traceback);
+        return finish(stack, base, object, number, went_well);
     }
     stack.push_value(object);
     let mut accepted = None;
@@ -355,15 +376,16 @@ pub(super) fn call(
         stack.set_top(object - 1);
         return Outcome::Silent;
     }
-    finish(stack, object, went_well)
+    finish(stack, base, object, number, went_well)
 }
 
 /// Takes the object off; an error stays on top of it.
-fn finish(stack: Stack, object: c_int, went_well: bool) -> Outcome {
+fn finish(stack: Stack, base: Base, object: c_int, number: Number, went_well: bool) -> Outcome {
     if went_well {
         stack.set_top(object - 1);
         return Outcome::Handled;
     }
+    name_handler(stack, object, number as u32, base.names);
     stack.insert(object + 1);
     stack.set_top(object + 1);
     Outcome::Raised

@@ -11,6 +11,7 @@ mod accept;
 mod anchor;
 pub(super) mod attempts;
 mod attend;
+mod blame;
 pub(super) mod datagram;
 mod dispatch;
 mod ending;

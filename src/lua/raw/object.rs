@@ -170,6 +170,8 @@ pub(in crate::lua) struct TimerPart {
     pub(in crate::lua) due: Cell<f64>,
     pub(in crate::lua) period: Cell<f64>,
     pub(in crate::lua) repeats: Cell<bool>,
+    /// Its handler runs.
+    pub(in crate::lua) turns: Cell<bool>,
 }
 
 /// A socket's for datagrams; one that is closed still knows what it has moved.

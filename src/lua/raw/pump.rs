@@ -46,6 +46,8 @@ pub(super) fn pump_for(
     }
     if state.depth.get() >= limits::PUMP_DEPTH {
         let most = limits::PUMP_DEPTH;
+        // No script calls `attend` itself.
+        let method = if only.is_some() { "a blocking call" } else { method };
         stack.raise(&Text::new(format_args!("{method}: called inside of handlers {most} deep")));
     }
     stack.reserve(20);
@@ -271,15 +273,4 @@ fn report(stack: Stack, state: &State) {
         stack.throw();
     }
     stack.set_top(error - 2);
-}
-
-/// The message handler of every dispatch: a string error gets its traceback, any other is kept.
-pub(in crate::lua) extern "C-unwind" fn traceback(state: *mut lua_State) -> c_int {
-    let stack = Stack::of(state);
-    if stack.is_string(1) {
-        stack.push_traceback(1);
-    } else {
-        stack.set_top(1);
-    }
-    1
 }

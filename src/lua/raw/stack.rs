@@ -349,6 +349,12 @@ impl Stack {
         unsafe { ffi::lua_pcall(self.0, arguments, results, handler) == ffi::LUA_OK }
     }
 
+    /// Puts the strings on top together; may raise.
+    pub(super) fn concat(self, count: c_int) {
+        // SAFETY: so many strings are on top.
+        unsafe { ffi::lua_concat(self.0, count) };
+    }
+
     /// Raises the value on top.
     pub(super) fn throw(self) -> ! {
         // SAFETY: a value is on top; the callers hold nothing that has a destructor.
@@ -382,8 +388,7 @@ impl Stack {
         let place = self.place();
         self.push_bytes(place.as_bytes());
         self.push_bytes(message.as_bytes());
-        // SAFETY: two strings are on top.
-        unsafe { ffi::lua_concat(self.0, 2) };
+        self.concat(2);
         self.throw()
     }
 

@@ -11,7 +11,8 @@ use super::dispatch::Outcome;
 use super::guard::fenced;
 use super::object::{Object, SocketPart, View, expect, state_of};
 use super::socket::{hold_error, push_message};
-use super::stack::{Function, Stack, Text};
+use super::stack::{Function, Lossy, Stack, Text};
+use crate::limits;
 use crate::lua::state::{Item, State};
 
 /// The functions that `tasks.lua` uses.
@@ -20,6 +21,7 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("count", count),
     ("depth", depth),
     ("ends", ends),
+    ("descend", descend),
     ("failure", failure),
     ("peer_ended", peer_ended),
     ("sent", sent),
@@ -109,6 +111,20 @@ extern "C-unwind" fn depth(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.push_count(state_of(stack).depth.get() as usize);
     1
+}
+
+/// `descend(call)`: raises where a call that would pump is too deep inside of handlers that do.
+extern "C-unwind" fn descend(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    if state_of(stack).depth.get() >= limits::PUMP_DEPTH {
+        let call = Lossy(stack.to_bytes(1).unwrap_or_default());
+        let most = limits::PUMP_DEPTH;
+        stack.raise(&Text::new(format_args!(
+            "{call}: called inside of handlers that wait, {most} deep: each waits for those inside of it; \
+             a handler that has to wait starts a task: evsock.spawn(function() ... end)"
+        )));
+    }
+    0
 }
 
 /// `ends(sock)`: how many ends of connections it has been told of, and how many it has still to be

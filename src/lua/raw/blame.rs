@@ -1,0 +1,96 @@
+//! What the error of a handler says besides its message: the traceback, and which handler it was.
+//!
+//! Not here: where the error goes (`pump`). Invariant: both stand once, however many pumps inside of
+//! handlers the error passes on its way out, and they are of the handler that failed. Errors that are no
+//! strings stay as they are.
+
+use std::ffi::c_int;
+
+use memchr::memmem;
+use mlua::ffi::lua_State;
+
+use super::dispatch::Number;
+use super::object::{Object, Part};
+use super::stack::{Lossy, Stack, Text};
+use crate::address::Address;
+
+/// What a traceback begins with, in every Lua.
+const HEAD: &[u8] = b"\nstack traceback:\n";
+/// What our line begins with.
+const LINE: &[u8] = b"\nin the handler ";
+
+/// The message handler of every dispatch: a string gets its traceback.
+pub(in crate::lua) extern "C-unwind" fn traceback(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    stack.set_top(1);
+    // A number would become a string by being looked at.
+    let text = if stack.is_string(1) { stack.to_bytes(1) } else { None };
+    if text.is_some_and(|text| memmem::find(text, HEAD).is_none()) {
+        stack.push_traceback(1);
+    }
+    1
+}
+
+/// The error on top of the stack is one of the handler `number` of the object at `index`: a line
+/// behind its message says so. `names`: where the table of their names is; may raise.
+pub(super) fn name_handler(stack: Stack, index: c_int, number: u32, names: c_int) {
+    if !stack.is_string(-1) {
+        return;
+    }
+    let error = stack.top();
+    let text = stack.to_bytes(error).unwrap_or_default();
+    let (Some(cut), Some(object)) = (memmem::find(text, HEAD), Object::at(stack, index)) else {
+        return;
+    };
+    let (message, rest) = text.split_at_checked(cut).unwrap_or((text, &[]));
+    if memmem::find(message, LINE).is_some() || !stack.push_metatable(index) {
+        return;
+    }
+    stack.push_bytes(b"__name");
+    stack.raw_get(-2);
+    let class = Lossy(stack.to_bytes(-1).unwrap_or(b"?"));
+    stack.raw_get_at(names, number);
+    let name = Lossy(stack.to_bytes(-1).unwrap_or_default());
+    let line = describe(object, number, &class, &name);
+    stack.push_bytes(message);
+    stack.push_bytes(line.as_bytes());
+    stack.push_bytes(rest);
+    stack.concat(3);
+    stack.insert(error);
+    stack.set_top(error);
+}
+
+/// "in the handler 'on_data' of evsock.Socket 10.0.0.9:23". What a dialect calls a handler of an event
+/// it alone knows.
+fn describe(object: &Object, number: u32, class: &Lossy<'_>, name: &Lossy<'_>) -> Text {
+    let ends = whom(object).map_or_else(String::new, |whom| format!(" {whom}"));
+    if !class.0.starts_with(b"evsock.") {
+        return Text::new(format_args!("\nin the handler of {class}{ends}"));
+    }
+    match number {
+        _ if number == Number::Timer as u32 => {
+            Text::new(format_args!("\nin the handler of {class}"))
+        }
+        _ if number == Number::Datagram as u32 => {
+            Text::new(format_args!("\nin the handler 'on_datagram' of {class}{ends}"))
+        }
+        _ => Text::new(format_args!("\nin the handler '{name}' of {class}{ends}")),
+    }
+}
+
+/// The other end of a connection, or where a server or a socket for datagrams is.
+fn whom(object: &Object) -> Option<String> {
+    match &object.part {
+        Part::Socket(part) => match part.target.get() {
+            Some(plan) => Some(plan.whom()),
+            None => part.stream.borrow().as_ref()?.info().peer.map(|peer| peer.to_string()),
+        },
+        Part::Server(part) => {
+            part.listeners.borrow().first().map(|listener| listener.address().to_string())
+        }
+        Part::Datagram(part) => {
+            part.borrow().as_ref().map(|datagram| Address::Ip(datagram.ends().0).to_string())
+        }
+        Part::Timer(_) => None,
+    }
+}
