@@ -1,8 +1,8 @@
 //! What the error of a handler says besides its message: the traceback, and which handler it was.
 //!
 //! Not here: where the error goes (`pump`). Invariant: both stand once, however many pumps inside of
-//! handlers the error passes on its way out, and they are of the handler that failed. Errors that are no
-//! strings stay as they are.
+//! handlers the error passes on its way out, and they are of the handler that failed. Errors that
+//! are no strings stay as they are.
 
 use std::ffi::c_int;
 
@@ -60,8 +60,8 @@ pub(super) fn name_handler(stack: Stack, index: c_int, number: u32, names: c_int
     stack.set_top(error);
 }
 
-/// "in the handler 'on_data' of evsock.Socket 10.0.0.9:23". What a dialect calls a handler of an event
-/// it alone knows.
+/// `in the handler 'on_data' of evsock.Socket 10.0.0.9:23`; what a handler is called in a dialect only
+/// that knows.
 fn describe(object: &Object, number: u32, class: &Lossy<'_>, name: &Lossy<'_>) -> Text {
     let ends = whom(object).map_or_else(String::new, |whom| format!(" {whom}"));
     if !class.0.starts_with(b"evsock.") {
