@@ -77,6 +77,20 @@ describe("a client", function()
             end
         end)
 
+        it("takes no port with white space, a sign, a base or an exponent", function()
+            for _, port in ipairs {
+                "80 ", " 80", "80\n", "\t80", "+80", "-0", "0x50", "8e1", "80.5", "80.", "", "٨٠",
+            } do
+                for _, fn in ipairs { evsock.connect, evsock.listen, evsock.udp } do
+                    local ok, message = pcall(fn, "127.0.0.1", port)
+                    assert.is_false(ok, ("%q"):format(port))
+                    assert.truthy(message:find("integer from 0 to 65535 expected", 1, true))
+                    assert.is_nil(message:find("[%c]"), message)
+                end
+                assert.is_false((pcall(evsock.socket, { bind = { "127.0.0.1", port } })))
+            end
+        end)
+
         it("drops an open connection first, whose on_close still comes, once", function()
             local closes, connects = 0, 0
             local client, _, record = helper.pair({

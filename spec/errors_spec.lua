@@ -66,6 +66,65 @@ describe("the world", function()
         end
     end)
 
+    -- How an attempt ends: its message and its code.
+    local function fate(host, port)
+        local told
+        helper.track(evsock.connect(host, port, {
+            on_close = expect(function(_, message, code) told = { message, code } end, 1),
+        }))
+        pump_until(function() return told end)
+        return told[1], told[2]
+    end
+
+    it("a host is shown in print, and cut where it is long", function()
+        for host, shown in pairs {
+            ['a"b'] = [[a\"b]], ["a\27[31mb\r\n"] = [[a\x1b[31mb\r\n]], ["\255\0"] = [[\xff\x00]],
+            ["a b"] = "a b", ["\226\128\174 x"] = [[\u{202e} x]],
+            [("x"):rep(300)] = ("x"):rep(57) .. "\226\128\166",
+        } do
+            local message, code = fate(host, 80)
+            assert.equal("EBADHOST", code)
+            assert.equal("connect " .. shown .. ":80: this is no host name", message)
+            local _, listened = evsock.listen(host, 80)
+            assert.truthy(listened:find("listen " .. shown .. ":80: ", 1, true), listened)
+            local _, bound = evsock.udp(host, 80)
+            assert.truthy(bound:find("udp " .. shown .. ":80: ", 1, true), bound)
+            local idle = helper.track(evsock.connect(host, 80))
+            assert.truthy(tostring(idle):find(shown .. ":80", 1, true))
+            assert.equal(host, idle.host)
+        end
+    end)
+
+    it("a port in the host's text is named, and how to give it", function()
+        local words = "the port stands in the host's text; it is an argument of its own: "
+        for host, given in pairs {
+            ["10.0.0.9:23"] = '"10.0.0.9", 23', ["a.example:23"] = '"a.example", 23',
+            ["[::1]:23"] = '"::1", 23',
+        } do
+            for _, fn in ipairs { evsock.connect, evsock.listen, evsock.udp } do
+                if fn ~= evsock.udp then
+                    local ok, message = pcall(fn, host)
+                    assert.is_false(ok)
+                    assert.truthy(message:find(words .. given, 1, true), message)
+                end
+                local ok, message = pcall(fn, host, "x")
+                assert.is_false(ok)
+                assert.truthy(message:find(words .. given, 1, true), message)
+            end
+            local message, code = fate(host, 23)
+            assert.equal("EBADHOST", code)
+            assert.equal("connect " .. host .. ":23: " .. words .. given, message)
+            assert.equal("listen " .. host .. ":0: " .. words .. given,
+                (select(2, evsock.listen(host, 0))))
+            local udp = helper.track(assert(evsock.udp("127.0.0.1", 0)))
+            assert.equal("send_to " .. host .. ":23: " .. words .. given,
+                (select(2, udp:send_to("x", host, 23))))
+        end
+        helper.misuse(function() evsock.connect("10.0.0.9:23", {}) end, words .. '"10.0.0.9", 23')
+        helper.misuse(function() evsock.connect("10.0.0.9") end, "integer from 0 to 65535")
+        helper.misuse(function() evsock.connect("::1") end, "integer from 0 to 65535")
+    end)
+
     it("a refused port closes with ECONNREFUSED and says what and whom", function()
         local port = helper.free_port()
         local sock = helper.track(evsock.connect("localhost", port, {

@@ -292,6 +292,30 @@ describe("a Unix address that leads nowhere", function()
         assert.equal("ECONNREFUSED", (fate("unix:" .. path)))
     end)
 
+    it("with @ is a name of Linux's abstract namespace, which ends with its server", function()
+        -- A name of its own: others may run this, too, and the namespace is everybody's.
+        local name = ("evsock-test-%s-%d"):format(tostring({}):match("0x%x+"), os.time())
+        local address = "unix:@" .. name
+        local server = helper.track(assert(evsock.listen(address, {
+            on_accept = function(_, sock)
+                helper.track(sock)
+                sock:write(sock.local_address .. "\n")
+            end,
+        })))
+        assert.is_false(exists("@" .. name))
+        assert.equal(address, server.address)
+        assert.equal("EADDRINUSE", (select(3, evsock.listen(address))))
+        local client = helper.track(evsock.connect(address))
+        assert.equal(address, client:receive("*l", 5))
+        assert.equal(address, client.peer_address)
+        assert.equal("evsock.Socket: open " .. address, tostring(client))
+        server:close()
+        assert.equal("ECONNREFUSED", (fate(address)))
+        assert.equal("EBADHOST", (fate("unix:@")))
+        assert.equal("EBADHOST", (fate("unix:@a\0b")))
+        assert.equal("EBADHOST", (fate("unix:@" .. ("x"):rep(108))))
+    end)
+
     it("gives EBADHOST when it is no path at all", function()
         assert.equal("EBADHOST", (fate("unix:")))
         assert.equal("EBADHOST", (fate("unix:/a\0b")))

@@ -4,12 +4,13 @@
 //! `src/README.md` is the guided tour. Without a `lua…` feature only the core is compiled, which
 //! knows nothing of Lua; that is what `cargo test` runs.
 
-pub mod address;
 pub mod error;
 pub mod limits;
 pub mod quote;
 pub mod sync;
 
+#[cfg(not(loom))]
+pub mod address;
 #[cfg(not(loom))]
 pub mod sys;
 

@@ -13,11 +13,11 @@ const LIB_CAP: usize = 120;
 
 /// The modules of a floor may import those of their own floor and of lower ones.
 const FLOORS: &[(&str, u8)] = &[
-    ("address", 0),
     ("error", 0),
     ("limits", 0),
     ("quote", 0),
     ("sync", 0),
+    ("address", 1),
     ("sys", 1),
     ("proto", 2),
     ("tls", 2),

@@ -13,12 +13,11 @@ end
 
 -- An integer from 0 to 65535 from an integer, a float with integral value or a numeric string; else
 -- nil. `Controls.Port.Value` is a float on Q-SYS, and plugins pass it straight in.
-function common.port(value)
-    local kind = type(value)
-    local number = (kind == "number" or kind == "string") and tonumber(value)
-    if number and number >= 0 and number <= 65535 and number % 1 == 0 then
-        return math.tointeger and math.tointeger(number) or number
-    end
+common.port = core.port
+
+-- A numeric address without the brackets that it may stand in: as addresses are told.
+function common.bare(host)
+    return host:match("^%[(.*)%]$") or host
 end
 
 function common.check_port(value, method)
@@ -137,8 +136,8 @@ function detours:note(host, port, route)
     if not route then
         return
     end
-    local asked = { host = core.is_numeric(host) and host or nil, port = port }
-    local name = route.host:lower():gsub("[%[%]]", "")
+    local asked = { host = core.is_numeric(host) and common.bare(host) or nil, port = port }
+    local name = common.bare(route.host):lower()
     for _, to in ipairs(name == "localhost" and { "127.0.0.1", "::1" } or { name }) do
         self.places[to .. " " .. (route.port or port)] = asked
     end

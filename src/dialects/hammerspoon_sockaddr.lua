@@ -1,9 +1,11 @@
 -- Socket addresses as macOS has them in memory, on every platform.
 --
 -- Byte 1 is the length (16 or 28), byte 2 the family (2 or 30), bytes 3-4 the port, big endian;
--- then 4 bytes of address and 8 zeros, or 4 bytes of flow, 16 of address, 4 of scope.
+-- then 4 bytes of address and 8 zeros, or 4 bytes of flow, 16 of address, 4 of scope: the number of
+-- the interface, little endian as that machine is.
 -- Not here: names. An address in IPv6 form is printed the short way, without brackets.
 
+local _, core = ...
 local sockaddr = {}
 
 local IPV4, IPV6 = 2, 30
@@ -62,10 +64,11 @@ function sockaddr.pack(host, port)
     if bytes then
         return string.char(V4_LENGTH, IPV4) .. two_bytes(port) .. bytes .. ("\0"):rep(8)
     end
-    bytes = colons(host)
+    bytes = colons(host:match("^%[?([^%%%]]*)"))
     if bytes then
+        local high_low = two_bytes(core.zone(host) % 65536)
         return string.char(V6_LENGTH, IPV6) .. two_bytes(port) .. ("\0"):rep(4) .. bytes
-            .. ("\0"):rep(4)
+            .. high_low:reverse() .. "\0\0"
     end
 end
 
@@ -100,7 +103,10 @@ function sockaddr.unpack(bytes)
         return ("%d.%d.%d.%d"):format(bytes:byte(5, 8)), high * 256 + low, family
     elseif family == IPV6 and #bytes >= V6_LENGTH then
         local high, low = bytes:byte(3, 4)
-        return short(bytes:sub(9, 24)), high * 256 + low, family
+        local first, second, third, fourth = bytes:byte(25, 28)
+        local zone = ((fourth * 256 + third) * 256 + second) * 256 + first
+        return short(bytes:sub(9, 24)) .. (zone > 0 and "%" .. core.zone_name(zone) or ""),
+            high * 256 + low, family
     end
 end
 

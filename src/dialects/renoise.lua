@@ -350,7 +350,7 @@ local function create_client(address, port, protocol, timeout_ms)
         end)
     end
     if ok and native.state(client) == "open" then
-        enter(client, route and core.is_numeric(address) and address or nil, port)
+        enter(client, route and core.is_numeric(address) and common.bare(address) or nil, port)
         return client
     end
     native.release(client)

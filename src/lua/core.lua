@@ -332,16 +332,13 @@ socket_get.tls = native.tls_facts
 
 -- For messages and `tostring`.
 local function where(host, port)
-    if not host then
-        return ""
-    elseif not port then
-        return " " .. host
-    end
-    return " " .. (host:find(":", 1, true) and "[" .. host .. "]" or host) .. ":" .. port
+    return host and " " .. native.whom(host, port) or ""
 end
 
 core.where = where
 core.is_numeric = native.is_numeric
+core.port = checks.port
+core.zone, core.zone_name = native.zone, native.zone_name
 -- `tasks.lua` adds the waiting calls.
 core.methods = {
     abort = native.abort,

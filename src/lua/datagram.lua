@@ -5,6 +5,7 @@
 local native, checks, evsock, core = ...
 
 local raise, bad, whole = native.raise, checks.bad, checks.whole
+local port_of = checks.port_of
 local LARGEST = 65535
 
 local function expect(sock, call)
@@ -18,12 +19,6 @@ local function check_host(host, call)
         bad("argument", "host", call, "string", host)
     end
     return host
-end
-
-local function check_port(port, call)
-    local kind = type(port)
-    return (kind == "number" or kind == "string") and whole(port, 0, LARGEST)
-        or bad("argument", "port", call, "integer from 0 to 65535", port)
 end
 
 -- What dialects use ------------------------------------------------------------------------------
@@ -159,7 +154,7 @@ local methods = {
 
 function methods.connect(sock, host, port)
     expect(sock, "connect")
-    return core.datagram.connect(sock, check_host(host, "connect"), check_port(port, "connect"))
+    return core.datagram.connect(sock, check_host(host, "connect"), port_of(port, "connect", host))
 end
 
 function methods.read(sock)
@@ -172,7 +167,7 @@ function methods.send_to(sock, data, host, port)
     if type(data) ~= "string" then
         bad("argument", "data", "send_to", "string", data)
     elseif host ~= nil then
-        host, port = check_host(host, "send_to"), check_port(port, "send_to")
+        host, port = check_host(host, "send_to"), port_of(port, "send_to", host)
     end
     return core.datagram.send(sock, data, false, host, port)
 end
@@ -208,7 +203,7 @@ local Udp = core.class {
 
 function evsock.udp(host, port, given)
     host = host == nil and "*" or check_host(host, "udp")
-    port = port == nil and 0 or check_port(port, "udp")
+    port = port == nil and 0 or port_of(port, "udp", host)
     local how = check_options(given)
     local sock = Udp.new()
     for name, value in pairs(given or {}) do

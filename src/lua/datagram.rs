@@ -3,17 +3,17 @@
 //! Not here: checking arguments (`datagram.lua` has done it). All in safe mlua: a copy is made
 //! before Lua makes its string.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::rc::Rc;
 
-use mlua::{IntoLuaMulti, Lua, MultiValue, Table, Value};
+use mlua::{BString, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use crate::address::Address;
+use crate::address::{Address, Literal};
 use crate::error::{Code, Error};
 use crate::lua::native::{answer, look, method};
 use crate::lua::raw::object::{DatagramPart, Object, Part};
 use crate::lua::state::State;
-use crate::net::connect_plan::{ConnectPlan, Detour};
+use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::datagram::{Binding, Datagram, Packet};
 use crate::net::hub::Hub;
 use crate::sync::Arc;
@@ -70,12 +70,12 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
         Ok(())
     })?;
     method(lua, table, state, "datagram_member", |lua, object, (group, joins, at): Member| {
-        let group = group.to_string_lossy().parse::<IpAddr>().ok();
+        let group = Literal::read(&group.as_bytes());
         let at = at.and_then(|at| at.to_string_lossy().parse().ok());
         let found = of(object).zip(group);
         answer(
             lua,
-            found.map_or(Ok(()), |((datagram, _), group)| datagram.set_member(group, at, joins)),
+            found.map_or(Ok(()), |((datagram, _), group)| datagram.set_member(&group, at, joins)),
         )
     })?;
     method(lua, table, state, "datagram_close", |_, object, (): ()| {
@@ -97,8 +97,8 @@ fn of(object: &Object) -> Option<(Arc<Datagram>, &Arc<Hub>)> {
     part.borrow().clone().zip(object.state.hub())
 }
 
-fn host(address: Option<SocketAddr>) -> Option<String> {
-    address.map(|address| Address::Ip(address).host())
+fn host(address: Option<SocketAddr>) -> Option<BString> {
+    address.map(|address| Address::Ip(address).host().into())
 }
 
 fn port(address: Option<SocketAddr>) -> Option<u16> {
@@ -106,7 +106,7 @@ fn port(address: Option<SocketAddr>) -> Option<u16> {
 }
 
 /// Host, port and descriptor while it is open; bytes received and sent.
-fn facts(object: &Object) -> (Option<String>, Option<u16>, Option<i32>, u64, u64) {
+fn facts(object: &Object) -> (Option<BString>, Option<u16>, Option<i32>, u64, u64) {
     let Part::Datagram(part) = &object.part else { return (None, None, None, 0, 0) };
     let datagram = part.borrow().clone();
     let Some(datagram) = datagram else { return (None, None, None, 0, 0) };
@@ -127,20 +127,12 @@ fn open(object: &Object, slot: &DatagramPart, place: &Place) -> Outcome {
     let (host, port, broadcast, reuse_address, reuse_port, max_size, paused) = place;
     let state = &*object.state;
     let hub = state.open()?;
-    let host = host.to_string_lossy();
-    let literal = match &*host {
-        "*" => "0.0.0.0",
-        host if host.eq_ignore_ascii_case("localhost") => "127.0.0.1",
-        host => host.trim_matches(['[', ']']),
-    };
-    let Ok(ip) = literal.parse::<IpAddr>() else {
-        let text = format!("udp {host}:{port}: a numeric address, localhost or * is needed");
-        return Err(Error::new(Code::BadHost, text));
-    };
+    let host = host.as_bytes();
+    let address = connect_plan::own("udp", if *host == *b"*" { b"0.0.0.0" } else { &host }, *port)?;
     let how =
         Binding { broadcast: *broadcast, reuse_address: *reuse_address, reuse_port: *reuse_port };
     object.let_go();
-    let datagram = Datagram::open(hub, SocketAddr::new(ip, *port), how, *max_size, *paused)?;
+    let datagram = Datagram::open(hub, address, how, *max_size, *paused)?;
     let token = datagram.token();
     slot.replace(Some(datagram));
     object.token.set(Some(token));
@@ -152,10 +144,10 @@ fn open(object: &Object, slot: &DatagramPart, place: &Place) -> Outcome {
 fn plan_of(host: &mlua::LuaString, port: u16, detour: &Value, to: Option<u16>) -> ConnectPlan {
     let detour = match detour {
         Value::Boolean(false) => Some(Detour::Unknown),
-        Value::String(host) => Some(Detour::To(host.to_string_lossy(), to.unwrap_or(port))),
+        Value::String(host) => Some(Detour::To(host.as_bytes().to_vec(), to.unwrap_or(port))),
         _ => None,
     };
-    ConnectPlan::new(host.to_string_lossy(), port, detour)
+    ConnectPlan::new(host.as_bytes().to_vec(), port, detour)
 }
 
 /// `true` if it is with the system, the number under which it waits if that was asked for.

@@ -3,13 +3,12 @@
 //! Not here: checking arguments (`core.lua` has done it) and the hot path (`raw`). Errors of the
 //! world are returned as `nil, message, code`.
 
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::time::Instant;
 
-use mlua::{AnyUserData, IntoLuaMulti, Lua, MultiValue, Table, Value};
+use mlua::{AnyUserData, BString, IntoLuaMulti, Lua, MultiValue, Table, Value};
 
-use crate::address::{Address, UNIX};
+use crate::address::{self, Literal, UNIX};
 use crate::error::{Code, Error};
 use crate::limits;
 use crate::lua::raw::attempts::starting_view;
@@ -22,6 +21,7 @@ use crate::net::door::Door;
 use crate::net::listener::{Listener, any_v4, any_v6};
 use crate::net::secure::Tls;
 use crate::net::stream::Stream;
+use crate::quote::shown;
 use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
@@ -68,11 +68,27 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     };
     table.set("stop", lua.create_function(stop)?)?;
     let own = Rc::clone(state);
-    let numeric = |_: &Lua, text: mlua::LuaString| {
-        Ok(text.to_string_lossy().parse::<std::net::IpAddr>().is_ok())
+    let numeric = |_: &Lua, text: mlua::LuaString| Ok(Literal::read(&text.as_bytes()).is_some());
+    let quote = |_: &Lua, text: mlua::LuaString| Ok(shown(&text.as_bytes()));
+    table.set("shown", lua.create_function(quote)?)?;
+    // "host:port" for messages; the port may be nil.
+    let whom = |_: &Lua, (host, port): (mlua::LuaString, Option<u16>)| {
+        Ok(address::whom(&host.as_bytes(), port))
     };
-    let shown = |_: &Lua, text: mlua::LuaString| Ok(crate::quote::shown(&text.as_bytes()));
-    table.set("shown", lua.create_function(shown)?)?;
+    table.set("whom", lua.create_function(whom)?)?;
+    // The number of the interface of an address, or 0; and the name of such a number.
+    let zone = |_: &Lua, host: mlua::LuaString| {
+        Ok(Literal::read(&host.as_bytes()).map_or(0, |literal| literal.zone()))
+    };
+    table.set("zone", lua.create_function(zone)?)?;
+    table.set("zone_name", lua.create_function(|_, number| Ok(address::zone_name(number)))?)?;
+    // What is wrong with a host that holds its port, or nil.
+    let misplaced = |_: &Lua, host: mlua::LuaString| {
+        let host = host.as_bytes();
+        let within = address::port_within(&host);
+        Ok(within.map(|(name, port)| connect_plan::misplaced(name, port)))
+    };
+    table.set("misplaced_port", lua.create_function(misplaced)?)?;
     table.set("is_numeric", lua.create_function(numeric)?)?;
     table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
 }
@@ -147,10 +163,10 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     method(lua, table, state, "connect", |lua, object, (host, port, detour, to): Target| {
         let detour = match detour {
             Value::Boolean(false) => Some(Detour::Unknown),
-            Value::String(host) => Some(Detour::To(host.to_string_lossy(), to.unwrap_or(port))),
+            Value::String(host) => Some(Detour::To(host.as_bytes().to_vec(), to.unwrap_or(port))),
             _ => None,
         };
-        let plan = ConnectPlan::new(host.to_string_lossy(), port, detour);
+        let plan = ConnectPlan::new(host.as_bytes().to_vec(), port, detour);
         answer(lua, object.socket().map_or(Ok(()), |part| connect(object, part, plan)))
     })?;
     method(lua, table, state, "set_option", |_, object, setting: Setting| {
@@ -190,8 +206,8 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
     })?;
     look(lua, table, state, "target", |object| {
         let target = object.socket().and_then(|part| part.target.get());
-        let port = |plan: &ConnectPlan| (!plan.host.starts_with(UNIX)).then_some(plan.port);
-        target.map_or((None, None), |plan| (Some(plan.host.clone()), port(&plan)))
+        let port = |plan: &ConnectPlan| (!plan.is_unix()).then_some(plan.port);
+        target.map_or((None, None), |plan| (Some(BString::from(plan.host.clone())), port(&plan)))
     })
 }
 
@@ -262,11 +278,11 @@ fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {
     let Some(stream) = stream else { return Ok(table) };
     let info = stream.info();
     if let Some(peer) = info.peer {
-        table.set("peer_address", peer.host())?;
+        table.set("peer_address", BString::from(peer.host()))?;
         table.set("peer_port", peer.port())?;
     }
     if let Some(local) = info.local {
-        table.set("local_address", local.host())?;
+        table.set("local_address", BString::from(local.host()))?;
         table.set("local_port", local.port())?;
     }
     if object.opened.get() > 0 {
@@ -321,7 +337,7 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         let Part::Server(part) = &object.part else { return (None, None, 0) };
         let first = part.listeners.borrow().first().map(|listener| listener.address().clone());
         let open = part.door.borrow().as_ref().map_or(0, |door| door.open());
-        let host = first.as_ref().map(Address::host);
+        let host = first.as_ref().map(|address| BString::from(address.host()));
         (host, first.and_then(|address| address.port()), open)
     })
 }
@@ -335,12 +351,14 @@ fn listen(
     if state.is_forked() {
         return Err(State::forked());
     }
-    let (host, hub) = (host.to_string_lossy(), state.open()?);
+    let (host, hub) = (host.as_bytes(), state.open()?);
     let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(hub, *most)));
     let options = server.options.borrow().clone();
-    let open = |address: Address| Listener::open(hub, &address, *backlog, *shared, &options, &door);
+    let open = |address: address::Address| {
+        Listener::open(hub, &address, *backlog, *shared, &options, &door)
+    };
     let mut opened = Vec::new();
-    if host == "*" {
+    if *host == *b"*" {
         let v4 = open(any_v4(*port).into())?;
         // The same port for both; a machine without IPv6 has one listener only.
         match open(any_v6(v4.address().port().unwrap_or_default()).into()) {
@@ -352,18 +370,12 @@ fn listen(
             Err(_) => {}
         }
         opened.insert(0, v4);
-    } else if let Some(path) = host.strip_prefix(UNIX) {
+    } else if let Some(path) = host.strip_prefix(UNIX.as_bytes()) {
         let address = connect_plan::unix(path)
-            .map_err(|why| Error::new(Code::BadHost, format!("listen {host}: {why}")))?;
+            .map_err(|why| Error::new(Code::BadHost, format!("listen {}: {why}", shown(&host))))?;
         opened.push(open(address)?);
     } else {
-        let literal = host.trim_matches(['[', ']']);
-        let literal = if literal.eq_ignore_ascii_case("localhost") { "127.0.0.1" } else { literal };
-        let Ok(ip) = literal.parse::<std::net::IpAddr>() else {
-            let text = format!("listen {host}:{port}: a numeric address, localhost or * is needed");
-            return Err(Error::new(Code::BadHost, text));
-        };
-        opened.push(open(SocketAddr::new(ip, *port).into())?);
+        opened.push(open(connect_plan::own("listen", &host, *port)?.into())?);
     }
     let first_time = server.listeners.borrow().is_empty();
     for listener in &opened {

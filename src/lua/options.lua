@@ -69,13 +69,26 @@ local function whole(value, least, most)
     end
 end
 
-local function port_of(value, call)
-    local kind = type(value)
-    local port = (kind == "number" or kind == "string") and whole(value, 0, 65535)
-    if not port then
+-- A port as an integer where Lua has them; nil for anything else. Text is digits alone, or what
+-- tostring makes of a float ("80.0").
+local function port(value)
+    local is_text = type(value) == "string" and (value:find("^%d+$") or value:find("^%d+%.0+$"))
+    if type(value) == "number" or is_text then
+        return whole(value, 0, 65535)
+    end
+end
+
+-- `host`: what stands before it; many take the port for a part of that.
+local function port_of(value, call, host)
+    local found = port(value)
+    if not found then
+        local why = type(value) ~= "number" and host and native.misplaced_port(host)
+        if why then
+            raise("bad argument 'port' to '" .. call .. "' (" .. why .. ")")
+        end
         bad("argument", "port", call, "integer from 0 to 65535", value)
     end
-    return port
+    return found
 end
 
 local function host_of(value, call)
@@ -86,13 +99,13 @@ local function host_of(value, call)
 end
 
 -- Host, port and options; a Unix socket has no port, so its options come second.
-local function target_of(host, port, given, call)
+local function target_of(host, at, given, call)
     host_of(host, call)
     if host:sub(1, 5) ~= "unix:" then
-        return host, port_of(port, call), given
-    elseif type(port) == "table" and given == nil then
-        return host, 0, port
-    elseif port ~= nil then
+        return host, port_of(at, call, host), given
+    elseif type(at) == "table" and given == nil then
+        return host, 0, at
+    elseif at ~= nil then
         raise("bad argument 'port' to '" .. call .. "' (a Unix socket has no port)")
     end
     return host, 0, given
@@ -288,11 +301,10 @@ local function bind(value)
     elseif type(value) ~= "table" then
         return nil, wanted
     end
-    local address, port = value[1], value[2] or 0
+    local address, own = value[1], port(value[2] or 0)
     address = address == "*" and "0.0.0.0" or address
     local known = type(address) == "string" and native.is_numeric(address)
-    port = whole(port, 0, 65535)
-    return known and port and { address, port } or nil, wanted
+    return known and own and { address, own } or nil, wanted
 end
 
 -- Name to check. A check returns the values for the native side, or nil and what was expected.
@@ -404,6 +416,8 @@ return {
     is_socket_handler = is_socket_handler,
     named = named,
     names = options,
+    port = port,
+    port_of = port_of,
     seconds_of = seconds_of,
     server_handlers = server_handlers,
     set_of = set_of,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mlua::Value;
 
+use crate::address::Literal;
 use crate::limits;
 use crate::net::options::Options;
 use crate::proto::backoff::Backoff;
@@ -39,10 +40,16 @@ fn bytes(value: &Value) -> usize {
 
 /// A numeric address that `options.lua` has passed, and a port; false binds nothing.
 pub(super) fn bind(value: &Value, port: Option<f64>) -> Option<SocketAddr> {
-    let text = value.as_string()?.to_string_lossy();
+    let literal = Literal::read(&value.as_string()?.as_bytes())?;
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked in Lua")]
     let port = port.unwrap_or_default() as u16;
-    Some(SocketAddr::new(text.parse().ok()?, port))
+    // The interface of its zone may be gone: binding there fails, as with an address that is.
+    literal.at(port).ok().or_else(|| Some(nowhere(port)))
+}
+
+/// An address that no machine has (RFC 6666).
+fn nowhere(port: u16) -> SocketAddr {
+    (std::net::Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1), port).into()
 }
 
 pub(super) fn set_option(options: &mut Options, (name, value, max, factor, jitter): &Setting) {

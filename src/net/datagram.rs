@@ -8,14 +8,15 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use socket2::Socket;
 
-use crate::error::{Error, Result};
+use crate::address::{Address, Literal};
+use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
@@ -23,6 +24,7 @@ use crate::net::parcels::Parcels;
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
+use crate::quote::shown;
 use crate::sync::{Arc, Mutex, lock};
 pub use crate::sys::datagram::Binding;
 use crate::sys::datagram::{self, Received};
@@ -81,7 +83,7 @@ impl Datagram {
         max_size: usize,
         paused: bool,
     ) -> Result<Arc<Self>> {
-        let failed = |error: io::Error| Error::os(&format!("udp {address}"), &error);
+        let failed = |error: io::Error| Error::os(&format!("udp {}", Address::Ip(address)), &error);
         let opened = fenced(|| datagram::bind(address, how)).ok_or_else(|| fault("udp"))?;
         let (socket, local) = opened.map_err(failed)?;
         let fd = socket.as_raw_fd();
@@ -170,9 +172,11 @@ impl Datagram {
     ///
     /// # Errors
     /// What the system says.
-    pub fn set_member(&self, group: IpAddr, at: Option<Ipv4Addr>, joins: bool) -> Result<()> {
+    pub fn set_member(&self, group: &Literal, at: Option<Ipv4Addr>, joins: bool) -> Result<()> {
         let call = if joins { "join_group" } else { "leave_group" };
-        let context = format!("{call} {group}");
+        let failed = |why| Error::new(Code::AddressNotAvailable, format!("{call}: {why}"));
+        let group = group.at(0).map_err(failed)?;
+        let context = format!("{call} {}", shown(&Address::Ip(group).host()));
         self.with_socket(|socket| datagram::set_member(socket, group, at, joins), &context)
     }
 
@@ -213,7 +217,7 @@ impl Datagram {
                 Received::Again => break,
                 Received::Failed(error) => {
                     let whom = inner.peer.unwrap_or(self.local);
-                    let refused = Error::os(&format!("receive {whom}"), &error);
+                    let refused = Error::os(&format!("receive {}", Address::Ip(whom)), &error);
                     if is_refusal(&error) {
                         self.report(hub, inner, refused);
                     } else {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use socket2::Socket;
 
 use crate::address::Address;
-use crate::error::{Error, Result};
+use crate::error::{Code, Error, Result};
 use crate::net::connect_plan::{Way, loopback};
 use crate::net::hub::Hub;
 use crate::net::resolver::{self, Lookup};
@@ -45,6 +45,10 @@ impl Inner {
         Some(match &plan.way {
             Way::Address(Address::Ip(address)) => Input::Begin(Some(vec![*address])),
             Way::Address(Address::Unix(_)) => Input::BeginDirect,
+            // Without its interface the failure comes like a lookup's.
+            Way::Zoned(literal, port) => {
+                Input::Begin(literal.at(*port).ok().map(|address| vec![address]))
+            }
             _ => Input::Begin(None),
         })
     }
@@ -57,6 +61,10 @@ impl Inner {
             Way::Address(_) => None,
             Way::Localhost(port) => Some(Input::Resolved(Ok(self.ordered(loopback(*port))))),
             Way::Nowhere(error) => Some(Input::Resolved(Err(error.clone()))),
+            Way::Zoned(literal, port) => {
+                let failed = |why| Error::new(Code::AddressNotAvailable, format!("connect: {why}"));
+                Some(Input::Resolved(literal.at(*port).map(|it| vec![it]).map_err(failed)))
+            }
             Way::Name(name, port) => {
                 // A lookup that takes long must not keep a closed reactor's descriptors.
                 let (port, hub) = (*port, Arc::downgrade(hub));

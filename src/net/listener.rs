@@ -424,7 +424,7 @@ impl Listener {
             && socket::identity(path) == self.file
         {
             // Whoever has removed it already has done it for us.
-            let _ = std::fs::remove_file(&**path);
+            let _ = socket::remove(path);
         }
     }
 

@@ -200,6 +200,11 @@ impl Datagram {
         let way = plan.way.clone();
         match way {
             Way::Address(Address::Ip(to)) => Ok(Route::To(Some(self.fitting(vec![to])?))),
+            Way::Zoned(literal, port) => {
+                let failed = |why: String| Error::new(Code::AddressNotAvailable, why);
+                let to = literal.at(port).map_err(failed)?;
+                Ok(Route::To(Some(self.fitting(vec![to])?)))
+            }
             Way::Localhost(port) => Ok(Route::To(Some(self.fitting(loopback(port))?))),
             Way::Address(Address::Unix(_)) => {
                 Err(Error::new(Code::BadHost, "a Unix socket takes no datagrams"))
@@ -269,7 +274,7 @@ impl Datagram {
             && error.raw_os_error() == Some(libc::ECONNREFUSED)
         {
             // That was the answer to an earlier one; this one was not tried.
-            let earlier = Error::os(&format!("receive {peer}"), error);
+            let earlier = Error::os(&format!("receive {}", Address::Ip(peer)), error);
             sent = datagram::send(socket, data, to);
             self.report(hub, inner, earlier);
         }
@@ -298,7 +303,11 @@ impl Datagram {
                 Err(error) => {
                     let whom = parcel.to.or(inner.peer).unwrap_or(self.local);
                     self.done(hub, inner, &parcel, false);
-                    self.report(hub, inner, renamed(&error, &format!("send_to {whom}")));
+                    self.report(
+                        hub,
+                        inner,
+                        renamed(&error, &format!("send_to {}", Address::Ip(whom))),
+                    );
                 }
             }
         }

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 
 use socket2::Socket;
 
+use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::sys::socket;
 
@@ -22,7 +23,7 @@ impl Reserved {
     /// What the system says: in use, forbidden, not an address of this machine.
     pub fn new(address: SocketAddr) -> Result<Self> {
         let taken = socket::reserve(address);
-        let failed = |error| Error::os(&format!("bind {address}"), &error);
+        let failed = |error| Error::os(&format!("bind {}", Address::Ip(address)), &error);
         taken.map(|socket| Self { socket }).map_err(failed)
     }
 

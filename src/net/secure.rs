@@ -170,7 +170,7 @@ impl Inner {
 
     fn say_hello(&mut self, hub: &Arc<Hub>, token: Token) -> Option<Input> {
         let is_server = self.is_server();
-        let host = self.plan.as_ref().map(|plan| plan.host.clone()).unwrap_or_default();
+        let host = self.plan.as_ref().map(|plan| plan.name().into_owned()).unwrap_or_default();
         let secure = self.secure.as_mut()?;
         let made = if is_server {
             Session::server(&secure.config)

@@ -3,7 +3,7 @@
 //! Not here: Lua (no Lua value can be put into an event, invariant I5).
 
 use std::collections::VecDeque;
-use std::net::IpAddr;
+use std::net::SocketAddr;
 
 use crate::error::Error;
 
@@ -12,7 +12,7 @@ use crate::error::Error;
 #[non_exhaustive]
 pub enum Event {
     /// The name was looked up.
-    Resolved(Box<Vec<IpAddr>>),
+    Resolved(Box<Vec<SocketAddr>>),
     /// The connection stands.
     Connected,
     /// That many bytes arrived.

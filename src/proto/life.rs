@@ -324,8 +324,7 @@ impl Life {
     }
 
     fn resolved(&mut self, addresses: Vec<SocketAddr>, now: Instant, out: &mut Vec<Action>) {
-        let hosts = addresses.iter().map(SocketAddr::ip).collect();
-        out.push(Action::Post(Event::Resolved(Box::new(hosts))));
+        out.push(Action::Post(Event::Resolved(Box::new(addresses.clone()))));
         self.race(addresses, now, out);
     }
 

@@ -5,7 +5,7 @@
 #![allow(unsafe_code)]
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{Ipv4Addr, SocketAddr};
 
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
@@ -85,27 +85,27 @@ pub fn set_broadcast(socket: &Socket, on: bool) -> io::Result<()> {
 }
 
 /// Joins or leaves a group, at the interface that has the address, or at one of the system's choice.
-/// Of IPv6 the interface is always the system's choice.
+/// Of IPv6 the group's zone is the interface.
 ///
 /// # Errors
 /// What the system says.
 pub fn set_member(
     socket: &Socket,
-    group: IpAddr,
+    group: SocketAddr,
     interface: Option<Ipv4Addr>,
     joins: bool,
 ) -> io::Result<()> {
     fault::before(Call::SetOption)?;
     let at = interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
     match group {
-        IpAddr::V4(group) if joins => {
-            socket.join_multicast_v4(&group, &at)?;
+        SocketAddr::V4(group) if joins => {
+            socket.join_multicast_v4(group.ip(), &at)?;
             // What is sent to groups leaves where it is heard.
             interface.map_or(Ok(()), |at| socket.set_multicast_if_v4(&at))
         }
-        IpAddr::V4(group) => socket.leave_multicast_v4(&group, &at),
-        IpAddr::V6(group) if joins => socket.join_multicast_v6(&group, 0),
-        IpAddr::V6(group) => socket.leave_multicast_v6(&group, 0),
+        SocketAddr::V4(group) => socket.leave_multicast_v4(group.ip(), &at),
+        SocketAddr::V6(group) if joins => socket.join_multicast_v6(group.ip(), group.scope_id()),
+        SocketAddr::V6(group) => socket.leave_multicast_v6(group.ip(), group.scope_id()),
     }
 }
 

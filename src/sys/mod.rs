@@ -9,3 +9,4 @@ pub mod poller;
 pub mod process;
 pub mod socket;
 pub mod wake;
+pub mod zone;

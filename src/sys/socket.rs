@@ -3,8 +3,11 @@
 //! Not here: waiting for them (`poller`) and moving bytes (`io`).
 #![allow(unsafe_code)]
 
+use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::address::Address;
@@ -16,7 +19,7 @@ use super::fault::{self, Call};
 fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
     let (domain, protocol, to) = match address {
         Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
-        Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(&**path)?),
+        Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(file(path))?),
     };
     fault::before(Call::Socket)?;
     let socket = Socket::new(domain, Type::STREAM, protocol)?;
@@ -97,8 +100,22 @@ fn named(address: &SockAddr) -> Option<Address> {
     if let Some(ip) = address.as_socket() {
         return Some(Address::Ip(ip));
     }
-    let path = address.as_pathname()?;
-    Some(Address::Unix(path.to_string_lossy().into()))
+    if let Some(name) = address.as_abstract_namespace() {
+        return Some(Address::Unix([b"\0", name].concat().into()));
+    }
+    Some(Address::Unix(address.as_pathname()?.as_os_str().as_bytes().into()))
+}
+
+fn file(path: &[u8]) -> &Path {
+    Path::new(OsStr::from_bytes(path))
+}
+
+/// Removes the file of a Unix socket.
+///
+/// # Errors
+/// What the system says.
+pub fn remove(path: &[u8]) -> io::Result<()> {
+    std::fs::remove_file(file(path))
 }
 
 /// Whether a started connection stands: `Ok(false)` means not yet.
@@ -128,7 +145,8 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
         fault::before(Call::Bind)?;
         socket.bind(&to)?;
         if let Err(error) = fault::before(Call::Listen).and_then(|()| socket.listen(backlog)) {
-            let _ = std::fs::remove_file(&**path);
+            // An abstract name is no path: there is nothing to remove.
+            let _ = remove(path);
             return Err(error);
         }
         return Ok(socket);
@@ -155,7 +173,7 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
 
 /// A socket file that nobody listens on any more was left by a server that was killed; one that
 /// answers, and any other file, is kept, and binding will say so.
-fn clear_the_way(path: &str, address: &SockAddr) -> io::Result<()> {
+fn clear_the_way(path: &[u8], address: &SockAddr) -> io::Result<()> {
     if identity(path).is_none() {
         return Ok(());
     }
@@ -165,17 +183,18 @@ fn clear_the_way(path: &str, address: &SockAddr) -> io::Result<()> {
     if let Err(error) = fault::before(Call::Connect).and_then(|()| probe.connect(address))
         && error.kind() == io::ErrorKind::ConnectionRefused
     {
-        return std::fs::remove_file(path);
+        return remove(path);
     }
     Ok(())
 }
 
 /// What tells the socket file at a path from another that takes its place; `None` when there is
 /// no socket.
-pub fn identity(path: &str) -> Option<(u64, u64)> {
+pub fn identity(path: &[u8]) -> Option<(u64, u64)> {
     use std::os::unix::fs::{FileTypeExt, MetadataExt};
 
-    let file = std::fs::symlink_metadata(path).ok()?;
+    // No path holds a zero byte, so an abstract name has no identity.
+    let file = std::fs::symlink_metadata(file(path)).ok()?;
     file.file_type().is_socket().then(|| (file.dev(), file.ino()))
 }
 

@@ -19,6 +19,7 @@ use super::session::Verified;
 use super::suites::{provider, ticketer, tolerant_provider, versions};
 use super::trust::{Given, Trust};
 use super::verifier::{Clients, Servers};
+use crate::address::bare;
 use crate::error::{Code, Error};
 use crate::quote::named;
 use crate::sync::Arc;
@@ -217,8 +218,9 @@ impl fmt::Debug for Config {
 /// Servers of which a client config remembers a session.
 const RESUMABLE: usize = 256;
 
-/// A name or an address; the zone of an address means nothing to the peer.
+/// A name or an address; its brackets and its zone mean nothing to the peer.
 pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
+    let host = std::str::from_utf8(bare(host.as_bytes())).ok()?;
     let (address, _) = host.split_once('%').unwrap_or((host, ""));
     ServerName::try_from(address).ok().map(|name| name.to_owned())
 }

@@ -208,10 +208,6 @@ end
 
 local check_port = common.check_port
 
-local function is_address(host)
-    return host:find(":", 1, true) ~= nil or host:find("^%d+%.%d+%.%d+%.%d+$") ~= nil
-end
-
 local function fail(socket, record, cause)
     record.error, record.error_string = cause[1], cause[2]
     add(record, "error", cause)
@@ -232,7 +228,7 @@ local function start(socket, host, port, mode, tls)
     record.live, record.bound, record.wants_close, record.secured = true, nil, nil, nil
     record.written, record.reported = 0, 0
     record.tls, record.ssl_mode = tls, nil
-    record.asked = route and is_address(host) and host or nil
+    record.asked = route and core.is_numeric(host) and common.bare(host) or nil
     record.mode = mode
     change(record, HOST_LOOKUP)
     local ok, message, code = native.connect(socket, host, port, nil, route)

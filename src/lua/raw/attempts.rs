@@ -10,7 +10,7 @@ use crate::sync::Arc;
 /// A new attempt begins with a lookup unless the address is known.
 pub(in crate::lua) fn starting_view(part: &SocketPart) -> View {
     let target = part.target.get();
-    let numeric = target.is_some_and(|plan| matches!(plan.way, Way::Address(_)));
+    let numeric = target.is_some_and(|plan| matches!(plan.way, Way::Address(_) | Way::Zoned(..)));
     if numeric { View::Connecting } else { View::Resolving }
 }
 

@@ -4,6 +4,7 @@
 //! object, then the handler runs; nothing else changes under a running handler.
 
 use std::ffi::c_int;
+use std::net::SocketAddr;
 
 use super::accept::{greet, is_left, push_accepted};
 use super::anchor::{push_entered, unbind, unbind_all};
@@ -17,6 +18,7 @@ use super::own::disarm;
 use super::socket::{hold_error, push_message};
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
+use crate::address::Address;
 use crate::error::Error;
 use crate::lua::state::{Item, State};
 use crate::proto::event::Event;
@@ -220,7 +222,9 @@ fn socket_event(
 fn handler_of(state: &State, event: Event, shown: usize) -> Option<(Number, Argument)> {
     Some(match event {
         Event::Resolved(addresses) => {
-            let texts: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+            let host = |address: &SocketAddr| Address::Ip(*address).host();
+            let texts = addresses.iter().map(host).map(String::from_utf8);
+            let texts: Vec<String> = texts.map(Result::unwrap_or_default).collect();
             let held = Error::new(crate::error::Code::Io, texts.join("\n"));
             hold_error(state, Box::new(held));
             (Number::Resolve, Argument::Addresses)
