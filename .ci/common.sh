@@ -12,7 +12,7 @@ for version in "" _5_2 _5_3 _5_4 _5_5; do
     unset "LUA_PATH$version" "LUA_CPATH$version" "LUA_INIT$version"
 done
 
-LUAS="5.1 5.2 5.3 5.4 luajit"
+LUAS="5.1 5.2 5.3 5.4 5.5 luajit"
 
 # As luarocks sets them for the builds that it calls: what is compiled of C is then the same for both
 # and need not be compiled twice.
@@ -32,10 +32,21 @@ feature_of() {
     esac
 }
 
+# Those that Debian lacks are built by .ci/interpreters. luajit-current is no Lua of its own: it runs
+# the module that is built for luajit.
 interpreter_of() {
     case ${1#fault-} in
         luajit) command -v luajit ;;
+        5.5 | luajit-current) command -v "$PWD/target/interpreters/bin/lua${1#lua}" ;;
         *) command -v "lua${1#fault-}" ;;
+    esac
+}
+
+# What runs busted on an interpreter, in RUN_BUSTED: its words.
+find_busted() {
+    RUN_BUSTED=(busted "--lua=$1")
+    case $1 in
+        */target/interpreters/*) RUN_BUSTED=("$1" spec/interpreters/run_busted.lua) ;;
     esac
 }
 

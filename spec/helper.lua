@@ -306,9 +306,45 @@ end
 helper.lua = os.getenv("EVSOCK_LUA") or capture("readlink /proc/$PPID/exe"):match("^(%S+)")
     or _G.arg[-1]
 
---- Runs a script in a child interpreter, for at most 20 s. `setup` is shell text that comes before
---- it ("ulimit -n 40"). Returns the output (both streams) and the exit status (124: too late,
---- 128 + n: killed by signal n).
+-- The name of the running Lua in Debian's folders and in those of spec/interpreters.
+helper.lua_name = helper.lua:match("luajit%-current$")
+    or helper.is_luajit and "luajit" or "lua" .. helper.version:match("%d%.%d")
+
+-- For gcc: where a module in C finds the headers of the running Lua, and what makes a program that
+-- has this Lua in it.
+do
+    local prefix = helper.lua:match("^(.*/target/interpreters)/bin/")
+    -- For what asks only for a Lua with Debian's modules.
+    helper.debian_lua = prefix and "lua5.4" or helper.lua
+    if prefix then
+        helper.module_flags = ("-I%s/include/%s"):format(prefix, helper.lua_name)
+        helper.host_flags = ("%s -Wl,-E -Wl,--whole-archive %s/lib/lib%s.a"
+            .. " -Wl,--no-whole-archive -lm -ldl"):format(
+            helper.module_flags, prefix, helper.lua_name)
+    else
+        helper.module_flags = "-I/usr/include/"
+            .. (helper.is_luajit and "luajit-2.1" or helper.lua_name)
+        helper.host_flags = ("%s -Wl,-E -l%s"):format(helper.module_flags,
+            helper.is_luajit and "luajit-5.1" or helper.lua_name)
+    end
+end
+
+--- Sets "pause" or "stepmul" of the collector, in per cent.
+function helper.tune_collector(name, value)
+    if helper.version >= "Lua 5.5" then
+        collectgarbage("param", name, value)
+    else
+        collectgarbage("set" .. name, value)
+    end
+end
+
+-- A program that the children run under, such as valgrind.
+local under = os.getenv("EVSOCK_UNDER")
+local CHILD_LIMIT = under and 200 or 20
+
+--- Runs a script in a child interpreter, for at most 20 s (under valgrind 200). `setup` is shell
+--- text that comes before it ("ulimit -n 40"). Returns the output (both streams) and the exit
+--- status (124: too late, 128 + n: killed by signal n).
 function helper.run(script, interpreter, setup)
     local path = os.tmpname()
     local file = assert(io.open(path, "wb"))
@@ -316,9 +352,9 @@ function helper.run(script, interpreter, setup)
     file:close()
     local paths = ("package.path, package.cpath = %q, %q"):format(package.path, package.cpath)
     -- The status goes through the output: pclose does not tell it on Lua 5.1.
-    local command = "%s timeout -k 1 20 %s -e %s %s 2>&1 </dev/null; echo \"status:$?\""
-    local output = capture(command:format(
-        setup and setup .. ";" or "", quote(interpreter or helper.lua), quote(paths), quote(path)))
+    local command = "%s timeout -k 1 %d %s %s -e %s %s 2>&1 </dev/null; echo \"status:$?\""
+    local output = capture(command:format(setup and setup .. ";" or "", CHILD_LIMIT, under or "",
+        quote(interpreter or helper.lua), quote(paths), quote(path)))
     os.remove(path)
     local text, status = output:match("^(.*)status:(%d+)%s*$")
     return text or output, tonumber(status)

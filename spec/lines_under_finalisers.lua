@@ -8,9 +8,9 @@ local evsock, fill, when_collected = helper.evsock, helper.fill, helper.when_col
 local jit = rawget(_G, "jit")
 
 -- A cycle begins when the last is over. Without any pause 5.2 and 5.3 make one at each allocation.
-collectgarbage("setpause", (jit or _VERSION == "Lua 5.4") and 0 or 100)
+helper.tune_collector("pause", (jit or _VERSION >= "Lua 5.4") and 0 or 100)
 if not jit then
-    collectgarbage("setstepmul", 1000)
+    helper.tune_collector("stepmul", 1000)
 end
 
 local ROUNDS = math.ceil(10 / helper.fewer)
@@ -320,7 +320,7 @@ function program.storm(alone)
         end
     end
 
-    collectgarbage("setpause", 50)
+    helper.tune_collector("pause", 50)
     for _ = 1, 50 do
         when_collected(finaliser)
     end

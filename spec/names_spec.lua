@@ -11,8 +11,7 @@ local TOOLS = "build/tools"
 
 -- A tool of spec/peer for this interpreter: its path.
 local function compile(name, ending, flags)
-    local path = ("%s/%s-%s%s"):format(
-        TOOLS, name, helper.is_luajit and "luajit" or helper.version:match("[%d.]+$"), ending)
+    local path = ("%s/%s-%s%s"):format(TOOLS, name, helper.lua_name, ending)
     -- By way of rename: another suite may be about to use it.
     local command = "mkdir -p %s && gcc -O2 -o %s.$$ spec/peer/%s.c %s 2>&1 && mv %s.$$ %s; echo $?"
     local pipe = assert(io.popen(command:format(TOOLS, path, name, flags, path, path)))
@@ -374,56 +373,50 @@ describe("lookups", function()
         assert.same({ "1", "2", "3" }, { dots, x, all }, output)
     end)
 
-    local headers = { ["Lua 5.1"] = "lua5.1", ["Lua 5.4"] = "lua5.4" }
-    local package_name = helper.is_luajit and "luajit" or headers[helper.version]
-    if package_name then
-        it("are shared by all states; one that closes calls off its own", function()
-            local flags = helper.is_luajit and "-I/usr/include/luajit-2.1 -lluajit-5.1"
-                or ("-I/usr/include/%s -l%s"):format(package_name, package_name)
-            local host = compile("close_states", "-names", "-Wl,-E " .. flags)
-            -- The host runs it in a first and a second state, closes the first, then runs it in a
-            -- third.
-            local script = PRELUDE .. [[
-                local file = assert(io.open(os.getenv("SLOW_NAMES_LOG") .. ".states", "a+"))
-                file:write("x")
-                file:seek("set")
-                local state = #file:read("*a")
-                file:close()
-                local own = connect("answers-" .. (state == 3 and "third" or "waits-" .. state))
-                for i = 1, 256 do connect("gated-" .. i) end
-                if state == 1 then
-                    own.sock:abort()
-                    pump_until_begun("^gated", 256)
-                    connect("answers-first")
-                elseif state == 2 then
-                    connect("answers-second")
-                else
-                    assert(begun("^answers%-second") == 0)
-                    open_gate()
-                    pump_until_begun("^answers%-second", 1)
-                    pump_until_over(own)
-                    print("of the first " .. begun("^answers%-first"))
-                    print("gated " .. begun("^gated"))
-                    os.remove(os.getenv("SLOW_NAMES_LOG") .. ".states")
-                end
-            ]]
-            local path = os.tmpname()
-            local file = assert(io.open(path, "w"))
-            file:write(script)
+    it("are shared by all states; one that closes calls off its own", function()
+        local host = compile("close_states", "-names", helper.host_flags)
+        -- The host runs it in a first and a second state, closes the first, then runs it in a
+        -- third.
+        local script = PRELUDE .. [[
+            local file = assert(io.open(os.getenv("SLOW_NAMES_LOG") .. ".states", "a+"))
+            file:write("x")
+            file:seek("set")
+            local state = #file:read("*a")
             file:close()
-            local output = with_names(function(setup)
-                local pipe = assert(io.popen(("%s; timeout 20 %s 1 %s 2>&1"):format(
-                    setup, host, path)))
-                local said = pipe:read("*a")
-                pipe:close()
-                return said
-            end)
-            os.remove(path)
-            assert.is_truthy(output:find("of the first 0\n", 1, true), output)
-            assert.is_truthy(output:find("gated 256\n", 1, true), output)
-            assert.is_truthy(output:find("1 states", 1, true), output)
+            local own = connect("answers-" .. (state == 3 and "third" or "waits-" .. state))
+            for i = 1, 256 do connect("gated-" .. i) end
+            if state == 1 then
+                own.sock:abort()
+                pump_until_begun("^gated", 256)
+                connect("answers-first")
+            elseif state == 2 then
+                connect("answers-second")
+            else
+                assert(begun("^answers%-second") == 0)
+                open_gate()
+                pump_until_begun("^answers%-second", 1)
+                pump_until_over(own)
+                print("of the first " .. begun("^answers%-first"))
+                print("gated " .. begun("^gated"))
+                os.remove(os.getenv("SLOW_NAMES_LOG") .. ".states")
+            end
+        ]]
+        local path = os.tmpname()
+        local file = assert(io.open(path, "w"))
+        file:write(script)
+        file:close()
+        local output = with_names(function(setup)
+            local pipe = assert(io.popen(("%s; timeout 20 %s 1 %s 2>&1"):format(
+                setup, host, path)))
+            local said = pipe:read("*a")
+            pipe:close()
+            return said
         end)
-    end
+        os.remove(path)
+        assert.is_truthy(output:find("of the first 0\n", 1, true), output)
+        assert.is_truthy(output:find("gated 256\n", 1, true), output)
+        assert.is_truthy(output:find("1 states", 1, true), output)
+    end)
 end)
 
 describe("the race between addresses", function()

@@ -4,8 +4,8 @@
 local helper = require "spec.helper"
 local tools = require "spec.life.tools"
 
--- LuaJIT forks by its ffi, the others by posix (lua-posix); for 5.4 Debian has none, so by a module
--- of our own that does the same.
+-- LuaJIT forks by its ffi, the others by posix (lua-posix); for 5.4 and 5.5 Debian has none, so by
+-- a module of our own that does the same.
 local FORK = helper.is_luajit and [[
     local ffi = require "ffi"
     ffi.cdef "int fork(void); int waitpid(int, int *, int);"
@@ -15,7 +15,7 @@ local FORK = helper.is_luajit and [[
         assert(ffi.C.waitpid(child, status, 0) == child)
         return status[0]
     end
-]] or helper.version == "Lua 5.4" and [[
+]] or helper.version >= "Lua 5.4" and [[
     local forking = require "forking"
     local fork = forking.fork
     local function wait_for(child)
@@ -53,7 +53,7 @@ local SETTING = FORK .. [[
     end
 ]]
 
-if helper.version == "Lua 5.4" then
+if helper.version >= "Lua 5.4" then
     tools.module("forking")
 end
 

@@ -5,10 +5,6 @@ local helper = require "spec.helper"
 
 local tools = {}
 
-local name = helper.is_luajit and "luajit" or "lua" .. helper.version:match("%d%.%d")
-local headers = helper.is_luajit and "luajit-2.1" or name
-local library = helper.is_luajit and "luajit-5.1" or name
-
 -- What the children begin with. `link` makes a connected pair, `echoes` says whether a pair works.
 local PRELUDE = [[
     local function contents(path)
@@ -63,16 +59,15 @@ end
 
 --- Compiles a host: a program that has the running Lua in it.
 function tools.host(source)
-    return compiled(source, ("build/tools/%s/%s"):format(name, source),
-        ("-I/usr/include/%s -Wl,-E -l%s"):format(headers, library))
+    return compiled(source, ("build/tools/%s/%s"):format(helper.lua_name, source),
+        helper.host_flags)
 end
 
 --- Compiles a C module and puts it where the children find it.
 function tools.module(source)
-    local folder = "build/tools/" .. name
+    local folder = "build/tools/" .. helper.lua_name
     local path = "./" .. folder .. "/?.so;"
-    compiled(source, ("%s/%s.so"):format(folder, source),
-        ("-shared -fPIC -I/usr/include/%s"):format(headers))
+    compiled(source, ("%s/%s.so"):format(folder, source), "-shared -fPIC " .. helper.module_flags)
     if package.cpath:sub(1, #path) ~= path then
         package.cpath = path .. package.cpath
     end

@@ -369,7 +369,7 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                             end,
                         }
                         local out, said, status = kit.run {
-                            helper.lua, script, server.port, protocol,
+                            helper.debian_lua, script, server.port, protocol,
                             certificates:path("ca.pem"), path,
                         }
                         assert.equal(0, status, said)

@@ -1,0 +1,5 @@
+//! Says where the build script has put the interpreters.
+
+fn main() {
+    println!("{}/prefix", env!("OUT_DIR"));
+}
