@@ -12,13 +12,14 @@ local function is_state(sock, state)
     end
 end
 
--- The kernel's timer of a connection, by its local port: 2 is keepalive (proc(5), tcp).
+-- The kernel's timer of a connection, by its local port, and in how many seconds it fires: 2 is
+-- keepalive (proc(5), tcp).
 local function kernel_timer(port)
     local wanted = ("%04X"):format(port)
     for line in io.lines("/proc/net/tcp") do
-        local own, timer = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 01 %x+:%x+ (%x+):")
+        local own, timer, ticks = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 01 %x+:%x+ (%x+):(%x+)")
         if own == wanted then
-            return tonumber(timer, 16)
+            return tonumber(timer, 16), tonumber(ticks, 16) / 100
         end
     end
 end
@@ -332,10 +333,36 @@ describe("an option", function()
             assert.is_number(client_port)
         end)
 
-        it("can be switched on an open connection", function()
+        it("can be switched on and off on an open connection", function()
             local client = helper.pair()
             client.keepalive = 50
             assert.equal(2, kernel_timer(client.local_port))
+            client.keepalive = false
+            assert.equal(0, kernel_timer(client.local_port))
+        end)
+
+        it("of an accepted socket is switched, too", function()
+            local _, peer = helper.pair(nil, { keepalive = 0.5 })
+            local timer, seconds = kernel_timer(peer.local_port)
+            assert.equal(2, timer)
+            assert.is_true(seconds <= 1.05, "became " .. seconds)
+        end)
+
+        it("is rounded up to whole seconds, and ends at 32,767", function()
+            -- Bounds only: the timer runs while we look.
+            for given, most in pairs { [0.001] = 1, [0.7] = 1, [1.5] = 2 } do
+                local client = helper.pair({ keepalive = given })
+                local timer, seconds = kernel_timer(client.local_port)
+                assert.equal(2, timer)
+                assert.is_true(seconds <= most + 0.05, given .. " became " .. seconds)
+                assert.equal(given, client.keepalive)
+            end
+            for _, given in ipairs { 32767, 32768, 1e6, 1e300 } do
+                local client = helper.pair({ keepalive = given })
+                local timer, seconds = kernel_timer(client.local_port)
+                assert.equal(2, timer)
+                assert.is_true(seconds > 32000 and seconds <= 32768, given .. " became " .. seconds)
+            end
         end)
     end)
 

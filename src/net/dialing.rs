@@ -143,8 +143,8 @@ impl Inner {
             let address = (!planned).then_some(address);
             self.other =
                 address.map(|address| Box::new(Other { address: Some(address), gate: None }));
-            self.apply_options();
             self.feed(hub, token, Input::Dialed);
+            self.apply_options(hub, token, None);
             return;
         }
         for failure in failures {

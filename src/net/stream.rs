@@ -91,6 +91,9 @@ impl Stream {
         inner.held_back = true;
         inner.owed = true;
         inner.feed(hub, stream.token, Input::Adopt);
+        if inner.options.keepalive {
+            inner.apply_options(hub, stream.token, None);
+        }
         drop(inner);
         stream
     }
@@ -283,7 +286,7 @@ impl Stream {
             if let Some(inbound) = inner.inbound.present() {
                 inbound.paused &= inbound.front >= limit / 2;
             }
-            inner.apply_options();
+            inner.apply_options(hub, self.token, Some(&before));
         });
     }
 }
@@ -335,15 +338,25 @@ impl Inner {
         }
     }
 
-    pub(super) fn apply_options(&self) {
+    /// `before`: the options that held until now.
+    pub(super) fn apply_options(&mut self, hub: &Arc<Hub>, token: Token, before: Option<&Options>) {
         let Some(socket) = &self.socket else { return };
-        // A refusal harms nobody: the connection may be a Unix one, or over already. Accepted
-        // sockets inherit the flag from their listener, which saves the call.
-        if !self.is_accepted() {
-            let _ = socket::set_nodelay(socket, self.options.nodelay);
+        let mut set = Ok(());
+        // Accepted sockets inherit the flag from their listener, which saves the call.
+        let changed = before.is_some_and(|before| before.nodelay != self.options.nodelay);
+        if changed || !self.is_accepted() {
+            set = socket::set_nodelay(socket, self.options.nodelay).map_err(|why| ("nodelay", why));
         }
-        if self.options.keepalive {
-            let _ = socket::set_keepalive(socket, true, self.options.keepalive_idle);
+        if self.options.keepalive || before.is_some_and(|before| before.keepalive) {
+            let (on, idle) = (self.options.keepalive, self.options.keepalive_idle);
+            let probes = socket::set_keepalive(socket, on, idle).map_err(|why| ("keepalive", why));
+            set = set.and(probes);
+        }
+        let Err((option, why)) = set else { return };
+        // A Unix socket has none of them, and one that is over tells that by its end.
+        let is_unix = matches!(self.peer(), Some(Address::Unix(_)));
+        if !is_unix && why.kind() != std::io::ErrorKind::InvalidInput {
+            self.feed(hub, token, Input::Broken(Error::os(option, &why)));
         }
     }
 

@@ -16,6 +16,9 @@ use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::fault::{self, Call};
 
+/// The longest silence that Linux takes before a keep-alive probe, in seconds.
+const KEEPALIVE_LONGEST: u64 = 32_767;
+
 fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
     let (domain, protocol, to) = match address {
         Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
@@ -245,14 +248,19 @@ fn accept4(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     Ok((Socket::from(socket), address))
 }
 
-/// Turns keep-alive probes on or off; `idle` is the silence before the first one.
+/// Turns keep-alive probes on or off; `idle` is the silence before the first one, in whole seconds,
+/// rounded up, for the system counts in these: it would make two hours of less than one.
 ///
 /// # Errors
 /// What the system says.
 pub fn set_keepalive(socket: &Socket, on: bool, idle: Option<Duration>) -> io::Result<()> {
     fault::before(Call::SetOption)?;
     match idle {
-        Some(idle) if on => socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle)),
+        Some(idle) if on => {
+            let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
+            let idle = Duration::from_secs(seconds.clamp(1, KEEPALIVE_LONGEST));
+            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
+        }
         _ => socket.set_keepalive(on),
     }
 }
