@@ -353,9 +353,8 @@ impl Inner {
             set = set.and(probes);
         }
         let Err((option, why)) = set else { return };
-        // A Unix socket has none of them, and one that is over tells that by its end.
-        let is_unix = matches!(self.peer(), Some(Address::Unix(_)));
-        if !is_unix && why.kind() != std::io::ErrorKind::InvalidInput {
+        // A connection that is over tells that by its end.
+        if why.kind() != std::io::ErrorKind::InvalidInput {
             self.feed(hub, token, Input::Broken(Error::os(option, &why)));
         }
     }

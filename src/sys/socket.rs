@@ -249,29 +249,38 @@ fn accept4(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
 }
 
 /// Turns keep-alive probes on or off; `idle` is the silence before the first one, in whole seconds,
-/// rounded up, for the system counts in these: it would make two hours of less than one.
+/// rounded up, for the system counts in these: it would make two hours of less than one. A Unix socket
+/// has none.
 ///
 /// # Errors
 /// What the system says.
 pub fn set_keepalive(socket: &Socket, on: bool, idle: Option<Duration>) -> io::Result<()> {
     fault::before(Call::SetOption)?;
-    match idle {
+    let set = match idle {
         Some(idle) if on => {
             let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
             let idle = Duration::from_secs(seconds.clamp(1, KEEPALIVE_LONGEST));
             socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
         }
         _ => socket.set_keepalive(on),
-    }
+    };
+    if_supported(set)
 }
 
-/// Sends what is written at once, without waiting for more (`TCP_NODELAY`).
+/// Sends what is written at once, without waiting for more (`TCP_NODELAY`); a Unix socket always does.
 ///
 /// # Errors
 /// What the system says.
 pub fn set_nodelay(socket: &Socket, on: bool) -> io::Result<()> {
     fault::before(Call::SetOption)?;
-    socket.set_tcp_nodelay(on)
+    if_supported(socket.set_tcp_nodelay(on))
+}
+
+fn if_supported(set: io::Result<()>) -> io::Result<()> {
+    match set {
+        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        set => set,
+    }
 }
 
 /// Sends the end of stream.
