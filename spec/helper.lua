@@ -356,6 +356,8 @@ function helper.run(script, interpreter, setup)
     local output = capture(command:format(setup and setup .. ";" or "", CHILD_LIMIT, under or "",
         quote(interpreter or helper.lua), quote(paths), quote(path)))
     os.remove(path)
+    -- What valgrind says of system calls that it doesn't know.
+    output = output:gsub("%-%-%d+%-%-[^\n]*\n", "")
     local text, status = output:match("^(.*)status:(%d+)%s*$")
     return text or output, tonumber(status)
 end

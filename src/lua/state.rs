@@ -96,7 +96,8 @@ pub(super) struct State {
     /// `stop` was called: dispatching ends with the running handler.
     pub(super) stopping: Cell<bool>,
     pub(super) references: Cell<References>,
-    /// The main thread of Lua, and the hook that was last seen there: signals set one.
+    /// The main thread of Lua, null while it is not known, and the hook that was last seen there:
+    /// signals set one.
     pub(super) main_thread: Cell<*mut lua_State>,
     pub(super) hook: Cell<usize>,
     /// The Lua state is being closed.

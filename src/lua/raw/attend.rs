@@ -11,7 +11,7 @@ use mlua::ffi::lua_State;
 
 use super::guard::fenced;
 use super::object::{Object, Part, expect, state_of};
-use super::pump::{is_interrupted, is_module, pump_for, timeout};
+use super::pump::{hooked_thread, is_interrupted, is_module, pump_for, timeout};
 use super::socket::push_error;
 use super::stack::{Stack, Text};
 use crate::error::{Code, Error};
@@ -39,7 +39,7 @@ pub(in crate::lua) extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let object = expect(stack, "flush", "socket");
     let timeout = timeout(stack, 2, "flush");
-    match fenced(stack, || hand_over(object, timeout)) {
+    match fenced(stack, || hand_over(stack, object, timeout)) {
         Ok(done) => {
             stack.push_bool(done);
             1
@@ -48,7 +48,7 @@ pub(in crate::lua) extern "C-unwind" fn flush(state: *mut lua_State) -> c_int {
     }
 }
 
-fn hand_over(object: &Object, timeout: Duration) -> Result<bool, Box<Error>> {
+fn hand_over(stack: Stack, object: &Object, timeout: Duration) -> Result<bool, Box<Error>> {
     let state = &*object.state;
     if state.is_forked() {
         return Err(Box::new(State::forked()));
@@ -60,7 +60,8 @@ fn hand_over(object: &Object, timeout: Duration) -> Result<bool, Box<Error>> {
     if before > 0 && !timeout.is_zero() {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
         let has_moved = || stream.unsent().map_or(true, |left| left < before);
-        let interrupted = || is_interrupted(state);
+        let thread = hooked_thread(stack, state);
+        let interrupted = || is_interrupted(state, thread);
         let now = Instant::now();
         state.with_reactor(|reactor| {
             reactor.wait_until(&has_moved, now, now + timeout, spin, &interrupted)

@@ -63,7 +63,7 @@ pub(super) fn pump_for(
     let deadline = now + timeout;
     let mut handled = 0;
     loop {
-        let gathered = fenced(stack, || gather(state, only, now, deadline));
+        let gathered = fenced(stack, || gather(stack, state, only, now, deadline));
         let more = match gathered {
             Ok(more) => more,
             Err(error) => return push_error(stack, state, error),
@@ -123,6 +123,7 @@ pub(super) fn is_module(stack: Stack, index: c_int) -> bool {
 /// Fills the batch; waits when there is nothing. Returns whether waiting on makes sense, if there is
 /// time left.
 fn gather(
+    stack: Stack,
     state: &State,
     only: Option<&Object>,
     now: Instant,
@@ -150,7 +151,8 @@ fn gather(
         false
     } else {
         let spin = Duration::try_from_secs_f64(state.spin.get()).unwrap_or_default();
-        let interrupted = || is_interrupted(state);
+        let thread = hooked_thread(stack, state);
+        let interrupted = || is_interrupted(state, thread);
         state
             .with_reactor(|reactor| reactor.wait(now, deadline, spin, &interrupted))
             .unwrap_or(true)
@@ -159,10 +161,19 @@ fn gather(
     Ok(!interrupted)
 }
 
+/// The thread whose hook tells of a signal in the wait that comes. Where Lua doesn't tell which is the
+/// main thread, a pump that runs on it finds out. No other is remembered: it may be collected.
+pub(super) fn hooked_thread(stack: Stack, state: &State) -> *mut lua_State {
+    if state.main_thread.get().is_null() {
+        state.main_thread.set(stack.main_thread());
+    }
+    stack.hooked_thread(state.main_thread.get())
+}
+
 /// Whether the interpreter's handler of a signal has set its hook, which Lua will run as soon as
 /// this pump has returned. Another hook that the script has set ends one wait early.
-pub(super) fn is_interrupted(state: &State) -> bool {
-    let hook = Stack::hook(state.main_thread.get());
+pub(super) fn is_interrupted(state: &State, thread: *mut lua_State) -> bool {
+    let hook = Stack::hook(thread);
     let changed = hook != state.hook.replace(hook);
     changed && hook != 0
 }

@@ -361,7 +361,8 @@ impl Stack {
         unsafe { ffi::lua_error(self.0) }
     }
 
-    /// The main thread: the only one whose hook the interpreter's handler of signals sets.
+    /// The main thread, the only one whose hook the interpreter's handler of signals sets; null when
+    /// it can't be told.
     pub(super) fn main_thread(self) -> *mut ffi::lua_State {
         #[cfg(not(any(feature = "lua51", feature = "luajit")))]
         {
@@ -369,17 +370,27 @@ impl Stack {
             // SAFETY: a valid state; null for what is no thread.
             let main = unsafe { ffi::lua_tothread(self.0, -1) };
             self.pop(1);
-            if !main.is_null() {
-                return main;
-            }
+            main
         }
-        // These two don't tell; it is the one that loads modules, but in rare programs.
-        self.0
+        // These two say only whether it is the one that runs.
+        #[cfg(any(feature = "lua51", feature = "luajit"))]
+        {
+            // SAFETY: a valid state with a place left.
+            let is_main = unsafe { ffi::lua_pushthread(self.0) } == 1;
+            self.pop(1);
+            if is_main { self.0 } else { std::ptr::null_mut() }
+        }
+    }
+
+    /// The thread whose hook tells of a signal, good until Lua runs again: `main`, or where that is
+    /// null the one that runs. On `LuaJIT` all threads have the same hook.
+    pub(super) fn hooked_thread(self, main: *mut ffi::lua_State) -> *mut ffi::lua_State {
+        if main.is_null() { self.0 } else { main }
     }
 
     /// The hook of a thread as a number; 0: none.
     pub(super) fn hook(thread: *mut ffi::lua_State) -> usize {
-        // SAFETY: the main thread lives as long as any other; reads one field.
+        // SAFETY: the main thread lives as long as any other, and no thread ends while its pump waits.
         unsafe { ffi::lua_gethook(thread) }.map_or(0, |hook| hook as usize)
     }
 
