@@ -111,7 +111,14 @@ function core.class(definition)
     end
     local number = #native.metatables + 1
     native.metatables[number] = metatable
-    local class = { number = number, metatable = metatable }
+    -- What scripts see is a copy: memory is safe as long as the true one keeps its finaliser.
+    local seen = {}
+    for key, value in pairs(metatable) do
+        seen[key] = value
+    end
+    seen.__gc = native.retire
+    metatable.__metatable = seen
+    local class = { number = number, metatable = seen }
     -- Raises unless it is an object of this class.
     function class.expect(object, call)
         if not native.is_of(object, metatable) then

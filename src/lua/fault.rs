@@ -15,7 +15,7 @@ use crate::reactor::fault::{self, Failure, Plan, Record};
 /// Up to twice as much goes byte by byte.
 const PART: usize = 16;
 
-pub(super) fn add(lua: &Lua, preload: &Table) -> mlua::Result<()> {
+pub(super) fn add(lua: &Lua, loaders: &Table) -> mlua::Result<()> {
     let wanted = std::env::var("EVSOCK_FAULT").unwrap_or_default();
     if !wanted.is_empty() {
         let has = |word| wanted.split(',').any(|other| other == word);
@@ -24,7 +24,7 @@ pub(super) fn add(lua: &Lua, preload: &Table) -> mlua::Result<()> {
         fault::set(Some(Plan { cut, again_every, ..Plan::default() }));
     }
     let open = lua.create_function(|lua, _: Value| module(lua))?;
-    preload.raw_set("evsock.fault", open)
+    loaders.raw_set("evsock.fault", open)
 }
 
 fn module(lua: &Lua) -> mlua::Result<Table> {

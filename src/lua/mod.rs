@@ -77,7 +77,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &cold, &state)?;
     datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
-    raw::shield::shield(lua, cold, functions.clone())?;
+    raw::shield::shield(lua, cold, functions.clone(), functions.clone())?;
     if cfg!(feature = "luajit") {
         let lines = lua.load(LINES).set_name("@evsock/lines.lua");
         functions.raw_set("lines", lines.call::<Value>(functions.clone())?)?;
@@ -91,21 +91,23 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let datagram = lua.load(DATAGRAM).set_name("@evsock/datagram.lua");
     datagram.call::<()>((functions.clone(), checks.clone(), module.clone(), core.clone()))?;
     let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
-    tasks.call::<()>((functions, checks, module.clone(), core.clone()))?;
+    tasks.call::<()>((functions.clone(), checks, module.clone(), core.clone()))?;
     let common = lua.load(COMMON).set_name("@evsock/common.lua");
     let common: Value = common.call((module.clone(), core.clone()))?;
     core.raw_set("common", common)?;
-    let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
+    let loaders = lua.create_table()?;
     for (name, chunk_name, text) in DIALECTS {
         let (module, core) = (module.clone(), core.clone());
         let load = lua.create_function(move |lua, _: Value| {
             let chunk = lua.load(*text).set_name(*chunk_name);
             chunk.call::<Value>((module.clone(), core.clone(), parts(lua, name)?))
         })?;
-        preload.raw_set(*name, load)?;
+        loaders.raw_set(*name, load)?;
     }
     #[cfg(feature = "fault")]
-    fault::add(lua, &preload)?;
+    fault::add(lua, &loaders)?;
+    let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
+    raw::shield::shield(lua, loaders, preload, functions)?;
     Ok(module)
 }
 

@@ -25,7 +25,7 @@ use crate::sync::Arc;
 pub use crate::sys::fault;
 use crate::sys::poller::Waited;
 use crate::sys::process;
-pub use crate::sys::process::fork_generation;
+pub use crate::sys::process::{fork_generation, settle_in};
 
 #[derive(Debug)]
 struct Shared {

@@ -25,8 +25,8 @@ extern "C" fn forked() {
 
 /// Keeps this library mapped for the rest of the process and begins to count forks.
 ///
-/// `lua_close` unmaps modules while our thread may still run in them: without this the process
-/// dies.
+/// `lua_close` unmaps modules while our thread may still run in them, and while finalisers are still
+/// to come that call our functions: without this the process dies.
 pub fn settle_in() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

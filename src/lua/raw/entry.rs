@@ -1,30 +1,35 @@
 //! What the loader calls, and the table of raw functions that the rest is built from.
 //!
-//! Invariant: the sentinel in the registry owns the state; its finaliser stops the thread when the
-//! Lua state is closed.
+//! Invariants: the sentinel in the registry owns the state; its finaliser stops the thread when the
+//! Lua state is closed. It is younger than all that mlua has there, so it is finalised before, and
+//! nothing is loaded afterwards.
 
-use std::ffi::c_int;
+use std::ffi::{c_int, c_void};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::rc::Rc;
 
-use mlua::{Lua, Table, ffi};
+use mlua::{IntoLua, Lua, Table, ffi};
 
 use super::accept::accept;
 use super::anchor;
 use super::attend::{attend, flush};
 use super::blame::traceback;
 use super::dispatch::NAMES;
+use super::finish::{collect, retire};
 use super::index::{index, new_index};
 use super::lines;
 use super::live;
 use super::misuse;
 use super::notes;
-use super::object::{Object, Part, collect, create, state_behind};
+use super::object::{Object, Part, create, state_behind};
 use super::own;
 use super::pump::pump;
+use super::shield::raise_plain;
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Lossy, Stack, Text};
 use super::tasks;
 use crate::lua::state::{References, State};
+use crate::reactor::settle_in;
 
 /// The Lua that this library was compiled for.
 const COMPILED_FOR: &str = if cfg!(feature = "luajit") {
@@ -44,46 +49,99 @@ const COMPILED_FOR: &str = if cfg!(feature = "luajit") {
 /// `require "evsock"`.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn luaopen_evsock(state: *mut ffi::lua_State) -> c_int {
-    check_version(Stack::of(state));
-    // SAFETY: Lua has called us with its state, which is what mlua asks for.
-    unsafe { Lua::entrypoint1(state, crate::lua::open) }
+    extern "C-unwind" fn open(state: *mut ffi::lua_State) -> c_int {
+        enter(state, crate::lua::open)
+    }
+    load(Stack::of(state), open)
 }
 
 /// `require "evsock.qsys"` without `require "evsock"` before it.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn luaopen_evsock_qsys(state: *mut ffi::lua_State) -> c_int {
-    check_version(Stack::of(state));
-    // SAFETY: as above.
-    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.qsys")) }
+    extern "C-unwind" fn open(state: *mut ffi::lua_State) -> c_int {
+        enter(state, |lua| crate::lua::open_dialect(lua, "evsock.qsys"))
+    }
+    load(Stack::of(state), open)
 }
 
 /// `require "evsock.pharos"`, likewise.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn luaopen_evsock_pharos(state: *mut ffi::lua_State) -> c_int {
-    check_version(Stack::of(state));
-    // SAFETY: as above.
-    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.pharos")) }
+    extern "C-unwind" fn open(state: *mut ffi::lua_State) -> c_int {
+        enter(state, |lua| crate::lua::open_dialect(lua, "evsock.pharos"))
+    }
+    load(Stack::of(state), open)
 }
 
 /// `require "evsock.renoise"`, likewise.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn luaopen_evsock_renoise(state: *mut ffi::lua_State) -> c_int {
-    check_version(Stack::of(state));
-    // SAFETY: as above.
-    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.renoise")) }
+    extern "C-unwind" fn open(state: *mut ffi::lua_State) -> c_int {
+        enter(state, |lua| crate::lua::open_dialect(lua, "evsock.renoise"))
+    }
+    load(Stack::of(state), open)
 }
 
 /// `require "evsock.hammerspoon"`, likewise.
 #[unsafe(no_mangle)]
 pub(crate) extern "C-unwind" fn luaopen_evsock_hammerspoon(state: *mut ffi::lua_State) -> c_int {
-    check_version(Stack::of(state));
+    extern "C-unwind" fn open(state: *mut ffi::lua_State) -> c_int {
+        enter(state, |lua| crate::lua::open_dialect(lua, "evsock.hammerspoon"))
+    }
+    load(Stack::of(state), open)
+}
+
+/// Loads, unless that Lua is another or ends.
+fn load(stack: Stack, open: Function) -> c_int {
+    settle_in();
+    check_version(stack);
+    refuse_at_the_end(stack);
+    stack.set_top(0);
+    stack.push_closure(open, 0);
+    if !stack.protected_call(0, 1, 0) {
+        raise_plain(stack);
+    }
+    1
+}
+
+/// Hands the loading over to mlua.
+fn enter<R: IntoLua>(
+    state: *mut ffi::lua_State,
+    open: impl FnOnce(&Lua) -> mlua::Result<R>,
+) -> c_int {
+    // SAFETY: Lua has called us with its state, which is what mlua asks for.
+    let prepare = || unsafe { Lua::get_or_init_from_ptr(state) };
+    // It panics when there is no memory.
+    let is_ready = catch_unwind(AssertUnwindSafe(prepare)).map(drop).map_err(drop).is_ok();
+    if !is_ready {
+        Stack::of(state).raise(&Text::new(format_args!("evsock: not enough memory")));
+    }
     // SAFETY: as above.
-    unsafe { Lua::entrypoint1(state, |lua| crate::lua::open_dialect(lua, "evsock.hammerspoon")) }
+    unsafe { Lua::entrypoint1(state, open) }
+}
+
+/// Raises when the Lua state is being closed: what mlua keeps in it may be gone, and nobody would end
+/// what is begun now.
+fn refuse_at_the_end(stack: Stack) {
+    stack.push_pointer(key());
+    stack.raw_get(ffi::LUA_REGISTRYINDEX);
+    let block: *const *const State = stack.to_pointer(-1).cast();
+    if !block.is_null() {
+        // Raises if the sentinel's finaliser has run.
+        let _ = state_behind(stack, block);
+    }
+    stack.pop(1);
+}
+
+/// Under which the last sentinel made stands in the registry.
+fn key() -> *const c_void {
+    static KEY: u8 = 0;
+    (&raw const KEY).cast()
 }
 
 fn check_version(stack: Stack) {
-    stack.push_global(c"jit");
-    stack.push_global(c"_VERSION");
+    stack.push_global(b"jit");
+    stack.push_global(b"_VERSION");
     let version = if stack.is_table(-2) { Some(&b"LuaJIT"[..]) } else { stack.to_bytes(-1) };
     let version = std::str::from_utf8(version.unwrap_or_default()).unwrap_or_default();
     if version != COMPILED_FOR {
@@ -109,6 +167,9 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.reserve(20);
     state.main_thread.set(stack.main_thread());
     let block = push_sentinel(stack, Rc::into_raw(state));
+    stack.push_pointer(key());
+    stack.push_value(-2);
+    stack.raw_set(ffi::LUA_REGISTRYINDEX);
     stack.register();
     stack.new_table();
     let functions = stack.top();
@@ -122,7 +183,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     for (name, function) in FUNCTIONS.iter().chain(more) {
         set_function(stack, functions, name, *function, block);
     }
-    let rest: [(&str, Function); 11] = [
+    let rest: [(&str, Function); 12] = [
         ("accept", accept),
         ("attend", attend),
         ("bind", bind),
@@ -133,6 +194,7 @@ fn fill(stack: Stack, state: Rc<State>) {
         ("kind", kind),
         ("pump", pump),
         ("raise", raise),
+        ("retire", retire),
         ("unbind", unbind),
     ];
     for (name, function) in rest {

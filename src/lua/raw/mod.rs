@@ -2,7 +2,7 @@
 //!
 //! Rules: nothing that has a destructor is alive when a Lua call can raise; arguments are checked
 //! first; work that is not Lua's runs inside `guard::fenced`. `unsafe` is in `stack` (one Lua call
-//! a method), `object` (from addresses to objects), `entry` (what the loader calls), `shield`, where bytes
+//! a method), `object` and `finish` (from addresses to objects, and their end), `entry` (what the loader calls), `shield`, where bytes
 //! are lent to Lua (`socket`) or copied to a block of its own (`lease`), and where a processor can do
 //! more than the language says (`scan`).
 #![allow(unsafe_code)]
@@ -16,6 +16,7 @@ pub(super) mod datagram;
 mod dispatch;
 mod ending;
 pub(super) mod entry;
+mod finish;
 mod guard;
 mod index;
 pub(super) mod lease;

@@ -10,7 +10,6 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, ffi};
 
-use super::anchor::unbind;
 use super::lease::Lease;
 use super::misuse::refuse_self;
 use super::stack::{Stack, Text};
@@ -30,7 +29,9 @@ use crate::proto::lazy::Lazy;
 use crate::proto::token::Token;
 use crate::sync::Arc;
 
-const MAGIC: u32 = 0x736f_0b1e;
+/// What a block begins with: a live object; one that the script has finalised by hand.
+pub(super) const LIVE: u32 = 0x736f_0b1e;
+pub(super) const RETIRED: u32 = 0x736f_0b1f;
 
 /// What keeps an active object alive (design: the Lua side).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -189,7 +190,7 @@ pub(in crate::lua) enum Part {
 /// The block.
 #[derive(Debug)]
 pub(in crate::lua) struct Object {
-    magic: u32,
+    pub(super) magic: Cell<u32>,
     pub(in crate::lua) state: Rc<State>,
     pub(in crate::lua) token: Cell<Option<Token>>,
     pub(in crate::lua) handlers: Cell<u16>,
@@ -234,19 +235,33 @@ const _: () = assert!(size_of::<Object>() <= 112);
 impl Object {
     /// The object at an index of the stack, if it is one.
     pub(super) fn at<'a>(stack: Stack, index: c_int) -> Option<&'a Self> {
-        if stack.kind(index) != ffi::LUA_TUSERDATA || stack.size(index) != size_of::<Self>() {
-            return None;
-        }
-        Self::live(stack.to_pointer(index).cast())
+        Self::behind(Self::block(stack, index)?, LIVE)
+    }
+
+    /// The same of one that the script has finalised by hand.
+    pub(super) fn retired_at<'a>(stack: Stack, index: c_int) -> Option<&'a Self> {
+        Self::behind(Self::block(stack, index)?, RETIRED)
+    }
+
+    /// A block of the right size, whatever is in it.
+    fn block(stack: Stack, index: c_int) -> Option<*const Self> {
+        let fits =
+            stack.kind(index) == ffi::LUA_TUSERDATA && stack.size(index) == size_of::<Self>();
+        fits.then(|| stack.to_pointer(index).cast_const().cast())
     }
 
     fn live<'a>(object: *const Self) -> Option<&'a Self> {
+        Self::behind(object, LIVE)
+    }
+
+    #[inline]
+    fn behind<'a>(object: *const Self, wanted: u32) -> Option<&'a Self> {
         // SAFETY: a userdata of this size holds at least a number at its start.
-        let magic = unsafe { (&raw const (*object).magic).read() };
-        if magic != MAGIC {
+        let magic = unsafe { (&raw const (*object).magic).cast::<u32>().read() };
+        if magic != wanted {
             return None;
         }
-        // SAFETY: only `create` writes that number, over a whole object that lives until
+        // SAFETY: only `create` writes these numbers, over a whole object that lives until
         // `collect`, which takes the number away.
         Some(unsafe { &*object })
     }
@@ -400,7 +415,7 @@ pub(super) fn new<'a>(stack: Stack, kind: f64, anchor: Anchor) -> &'a Object {
         })
     };
     let object = Object {
-        magic: MAGIC,
+        magic: Cell::new(LIVE),
         state,
         token: Cell::new(None),
         handlers: Cell::new(0),
@@ -454,54 +469,6 @@ fn shared_state(stack: Stack) -> Rc<State> {
     unsafe { Rc::increment_strong_count(address) };
     // SAFETY: the count was raised for this one.
     unsafe { Rc::from_raw(address) }
-}
-
-/// `__gc`: the object is closed silently.
-pub(in crate::lua) extern "C-unwind" fn collect(state: *mut ffi::lua_State) -> c_int {
-    let stack = Stack::of(state);
-    let Some(object) = Object::at(stack, 1) else { return 0 };
-    // What its handlers reach must not wait for the next object in its slot.
-    super::anchor::unbind_all(stack, object);
-    if let Some(token) = object.token.get() {
-        object.state.vacate(token, object);
-    }
-    if object.noted.get() {
-        object.state.forget_notes(object);
-    }
-    object.let_go();
-    if let Some(part) = object.socket() {
-        part.catch_up(object);
-    }
-    take_along(stack, object);
-    let block = std::ptr::from_ref(object).cast_mut();
-    // SAFETY: finalisers run once on a live block; nothing refers to it any more.
-    unsafe { block.drop_in_place() };
-    // SAFETY: the memory is Lua's until this returns; the number marks the block as dead.
-    unsafe { (&raw mut (*block).magic).write(0) };
-    0
-}
-
-/// The sockets that die with a server are released, without an event.
-fn take_along(stack: Stack, server: &Object) {
-    if !matches!(&server.part, Part::Server(part) if part.keeps.get()) {
-        return;
-    }
-    let places = server.state.slots.borrow().len();
-    for slot in 0..places {
-        let place = server.state.slots.borrow().get(slot).copied();
-        let Some(child) = place.and_then(Object::in_slot) else { continue };
-        if !child.kept.get() || child.house.get() != server.house.get() {
-            continue;
-        }
-        child.kept.set(false);
-        let token = child.token.get();
-        child.let_go();
-        child.view.set(View::Idle);
-        child.ends_one();
-        if let Some(token) = token {
-            unbind(stack, child, token);
-        }
-    }
 }
 
 /// The object at index 1, which must be of the kind named; raises otherwise.

@@ -1,7 +1,7 @@
-//! What stands before each of mlua's functions that Lua calls.
+//! What stands before each of mlua's functions that Lua calls, the loaders among them.
 //!
 //! Not here: those functions (`native`). Invariants: none of them runs once the Lua state is being
-//! closed; while one runs, `State::callee` is what it was given first, unless a finaliser has called
+//! closed, when what mlua keeps may be gone; while one runs, `State::callee` is what it was given first, unless a finaliser has called
 //! another since; an error of mlua, a userdata with functions that are not shielded, goes on as a text
 //! at the script's line.
 //!
@@ -17,18 +17,23 @@ use super::object::{Object, state_of};
 use super::stack::{Lossy, Stack, Text};
 use crate::lua::state::{Hands, State};
 
-/// Moves the functions of `cold` to `functions`, shielded.
+/// Moves the functions of `cold` to `place`, shielded; `functions` has the sentinel.
 ///
 /// # Errors
 /// Out of memory.
-pub(in crate::lua) fn shield(lua: &Lua, cold: Table, functions: Table) -> mlua::Result<()> {
-    // SAFETY: the closure keeps to its two arguments and leaves nothing.
+pub(in crate::lua) fn shield(
+    lua: &Lua,
+    cold: Table,
+    place: Table,
+    functions: Table,
+) -> mlua::Result<()> {
+    // SAFETY: the closure keeps to its three arguments and leaves nothing.
     unsafe {
-        lua.exec_raw((cold, functions), |raw| {
+        lua.exec_raw((cold, place, functions), |raw| {
             let stack = Stack::of(raw);
             stack.reserve(8);
             stack.push_bytes(b"sentinel");
-            stack.raw_get(2);
+            stack.raw_get(3);
             let block = stack.to_pointer(-1);
             stack.set_top(2);
             stack.push_nil();
@@ -60,20 +65,22 @@ extern "C-unwind" fn shielded(state: *mut ffi::lua_State) -> c_int {
     stack.push_value(Stack::upvalue(2));
     stack.insert(held + 1);
     let went_well = stack.protected_call(arguments, ffi::LUA_MULTRET, 0);
-    let is_foreign = !went_well && stack.kind(-1) == ffi::LUA_TUSERDATA;
-    if is_foreign {
-        stack.push_text_of(-1);
-    }
     put_back(stack, state, held);
     state.cold.set(is_nested);
     if went_well {
         return stack.top() - held;
     }
-    if is_foreign {
+    raise_plain(stack)
+}
+
+/// Raises the error on top; one of mlua's as a text.
+pub(super) fn raise_plain(stack: Stack) -> ! {
+    if stack.kind(-1) == ffi::LUA_TUSERDATA {
+        stack.push_text_of(-1);
         let text = stack.to_bytes(-1).and_then(|text| text.split(|byte| *byte == b'\n').next());
         stack.raise(&Text::new(format_args!("{}", Lossy(text.unwrap_or_default()))));
     }
-    stack.throw()
+    stack.throw();
 }
 
 /// Puts what mlua is handing itself below the arguments; how many values that is.

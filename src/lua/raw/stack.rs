@@ -268,10 +268,17 @@ impl Stack {
         unsafe { ffi::lua_getmetatable(self.0, index) != 0 }
     }
 
-    /// Pushes the object's own table.
+    /// Pushes the own table of the object at an absolute index. If the debug library has put something
+    /// else there, the object gets a new one; only then this may raise.
     pub(super) fn push_own(self, index: c_int) {
-        // SAFETY: the value is one of our userdata, which have a table there.
+        // SAFETY: the value is one of our userdata.
         unsafe { ffi::lua_getuservalue(self.0, index) };
+        if !self.is_table(-1) {
+            self.pop(1);
+            self.new_table();
+            self.push_value(-1);
+            self.set_own(index);
+        }
     }
 
     /// Makes the table on top the object's own.
@@ -302,16 +309,19 @@ impl Stack {
         unsafe { ffi::lua_rawseti(self.0, table, ffi::lua_Integer::from(index)) }
     }
 
-    /// Pushes a global.
     /// With a key on top: replaces it by the next key and its value; false, and nothing, at the end.
     pub(super) fn next(self, table: c_int) -> bool {
         // SAFETY: the caller names a table; the key on top came from here or is nil.
         unsafe { ffi::lua_next(self.0, table) != 0 }
     }
 
-    pub(super) fn push_global(self, name: &CStr) {
-        // SAFETY: a valid state and a C string. The globals that are asked for have no metamethods.
-        unsafe { ffi::lua_getglobal(self.0, name.as_ptr()) };
+    /// Pushes a global, without asking a metatable that scripts may have given the globals.
+    pub(super) fn push_global(self, name: &[u8]) {
+        // SAFETY: a valid state with a place left.
+        unsafe { ffi::lua_pushglobaltable(self.0) };
+        self.push_bytes(name);
+        self.raw_get(-2);
+        self.remove(-2);
     }
 
     pub(super) fn push_registered(self, reference: c_int) {
