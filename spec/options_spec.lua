@@ -114,7 +114,7 @@ describe("an option", function()
     it("of an unknown name raises and names it", function()
         local options = { nodelya = true }
         local bad = "bad option 'nodelya' to "
-        local unknown = " (unknown name)"
+        local unknown = " (unknown name; did you mean 'nodelay'?)"
         local sock = evsock.socket()
         helper.misuse(function() evsock.connect("h", 1, options) end, bad .. "'connect'" .. unknown)
         helper.misuse(function() evsock.socket(options) end, bad .. "'socket'" .. unknown)

@@ -196,7 +196,6 @@ describe("a server", function()
             local record = helper.server({
                 on_accept = expect(1),
                 on_error = never("on_error"),
-                on_connect = never("on_connect"),
                 on_data = expect(function(sock) ended = sock:read() end, 1),
                 on_close = expect(1),
             })

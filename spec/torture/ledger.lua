@@ -183,7 +183,9 @@ function Ledger:listen(place, own)
         self.accepted[#self.accepted + 1] = this
         this.sock = sock
         for name, value in pairs(handlers(self, this, own)) do
-            sock[name] = value
+            if name ~= "on_accept" then
+                sock[name] = value
+            end
         end
         if own.on_accept then
             own.on_accept(sock, this)

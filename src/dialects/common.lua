@@ -76,7 +76,8 @@ function settings:configure(given)
     for name, value in pairs(given) do
         local kind = kinds[name] or self.extra[name]
         if not kind then
-            core.raise("bad setting " .. core.named(name) .. " to 'configure' (unknown name)")
+            core.raise("bad setting " .. core.named(name) .. " to 'configure'"
+                .. core.unknown(name, kinds, self.extra))
         elseif type(value) ~= kind then
             core.raise("bad setting '" .. name .. "' to 'configure' (" .. kind
                 .. " expected, got " .. type(value) .. ")")

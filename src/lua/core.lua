@@ -84,6 +84,13 @@ function core.class(definition)
     local methods, get = definition.methods or {}, definition.get or {}
     local anchored_by_handlers = definition.anchor == "handlers"
     local close = methods.close or definition.close
+    local handlers = set_of(definition.handlers or {})
+    -- `strict`: names that begin with "on_" are handlers, and no fields of the script's own.
+    local refuse = definition.strict and function(_, field)
+        local advice = checks.meant(field, handlers)
+        raise("unknown handler " .. checks.named(field) .. " of " .. name
+            .. (advice and " (" .. advice .. ")" or ""))
+    end or nil
     local metatable = {
         __name = name,
         __type = name,
@@ -91,7 +98,7 @@ function core.class(definition)
         __definition = definition,
         __index = native.indexer(methods, get, name),
         __newindex = native.indexer(
-            methods, get, definition.set or {}, set_of(definition.handlers or {}), name),
+            methods, get, definition.set or {}, handlers, name, refuse),
         __gc = native.collect,
         __close = close and function(object)
             close(object)
@@ -135,7 +142,7 @@ end
 
 core.raise = raise
 -- A value, and an unknown name, as messages of misuse show them.
-core.got, core.named = checks.got, checks.named
+core.got, core.named, core.unknown = checks.got, checks.named, checks.unknown
 core.post = native.post
 -- `field(object, key)`: what it keeps there; nil for what is no object of ours.
 -- `misuse(value, class, call)`: raises that the call's object is none of that class.
@@ -373,6 +380,7 @@ core.methods = {
 
 local Socket = core.class {
     name = "evsock.Socket",
+    strict = true,
     kind = "socket",
     anchor = "object",
     handlers = socket_handlers,
@@ -593,6 +601,7 @@ end
 
 local Server = core.class {
     name = "evsock.Server",
+    strict = true,
     kind = "server",
     anchor = "object",
     handlers = server_handlers,
@@ -628,17 +637,23 @@ local Server = core.class {
     end,
 }
 
+local listen_handlers = {}
+for _, list in ipairs { socket_handlers, server_handlers } do
+    for _, name in ipairs(list) do
+        listen_handlers[name] = true
+    end
+end
+
 function evsock.listen(host, port, given)
     host, port, given = target_of(host, port, given, "listen")
     if host:sub(1, 5) == "unix:" then
         port = nil
     end
-    local handlers = setmetatable({}, {
-        __index = function(_, name)
-            return is_socket_handler[name] or is_server_handler[name]
-        end,
-    })
-    local checked = check_options(given, "listen", handlers, listen_options)
+    local checked = check_options(given, "listen", listen_handlers, listen_options)
+    if given and given.on_connect then
+        raise("bad option 'on_connect' to 'listen' (it never comes for an accepted socket;"
+            .. " 'on_accept' tells of each)")
+    end
     local own, ready = {}, { chosen = {}, own = {} }
     ready.handlers, ready.count = handlers_of(given or {})
     for name, value in pairs(given or {}) do
@@ -699,6 +714,7 @@ local unpack = table.unpack or unpack
 
 local Timer = core.class {
     name = "evsock.Timer",
+    strict = true,
     kind = "timer",
     anchor = "object",
     handlers = { "on_timer" },
@@ -798,11 +814,16 @@ function evsock.stop()
     end
 end
 
+-- What a script may set of the module, never in its own table: each is checked each time.
+local hooks = native.hooks
+local is_hook = { on_error = true }
+
 setmetatable(evsock, {
     __index = function(_, name)
         if name == "spin" then
             return native.spin()
         end
+        return is_hook[name] and hooks[name] or nil
     end,
     __newindex = function(module, name, value)
         if name == "spin" then
@@ -810,6 +831,15 @@ setmetatable(evsock, {
                 bad("value", "spin", nil, "seconds of at least 0", value)
             end
             native.spin(value)
+        elseif is_hook[name] then
+            if value ~= nil and type(value) ~= "function" then
+                bad("value", name, nil, "function or nil", value)
+            end
+            hooks[name] = value
+        elseif type(name) == "string" and name:sub(1, 3) == "on_" then
+            local advice = checks.meant(name, is_hook)
+            raise("unknown handler " .. checks.named(name) .. " of the module"
+                .. (advice and " (" .. advice .. ")" or ""))
         else
             rawset(module, name, value)
         end

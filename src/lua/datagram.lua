@@ -126,7 +126,8 @@ local function check_options(given)
         if is_handler[name] then
             checks.function_of(value, name, "udp")
         elseif not wanted then
-            raise("bad option " .. checks.named(name) .. " to 'udp' (unknown name)")
+            raise("bad option " .. checks.named(name) .. " to 'udp'"
+                .. checks.unknown(name, datagram_options, is_handler))
         elseif name == "max_size" then
             how[name] = check_size(value) or bad("option", name, "udp", wanted, value)
         elseif type(value) ~= "boolean" then
@@ -174,6 +175,7 @@ end
 
 local Udp = core.class {
     name = "evsock.Udp",
+    strict = true,
     kind = "datagram",
     anchor = "object",
     handlers = handlers,

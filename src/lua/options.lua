@@ -31,6 +31,57 @@ local function named(name)
     return #name <= LONGEST and "'" .. native.shown(name) .. "'" or "of " .. #name .. " bytes"
 end
 
+-- The distance of two names in letters put in, left out, replaced or swapped, as far as `most`.
+local function distance(one, other, most)
+    if math.abs(#one - #other) > most then
+        return most + 1
+    end
+    local before, row = {}, {}
+    for j = 0, #other do
+        row[j] = j
+    end
+    for i = 1, #one do
+        local above = row
+        row = { [0] = i }
+        for j = 1, #other do
+            local same = one:byte(i) == other:byte(j)
+            local least = math.min(above[j] + 1, row[j - 1] + 1, above[j - 1] + (same and 0 or 1))
+            if i > 1 and j > 1 and one:byte(i) == other:byte(j - 1)
+                and one:byte(i - 1) == other:byte(j) then
+                least = math.min(least, before[j - 2] + 1)
+            end
+            row[j] = least
+        end
+        before = above
+    end
+    return row[#other]
+end
+
+-- "did you mean 'on_close'?", of the names that the tables have as keys; nil if none is near.
+local function meant(name, ...)
+    if type(name) ~= "string" or #name > LONGEST then
+        return nil
+    end
+    local plain = name:lower():gsub("[_-]", "")
+    local found, least = nil, math.max(1, math.floor(#plain / 3)) + 1
+    for _, set in ipairs { ... } do
+        for known in pairs(set) do
+            local away = distance(plain, (known:lower():gsub("[_-]", "")), least)
+            -- Of several the first by letters, whatever order the table has.
+            if away < least or away == least and found and known < found then
+                found, least = known, away
+            end
+        end
+    end
+    return found and "did you mean '" .. found .. "'?"
+end
+
+-- What stands behind the name that is unknown.
+local function unknown(name, ...)
+    local advice = meant(name, ...)
+    return " (unknown name" .. (advice and "; " .. advice or "") .. ")"
+end
+
 local is_secret = { key = true, password = true }
 
 -- Where it stands: `call` is nil for a property, which is written, not passed to anything.
@@ -164,7 +215,8 @@ local function check_pauses(given, call)
     for name, value in pairs(given) do
         local wanted = pause_names[name]
         if not wanted then
-            wrong("unknown name " .. named(name))
+            local advice = meant(name, pause_names)
+            wrong("unknown name " .. named(name) .. (advice and "; " .. advice or ""))
         end
         local least = (name == "min" or name == "max") and SHORTEST or 0
         if not (is_seconds(value) and value >= least) then
@@ -240,7 +292,8 @@ local function compile_tls(given, call)
     for name, value in pairs(given) do
         local check = tls_fields[name]
         if not check then
-            raise("bad tls option " .. named(name) .. " to '" .. call .. "' (unknown name)")
+            raise("bad tls option " .. named(name) .. " to '" .. call .. "'"
+                .. unknown(name, tls_fields))
         end
         local right, wanted = check(value)
         if not right then
@@ -395,7 +448,8 @@ local function check_options(given, call, handlers, extra)
                 bad("option", name, call, "function", value)
             end
         else
-            raise("bad option " .. named(name) .. " to '" .. call .. "' (unknown name)")
+            raise("bad option " .. named(name) .. " to '" .. call .. "'"
+                .. unknown(name, options, handlers, extra or nothing))
         end
     end
     return checked
@@ -414,7 +468,9 @@ return {
     is_seconds = is_seconds,
     is_server_handler = is_server_handler,
     is_socket_handler = is_socket_handler,
+    meant = meant,
     named = named,
+    unknown = unknown,
     names = options,
     port = port,
     port_of = port_of,

@@ -56,8 +56,10 @@ pub(super) struct References {
     pub(super) names: i32,
     /// Class number to metatable.
     pub(super) metatables: i32,
-    /// The module's table (`on_error`, `spin`).
+    /// The module's table.
     pub(super) module: i32,
+    /// What a script has set of the module (`on_error`).
+    pub(super) hooks: i32,
     /// The current block of lines found ahead, or false.
     pub(super) lease: i32,
     /// The function that adds a traceback.

@@ -161,7 +161,7 @@ local evsock = {}
 --- before an attempt that fails is dropped with it: write again in `on_connect`.
 ---@field reconnect? false|number|evsock.Reconnect
 ---@field nodelay? boolean TCP_NODELAY; default true
---- true, or the seconds of silence before the first probe: rounded up, at most 32,767; default false.
+--- true, or seconds of silence before the first probe: rounded up, at most 32,767; default false.
 ---@field keepalive? boolean|number
 ---@field read_limit? integer reading stops while that many bytes are unread; default 1 MiB
 ---@field max_frame? integer the longest line or block that may be asked for; default 16 MiB

@@ -215,6 +215,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     references.names = stack.register();
     references.metatables = share_table(stack, functions, "metatables");
     references.module = share_table(stack, functions, "module");
+    references.hooks = share_table(stack, functions, "hooks");
     stack.push_bytes(b"sentinel");
     stack.push_pointer(block.cast());
     stack.raw_set(functions);
@@ -301,14 +302,14 @@ extern "C-unwind" fn unbind(state: *mut ffi::lua_State) -> c_int {
     0
 }
 
-/// `indexer(methods, get, name)` and `indexer(methods, get, set, handlers, name)`.
+/// `indexer(methods, get, name)` and `indexer(methods, get, set, handlers, name, refuse)`.
 extern "C-unwind" fn indexer(state: *mut ffi::lua_State) -> c_int {
     let stack = Stack::of(state);
     if stack.top() == 3 {
         stack.push_closure(index, 3);
     } else {
-        stack.set_top(5);
-        stack.push_closure(new_index, 5);
+        stack.set_top(6);
+        stack.push_closure(new_index, 6);
     }
     1
 }

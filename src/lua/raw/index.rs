@@ -46,7 +46,8 @@ pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
     1
 }
 
-/// Upvalues: methods, get, set, handlers (names to true), class name.
+/// Upvalues: methods, get, set, handlers (names to true), class name, and what refuses an unknown name
+/// that looks like a handler's, or nil.
 pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.set_top(3);
@@ -81,6 +82,13 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     if is_handler && !stack.is_nil(3) && !stack.is_function(3) {
         refuse(stack, "must be a function or nil");
     }
+    if !is_handler && looks_like_handler(stack, 2) && stack.is_function(Stack::upvalue(6)) {
+        stack.push_value(Stack::upvalue(6));
+        stack.push_value(1);
+        stack.push_value(2);
+        stack.call(2, 0);
+        return 0;
+    }
     unshare(stack, 1, object);
     stack.push_own(1);
     if is_handler {
@@ -108,6 +116,10 @@ fn refuse_object(stack: Stack, class: c_int) -> ! {
     let text = |index| stack.is_string(index).then(|| stack.to_bytes(index)).flatten();
     let class = text(Stack::upvalue(class)).unwrap_or(b"object");
     refuse_self(stack, class, text(2).unwrap_or(b"?"))
+}
+
+fn looks_like_handler(stack: Stack, index: c_int) -> bool {
+    stack.is_string(index) && stack.to_bytes(index).is_some_and(|name| name.starts_with(b"on_"))
 }
 
 fn refuse(stack: Stack, why: &str) -> ! {

@@ -271,7 +271,7 @@ fn report(stack: Stack, state: &State) {
     let error = stack.top();
     // In case that it is raised, below or by `on_error`.
     state.ring();
-    stack.push_registered(state.references.get().module);
+    stack.push_registered(state.references.get().hooks);
     stack.push_bytes(b"on_error");
     stack.raw_get(-2);
     if !stack.is_function(-1) {
