@@ -334,6 +334,73 @@ describe("back-pressure", function()
         end)
     end)
 
+    describe("while reading stands at read_limit", function()
+        -- What the client has let in, and what the system holds behind that.
+        local function stuff(client, peer)
+            helper.fill(client, peer, ("x"):rep(10000))
+            peer:write(("x"):rep(50000))
+            pump_until(function()
+                return peer.pending == 0
+            end)
+            helper.pump_for(0.02)
+            assert.equal(10000, client.buffered)
+        end
+
+        local function stuffed(how)
+            local client, peer = helper.pair({ read_limit = 4096 })
+            stuff(client, peer)
+            local ends = {}
+            client.on_close = expect(function(_, _, code)
+                ends[#ends + 1] = code or "orderly"
+            end, 1)
+            how(peer, client)
+            return client, ends
+        end
+
+        it("a peer's reset is told, behind all that it had sent", function()
+            local client, ends = stuffed(function(peer)
+                peer:abort()
+            end)
+            pump_until(function()
+                return ends[1]
+            end)
+            assert.same({ "ECONNRESET" }, ends)
+            assert.equal(60000, client.buffered)
+            assert.equal(("x"):rep(60000), client:read())
+        end)
+
+        it("and so is the end of a peer after ours", function()
+            local client, ends = stuffed(function(peer, client)
+                client:shutdown()
+                peer.on_end = nil
+                peer:close()
+            end)
+            pump_until(function()
+                return ends[1]
+            end)
+            assert.same({ "orderly" }, ends)
+            assert.equal(60000, #client:read())
+        end)
+
+        it("a peer that ends is no reason to read more", function()
+            local client, peer = helper.pair({ read_limit = 4096 })
+            stuff(client, peer)
+            peer:shutdown()
+            helper.pump_for(0.02)
+            assert.equal(10000, client.buffered)
+            assert.equal(60000, drain(client, 60000))
+        end)
+
+        it("nothing is polled in vain", function()
+            local client = stuffed(function() end)
+            local spent = os.clock()
+            helper.pump_for(0.3)
+            assert.is_true(os.clock() - spent < 0.2)
+            client:abort()
+            pump_until(is_state(client, "closed"))
+        end)
+    end)
+
     describe("a peer that does not read", function()
         it("ends with ETIMEDOUT after write_timeout", function()
             local begin

@@ -12,7 +12,8 @@ pub const READS_IN_A_ROW: usize = 4;
 /// An arrival below this is copied into a buffer of its size, so that a quiet connection does not
 /// hold a whole [`READ_SIZE`].
 pub const SMALL_ARRIVAL: usize = 16 * 1024;
-/// Unread bytes at which reading from the peer stops (option `read_limit`); resumes at half.
+/// Unread bytes at which reading from the peer stops (option `read_limit`); resumes at half. When the
+/// connection is over meanwhile, what the system still holds comes in as well: its receive buffer.
 pub const READ_LIMIT: usize = 1024 * 1024;
 /// What a line or block may grow to when the script asks for it (option `max_frame`).
 pub const MAX_FRAME: usize = 16 * 1024 * 1024;

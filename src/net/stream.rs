@@ -149,6 +149,9 @@ impl Stream {
                 inner.check_dials(hub, self.token);
                 return;
             }
+            if ready.hung_up && inner.interest.hang_up {
+                inner.receive_rest(hub, self.token, scratch);
+            }
             if ready.writable && inner.interest.write {
                 inner.flush(hub, self.token);
             }
@@ -420,11 +423,12 @@ impl Inner {
                 let full = self.inbound.paused || self.mail.len() >= limits::EVENTS_WAITING;
                 let read = !(ended || full || self.held_back);
                 // Room to write comes at once: the leader is to read what is left.
-                Interest { read, write: write || read && self.outbound.broken.is_some() }
+                let write = write || read && self.outbound.broken.is_some();
+                Interest { read, write, hang_up: full && !(ended || self.held_back) }
             }
-            Phase::Securing => Interest { read: true, write },
-            Phase::Closing => Interest { read: !ended, write },
-            _ => Interest { read: self.is_lingering(), write: false },
+            Phase::Securing => Interest { write, ..Interest::READ },
+            Phase::Closing => Interest { read: !ended, write, hang_up: false },
+            _ => Interest { read: self.is_lingering(), ..Interest::NONE },
         }
     }
 

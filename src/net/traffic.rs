@@ -111,10 +111,20 @@ impl Outbound {
 }
 
 impl Inner {
-    /// Reads what is there, a bounded number of times.
-    pub(super) fn receive(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) {
+    /// Reading has stopped, and the connection is over: what the system still holds, its receive
+    /// buffer at most, comes in beyond the limit, so that the script hears of the end.
+    pub(super) fn receive_rest(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) {
         for _ in 0..limits::READS_IN_A_ROW {
-            let Some(socket) = &self.socket else { return };
+            if !self.receive(hub, token, scratch) {
+                return;
+            }
+        }
+    }
+
+    /// Reads what is there, a bounded number of times. Whether there may be more.
+    pub(super) fn receive(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) -> bool {
+        for _ in 0..limits::READS_IN_A_ROW {
+            let Some(socket) = &self.socket else { return false };
             scratch.clear();
             if scratch.capacity() < limits::READ_SIZE {
                 *scratch = hub.buffer();
@@ -129,17 +139,25 @@ impl Inner {
                         self.arrived(hub, token, count, scratch);
                     }
                     if count < room || self.inbound.paused {
-                        return;
+                        return true;
                     }
                 }
-                Progress::Again => return self.nothing_left(hub, token),
-                Progress::Eof => return self.ended(hub, token),
+                Progress::Again => {
+                    self.nothing_left(hub, token);
+                    return false;
+                }
+                Progress::Eof => {
+                    self.ended(hub, token);
+                    return false;
+                }
                 Progress::Failed(error) => {
                     let error = Error::os("read", &error);
-                    return self.broke(hub, token, error);
+                    self.broke(hub, token, error);
+                    return false;
                 }
             }
         }
+        true
     }
 
     fn arrived(&mut self, hub: &Arc<Hub>, token: Token, count: usize, scratch: &mut Vec<u8>) {

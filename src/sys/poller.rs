@@ -24,15 +24,18 @@ pub struct Interest {
     pub read: bool,
     /// Room to send, or a started connection that stands or failed.
     pub write: bool,
+    /// That nothing more can come: a reset, or both ends of stream. The system reports it with the
+    /// others, too; alone it waits for nothing else.
+    pub hang_up: bool,
 }
 
 impl Interest {
     /// Nothing.
-    pub const NONE: Self = Self { read: false, write: false };
+    pub const NONE: Self = Self { read: false, write: false, hang_up: false };
     /// Reading only.
-    pub const READ: Self = Self { read: true, write: false };
+    pub const READ: Self = Self { read: true, write: false, hang_up: false };
     /// Writing only.
-    pub const WRITE: Self = Self { read: false, write: true };
+    pub const WRITE: Self = Self { read: false, write: true, hang_up: false };
 }
 
 /// One report.
@@ -44,6 +47,8 @@ pub struct Readiness {
     pub readable: bool,
     /// Writing will not block.
     pub writable: bool,
+    /// Nothing more can come than the system holds.
+    pub hung_up: bool,
 }
 
 /// How a wait ended.
@@ -190,6 +195,7 @@ mod wait {
             key: usize::try_from(event.u64).ok()?,
             readable: has(libc::EPOLLIN | libc::EPOLLRDHUP | BROKEN),
             writable: has(libc::EPOLLOUT | BROKEN),
+            hung_up: has(BROKEN),
         })
     }
 
@@ -278,6 +284,7 @@ mod wait {
                 key: event.key,
                 readable: event.readable,
                 writable: event.writable,
+                hung_up: event.is_interrupt() || event.is_err().unwrap_or_default(),
             }));
             Ok(Waited::Done)
         }
