@@ -232,12 +232,14 @@ fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
 /// `on_error`.
 fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>) -> (bool, usize) {
     let end = state.pushed.get();
+    // Put back as it was, whatever a pump within a handler has left behind when it ran out of memory.
+    let depth = state.depth.get();
     let (mut found, mut handled, mut last) = (false, 0, 0);
     while let Some((number, item)) = next(state, only, last, end) {
         last = number.max(last);
-        state.depth.set(state.depth.get() + 1);
+        state.depth.set(depth + 1);
         let outcome = dispatch(stack, base, state, item);
-        state.depth.set(state.depth.get() - 1);
+        state.depth.set(depth);
         found |= outcome != Outcome::Dropped;
         handled += usize::from(matches!(outcome, Outcome::Handled | Outcome::Raised));
         if outcome == Outcome::Raised {
