@@ -182,8 +182,8 @@ impl From<SocketAddr> for Address {
 mod tests {
     use super::*;
 
-    fn zoned(host: &str, zone: &str) -> Option<Literal> {
-        Some(Literal::Zoned(host.parse().unwrap(), zone.to_owned()))
+    fn zoned(host: &str, zone: &str) -> Literal {
+        Literal::Zoned(host.parse().unwrap(), zone.to_owned())
     }
 
     #[test]
@@ -195,9 +195,9 @@ mod tests {
             );
         }
         for text in ["fe80::1%eth0", "[fe80::1%eth0]"] {
-            assert_eq!(Literal::read(text.as_bytes()), zoned("fe80::1", "eth0"));
+            assert_eq!(Literal::read(text.as_bytes()), Some(zoned("fe80::1", "eth0")));
         }
-        assert_eq!(Literal::read(b"ff02::1%3"), zoned("ff02::1", "3"));
+        assert_eq!(Literal::read(b"ff02::1%3"), Some(zoned("ff02::1", "3")));
         assert_eq!(Literal::read(b"10.0.0.9"), Some(Literal::Plain("10.0.0.9".parse().unwrap())));
         for text in [
             &b"[[::1]]"[..],

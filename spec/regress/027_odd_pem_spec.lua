@@ -98,6 +98,19 @@ describe("regress 027", function()
             "'ca': certificate 2 is damaged; it and 1 more are left out", 1, true), told[1])
     end)
 
+    it("a server that asks for certificates is told, and serves", function()
+        local told
+        local record = helper.server {
+            tls = certificates:identity("ecdsa", {
+                client_auth = "request", ca = root .. root:gsub("MII", "!!!", 1),
+            }),
+            on_error = expect(function(_, message, code) told = { message, code } end, 1),
+        }
+        pump_until(function() return told end, 5, "a word of it")
+        local text = "listen 127.0.0.1:%d: 'ca': certificate 2 is damaged; it is left out"
+        assert.same({ text:format(record.port), "TLS_BAD_CERTIFICATE" }, told)
+    end)
+
     it("a bundle of odd ones alone is refused with the first reason", function()
         local odd = root:gsub("MII", "!!!", 1)
         helper.misuse(function() evsock.tls { ca = odd .. odd } end,

@@ -151,6 +151,18 @@ describe("regress 035", function()
             ]]
         end)
 
+        it("a link-local address without its zone is told what it lacks", function()
+            child [[
+                local wanted = "a link-local address needs its interface, as in fe80::77%eth0"
+                local _, message, code = evsock.listen("fe80::77", 5)
+                assert(code == "EINVAL" and message == "listen [fe80::77]:5: " .. wanted, message)
+                _, message = evsock.udp("fe80::77", 5)
+                assert(message == "udp [fe80::77]:5: " .. wanted, message)
+                _, message = evsock.connect("[fe80::77]", 5):wait("connect", 10)
+                assert(message == "connect [fe80::77]:5: " .. wanted, message)
+            ]]
+        end)
+
         it("an interface may come after the first attempt", function()
             child [[
                 local tries = 0

@@ -129,7 +129,7 @@ local evsock = {}
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
----@field ca? string certificates that are trusted, PEM; replaces the system's
+---@field ca? string certificates that are trusted, PEM (line ends may be lost); replaces the system's
 ---@field cafile? string the same in a file
 ---@field cert? string our own certificate and its chain, PEM; a server needs one
 ---@field certfile? string the same in a file
@@ -184,8 +184,10 @@ local evsock = {}
 -- The module --------------------------------------------------------------------------------------
 
 --- A new socket that is already connecting; `on_connect` or `on_close` says how that went. The host
---- is a name or a numeric address, or `unix:/path` with no port behind it. Nothing but `EFORK` and
---- the want of descriptors or memory makes it return nil.
+--- is a name or a numeric address, or `unix:/path` with no port behind it; on Linux `unix:@name`
+--- is of the abstract namespace. IPv6 addresses may stand in brackets and have a zone
+--- (`fe80::1%eth0`), everywhere. Nothing but `EFORK` and the want of descriptors or memory makes
+--- it return nil.
 ---
 --- `local sock = evsock.connect("10.0.0.9", 23, { read_timeout = 5 })`
 ---@param host string
@@ -694,7 +696,7 @@ function Udp:connect(host, port) end
 --- Also hears what is sent to a group.
 ---
 --- `sock:join_group("239.1.2.3")`
----@param group string a numeric address
+---@param group string a numeric address; the zone of one of IPv6 is the interface (`ff02::1%eth0`)
 ---@param interface? string the IPv4 address of an interface, which groups are then sent to by, too
 ---@return true? joined
 ---@return string? message

@@ -11,6 +11,7 @@ use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::fault::{self, Call};
 use super::io::{Progress, SEND_FLAGS};
+use super::socket::explained;
 
 /// What must be so before it is bound.
 #[derive(Clone, Copy, Debug, Default)]
@@ -52,7 +53,7 @@ pub fn bind(address: SocketAddr, how: Binding) -> io::Result<(Socket, SocketAddr
         socket.set_reuse_port(true)?;
     }
     fault::before(Call::Bind)?;
-    socket.bind(&SockAddr::from(address))?;
+    socket.bind(&SockAddr::from(address)).map_err(|error| explained(error, address))?;
     let local = local_address(&socket)?.unwrap_or(address);
     Ok((socket, local))
 }

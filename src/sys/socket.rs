@@ -45,8 +45,24 @@ pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<
     match fault::before(Call::Connect).and_then(|()| socket.connect(&to)) {
         Ok(()) => Ok(socket),
         Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
-        Err(error) => Err(error),
+        Err(error) => match address {
+            Address::Ip(ip) => Err(explained(error, *ip)),
+            Address::Unix(_) => Err(error),
+        },
     }
+}
+
+/// A link-local address means nothing without its zone, of which the system says "invalid argument".
+pub(super) fn explained(error: io::Error, address: SocketAddr) -> io::Error {
+    let is_lost = match address {
+        SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
+        SocketAddr::V4(_) => false,
+    };
+    if is_lost && error.raw_os_error() == Some(libc::EINVAL) {
+        let host = address.ip();
+        return other(&format!("a link-local address needs its interface, as in {host}%eth0"));
+    }
+    error
 }
 
 /// Fixes our own end. `0.0.0.0` and `::` stand for "any" in the family of the other end.
@@ -168,7 +184,10 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
         socket.set_reuse_port(true)?;
     }
     fault::before(Call::Bind)?;
-    socket.bind(&to)?;
+    socket.bind(&to).map_err(|error| match address {
+        Address::Ip(ip) => explained(error, *ip),
+        Address::Unix(_) => error,
+    })?;
     fault::before(Call::Listen)?;
     socket.listen(backlog)?;
     Ok(socket)

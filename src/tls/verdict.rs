@@ -12,11 +12,8 @@ use rustls::{
 use super::config::Version;
 use super::der::{self, Certificate, Host};
 use crate::error::{Code, Error};
-use crate::quote::{named, shown};
+use crate::quote::{LONGEST, named, shown};
 use crate::sync::Arc;
-
-/// What is shown of an answer in plain text, in bytes.
-const SHOWN: usize = 60;
 
 /// The error of a session that accepts nothing older than `least` and stands as `common` says: the
 /// same alert means one thing in a handshake and another behind it.
@@ -284,9 +281,9 @@ pub(super) fn misnamed(certificate: &Certificate<'_>, host: &ServerName<'_>) -> 
 /// The peer talks, but not TLS: `begin` is what it sent first.
 pub(super) fn not_tls(begin: &[u8]) -> Error {
     let line = begin.split(|byte| *byte == b'\r' || *byte == b'\n').next().unwrap_or_default();
-    let shown = &line[..line.len().min(SHOWN)];
-    let text = if shown.iter().all(|byte| (b' '..=b'~').contains(byte)) && !shown.is_empty() {
-        format!("the peer does not speak TLS; it sent \"{}\"", shown.escape_ascii())
+    let begin = &line[..line.len().min(LONGEST)];
+    let text = if begin.iter().all(|byte| (b' '..=b'~').contains(byte)) && !begin.is_empty() {
+        format!("the peer does not speak TLS; it sent \"{}\"", shown(line))
     } else {
         "the peer does not speak TLS".to_owned()
     };
