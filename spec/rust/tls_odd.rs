@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use evsock::error::Code;
 use evsock::tls::{ClientAuth, Settings, Verified};
-use rcgen::PublicKeyData;
+use rcgen::{BasicConstraints, ExtendedKeyUsagePurpose, IsCa, KeyUsagePurpose, PublicKeyData};
 use rustls::pki_types::CertificateDer;
 use rustls::sign::CertifiedKey;
 use rustls::{SignatureAlgorithm, SignatureScheme};
@@ -21,7 +21,7 @@ use tls_kit::raw::{BOTH, LyingKey, LyingSigner, Raw, TLS12, TLS13, certified};
 use tls_kit::surgery::{
     content, extension, extensions, loose, operated, parts, pem_text, sequence, tlv,
 };
-use tls_kit::{Ca, Identity, leaf_params, pem, rsa_key};
+use tls_kit::{Ca, Identity, any_key, ca_params, leaf_params, pem, rsa_key};
 
 /// 2.5.29.17.
 const SAN: &[u8] = &[0x55, 0x1d, 0x11];
@@ -34,14 +34,8 @@ type Oddity = (&'static str, bool, fn(&mut Body));
 fn oddities() -> Vec<Oddity> {
     let whole = |body: &mut Body| body[5] = loose(0x30, content(&body[5]));
     vec![
-        ("version 1", false, |body| {
-            body.truncate(7);
-            body.remove(0);
-        }),
-        ("version 2", false, |body| {
-            body.truncate(7);
-            body[0] = vec![0xa0, 3, 2, 1, 1];
-        }),
+        ("version 1", false, version_1),
+        ("version 2", false, version_2),
         ("version 2 with extensions", true, |body| body[0] = vec![0xa0, 3, 2, 1, 1]),
         ("version 9", true, |body| body[0] = vec![0xa0, 3, 2, 1, 8]),
         ("an issuerUniqueID", true, |body| body.insert(7, vec![0x81, 2, 0, 0xff])),
@@ -231,5 +225,67 @@ fn an_odd_certificate_can_be_known_by_itself() {
         let thief = stolen_elliptic(&odd);
         assert_eq!(serve(ClientAuth::Require, &text, Some(&thief)), stolen, "{what}");
         assert!(serve(ClientAuth::Require, &text, Some(&certified(&own))).is_err(), "{what}");
+    }
+}
+
+fn by_somebody_else(body: &mut Body) {
+    let name = sequence(&[tlv(6, &[0x55, 4, 3]), tlv(12, b"somebody")]);
+    body[3] = sequence(&[tlv(0x31, &name)]);
+}
+
+fn version_1(body: &mut Body) {
+    body.truncate(7);
+    body.remove(0);
+}
+
+fn version_1_by_somebody_else(body: &mut Body) {
+    by_somebody_else(body);
+    version_1(body);
+}
+
+fn version_2(body: &mut Body) {
+    body.truncate(7);
+    body[0] = vec![0xa0, 3, 2, 1, 1];
+}
+
+#[test]
+fn only_authorities_vouch_for_others() {
+    let plain = || ca_params("root");
+    let with = |is_ca: IsCa, usages: &[KeyUsagePurpose]| {
+        let mut params = plain();
+        (params.is_ca, params.key_usages) = (is_ca, usages.to_vec());
+        params
+    };
+    let ca = || IsCa::Ca(BasicConstraints::Unconstrained);
+    let nothing: fn(&mut Body) = |_| ();
+    let sign = [KeyUsagePurpose::KeyCertSign];
+    let other = [KeyUsagePurpose::DigitalSignature, KeyUsagePurpose::CrlSign];
+    for (what, params, operate, vouches) in [
+        ("version 3", with(ca(), &sign), nothing, true),
+        ("version 3 without usages", with(ca(), &[]), nothing, true),
+        ("version 3 by somebody else", with(ca(), &sign), by_somebody_else, true),
+        ("version 3 with other usages", with(ca(), &other), nothing, false),
+        ("version 3 that says it is none", with(IsCa::ExplicitNoCa, &sign), nothing, false),
+        ("version 3 that says nothing", with(IsCa::NoCa, &sign), nothing, false),
+        ("version 1", plain(), version_1, true),
+        ("version 1 by somebody else", plain(), version_1_by_somebody_else, false),
+        ("version 2", plain(), version_2, false),
+    ] {
+        let key = any_key();
+        let text = key.serialize_pem();
+        let root = Ca::with(params, key);
+        let shown = Identity { chain: root.pem.clone(), key: text };
+        let shown = pem_text(&operated(&shown, operate));
+        let settings = Settings { ca: Some(pem("cafile", &shown)), ..Settings::default() };
+        let leaf = certified(&root.leaf(&[HOST]));
+        let mut params = leaf_params(&["someone"]);
+        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
+        let client = certified(&root.sign(&params, &any_key()));
+        let verdict = if vouches { Ok(Verified::Yes) } else { Err(Code::TlsUnknownIssuer) };
+        for version in BOTH {
+            let met = meet(&settings, Raw::server(version, leaf.clone()), HOST);
+            assert_eq!(met, verdict, "{what}");
+        }
+        assert_eq!(serve(ClientAuth::Require, &shown, Some(&client)), verdict, "{what}");
     }
 }

@@ -15,7 +15,7 @@ use std::{env, fs, process};
 use evsock::error::Code;
 use evsock::tls::{Config, Session, Settings, roots};
 
-use tls_kit::{Ca, End, Pair, any_key, ca_params, leaf_params, server_of};
+use tls_kit::{Ca, End, Identity, Pair, any_key, ca_params, leaf_params, server_of};
 
 const HOST: &str = "a.example";
 const KEY: &str = "EVSOCK_TEST_KEY";
@@ -79,6 +79,34 @@ fn child_believes_the_file() {
     let mut pair = Pair::of(&config, &Config::server(&server_of(&stranger)).unwrap(), HOST);
     pair.pass();
     assert_eq!(pair.client.failure.unwrap().code(), Code::TlsUnknownIssuer);
+}
+
+#[test]
+fn a_device_among_the_roots_is_no_authority() {
+    let key = any_key();
+    let file = temporary("device.pem");
+    let device = leaf_params(&[HOST]).self_signed(&key).unwrap();
+    fs::write(&file, device.pem()).unwrap();
+    run("child_believes_the_device_alone", &file, &key.serialize_pem());
+    fs::remove_file(file).unwrap();
+}
+
+#[test]
+#[ignore = "run by another test"]
+fn child_believes_the_device_alone() {
+    let key = env::var(KEY).unwrap();
+    let chain = fs::read_to_string(env::var("SSL_CERT_FILE").unwrap()).unwrap();
+    let config = client();
+    ready(&config);
+    let device = Config::server(&server_of(&Identity { chain, key: key.clone() })).unwrap();
+    Pair::of(&config, &device, HOST).shake_hands();
+    let thief = Ca::with(leaf_params(&[]), rcgen::KeyPair::from_pem(&key).unwrap());
+    let forged = Config::server(&server_of(&thief.leaf(&["b.example"]))).unwrap();
+    let mut pair = Pair::of(&config, &forged, "b.example");
+    pair.pass();
+    assert!(!pair.client.session.is_secured());
+    // Both are called "leaf".
+    assert_eq!(pair.client.failure.unwrap().code(), Code::TlsSelfSigned);
 }
 
 #[test]

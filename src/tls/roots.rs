@@ -9,9 +9,9 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::thread;
 
 use once_cell::sync::OnceCell;
-use rustls::RootCertStore;
 
-use crate::sync::{Arc, Mutex, lock};
+use super::trust::Given;
+use crate::sync::{Mutex, lock};
 
 /// What is called when the roots are there.
 pub type Call = Box<dyn FnOnce() + Send>;
@@ -21,7 +21,7 @@ pub type Spawn = fn(&str, Call) -> io::Result<()>;
 /// What the system had.
 #[derive(Debug)]
 pub(super) struct Found {
-    pub(super) store: Arc<RootCertStore>,
+    pub(super) given: Given,
     /// Why there are none, if there are none.
     pub(super) problem: Option<String>,
 }
@@ -89,10 +89,9 @@ fn load() {
 
 fn read() -> Found {
     let result = rustls_native_certs::load_native_certs();
-    let mut store = RootCertStore::empty();
-    let (added, _) = store.add_parsable_certificates(result.certs);
-    if added > 0 {
-        return Found { store: Arc::new(store), problem: None };
+    let given = Given::of_system(result.certs);
+    if !given.is_empty() {
+        return Found { given, problem: None };
     }
     match result.errors.first() {
         Some(error) => none(&error.to_string()),
@@ -101,5 +100,5 @@ fn read() -> Found {
 }
 
 fn none(why: &str) -> Found {
-    Found { store: Arc::new(RootCertStore::empty()), problem: Some(why.to_owned()) }
+    Found { given: Given::of_system(Vec::new()), problem: Some(why.to_owned()) }
 }

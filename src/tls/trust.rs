@@ -26,7 +26,7 @@ pub(super) enum Trust {
     System,
 }
 
-/// The certificates that the script gave.
+/// The certificates that the script gave, or that the system has.
 #[derive(Debug)]
 pub(super) struct Given {
     pub(super) store: Arc<RootCertStore>,
@@ -36,17 +36,20 @@ pub(super) struct Given {
 }
 
 impl Trust {
-    /// The authorities.
-    pub(super) fn store(&self) -> Result<Option<&RootCertStore>, Error> {
+    /// The certificates to believe; none where anybody is believed.
+    ///
+    /// # Errors
+    /// The system has none.
+    pub(super) fn known(&self) -> Result<Option<&Given>, Error> {
         match self {
             Self::Anyone => Ok(None),
-            Self::Given(given) => Ok(Some(&given.store)),
-            Self::System => system_store().map(Some),
+            Self::Given(given) => Ok(Some(given)),
+            Self::System => of_system().map(Some),
         }
     }
 
     pub(super) fn given(&self) -> Option<&Given> {
-        if let Self::Given(given) = self { Some(given) } else { None }
+        self.known().ok().flatten()
     }
 }
 
@@ -76,7 +79,22 @@ impl Given {
         }
     }
 
-    /// Whether the script trusts this very certificate. Devices come with certificates that they
+    /// Those of the system. Of authorities only what chains need is kept.
+    pub(super) fn of_system(certificates: Vec<CertificateDer<'static>>) -> Self {
+        let is_authority = |der: &CertificateDer<'_>| {
+            Certificate::read(der).is_some_and(|read| read.is_authority())
+        };
+        let (authorities, all) = certificates.into_iter().partition::<Vec<_>, _>(is_authority);
+        let mut store = RootCertStore::empty();
+        store.add_parsable_certificates(authorities);
+        Self { store: Arc::new(store), all, left_out: None }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.store.is_empty() && self.all.is_empty()
+    }
+
+    /// Whether this very certificate is trusted. Devices come with certificates that they
     /// signed themselves and that call themselves authorities, which no chain may begin with.
     pub(super) fn has(&self, certificate: &CertificateDer<'_>) -> bool {
         self.all.contains(certificate)
@@ -114,11 +132,11 @@ fn told(left_out: &[String]) -> Option<Arc<str>> {
     })
 }
 
-fn system_store() -> Result<&'static RootCertStore, Error> {
+fn of_system() -> Result<&'static Given, Error> {
     let found = roots::loaded()
         .ok_or_else(|| verdict::said(Code::Internal, "the system's roots are not loaded yet"))?;
     match &found.problem {
-        None => Ok(&found.store),
+        None => Ok(&found.given),
         Some(problem) => {
             let text = format!("this machine has no trusted roots to verify with ({problem})");
             Err(verdict::said(Code::TlsNoRoots, &text))

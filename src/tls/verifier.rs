@@ -37,14 +37,14 @@ impl Servers {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
-        let Some(store) = self.trust.store().map_err(carry)? else { return Ok(()) };
-        if self.knows(certificate) {
+        let Some(given) = self.trust.known().map_err(carry)? else { return Ok(()) };
+        if given.has(certificate) {
             verify_dates(certificate, now)?;
             return if self.checks_name { verify_name(certificate, name) } else { Ok(()) };
         }
         let parsed = ParsedCertificate::try_from(certificate)?;
         let algorithms = self.algorithms.all;
-        verify_server_cert_signed_by_trust_anchor(&parsed, store, others, now, algorithms)?;
+        verify_server_cert_signed_by_trust_anchor(&parsed, &given.store, others, now, algorithms)?;
         if self.checks_name {
             verify_server_name(&parsed, name)?;
         }
@@ -61,8 +61,7 @@ impl Servers {
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
     ) -> rustls::Error {
-        let store = self.trust.store().ok().flatten();
-        explain(error, certificate, others, store, self.trust.given())
+        explain(error, certificate, others, self.trust.given())
     }
 
     /// Whether the peer has the key of its certificate.
@@ -168,7 +167,7 @@ impl Clients {
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
     ) -> rustls::Error {
-        explain(error, certificate, others, Some(&self.given.store), Some(&self.given))
+        explain(error, certificate, others, Some(&self.given))
     }
 }
 
@@ -238,9 +237,9 @@ fn explain(
     error: rustls::Error,
     certificate: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
-    store: Option<&RootCertStore>,
     given: Option<&Given>,
 ) -> rustls::Error {
+    let store = given.map(|given| &*given.store);
     let rustls::Error::InvalidCertificate(problem) = &error else { return error };
     let chain = || std::iter::once(certificate).chain(others);
     let read = Certificate::read(certificate);

@@ -9,6 +9,7 @@ pub fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut der = vec![tag];
     match u8::try_from(content.len()) {
         Ok(length) if length < 0x80 => der.push(length),
+        Ok(length) => der.extend([0x81, length]),
         _ => {
             der.push(0x82);
             der.extend(u16::try_from(content.len()).unwrap().to_be_bytes());
