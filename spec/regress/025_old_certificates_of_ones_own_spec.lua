@@ -135,6 +135,18 @@ describe("regress 025", function()
         end)
     end
 
+    it("a server tells it when it is given another certificate, and serves", function()
+        local told
+        local server = helper.track(assert(evsock.listen("127.0.0.1", 0, {
+            tls = certificates:identity("ecdsa"),
+            on_error = helper.expect(function(_, message) told = message end, 1),
+            on_accept = function(_, sock) helper.track(sock) end,
+        })))
+        server.tls = certificates:identity("expired")
+        assert.is_false(connect(server.port, { verify = false }, "127.0.0.1").verified)
+        assert.truthy(told:find("expired.pem: certificate 1 expired on 2021", 1, true), told)
+    end)
+
     it("a client with a certificate out of time connects, and the server judges", function()
         local record = kit.server(certificates, "ecdsa", {
             client_auth = "require", cafile = certificates:path("ca.pem") })

@@ -15,6 +15,7 @@ use crate::lua::raw::attempts::starting_view;
 use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
 use crate::lua::settings::{Setting, set_option};
 use crate::lua::state::{Item, State};
+use crate::lua::tls::tell_notice;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::door::Door;
@@ -185,6 +186,9 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             Part::Server(part) => {
                 set_option(Arc::make_mut(&mut part.options.borrow_mut()), &setting);
                 part.apply_options(object.state.hub());
+                if setting.0 == "tls" {
+                    tell_notice(part, object.state.hub());
+                }
             }
             _ => {}
         }
@@ -384,12 +388,11 @@ fn listen(
     if first_time {
         object.token.set(opened.first().map(|listener| listener.token()));
         state.count(1);
-        let notice = options.tls.as_ref().and_then(|tls| tls.server.as_ref()?.notice());
-        if let (Some(listener), Some(notice)) = (opened.first(), notice) {
-            listener.report(hub, notice);
-        }
     }
     server.listeners.borrow_mut().extend(opened);
+    if first_time {
+        tell_notice(server, Some(hub));
+    }
     Ok(())
 }
 

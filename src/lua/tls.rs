@@ -8,6 +8,8 @@ use std::os::unix::ffi::OsStrExt;
 
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
+use crate::lua::raw::object::ServerPart;
+use crate::net::hub::Hub;
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
 use crate::net::secure::{Facts, Tls, Verified};
 use crate::quote::{is_pem, shown};
@@ -136,6 +138,16 @@ fn is_bare_key(text: &[u8]) -> bool {
     text.len() >= 32
         && begins.iter().any(|begin| text.starts_with(begin))
         && text.iter().all(is_base64)
+}
+
+/// Tells the script what is odd about a server's certificate, once for all its listeners.
+pub(super) fn tell_notice(server: &ServerPart, hub: Option<&Arc<Hub>>) {
+    let options = server.options.borrow().clone();
+    let notice = options.tls.as_ref().and_then(|tls| tls.server.as_ref()?.notice());
+    let listeners = server.listeners.borrow();
+    if let (Some(hub), Some(listener), Some(notice)) = (hub, listeners.first(), notice) {
+        listener.report(hub, notice);
+    }
 }
 
 /// `sock.tls`.
