@@ -65,11 +65,11 @@ end
 
 -- Whether there is somebody to hear of an error of a callback; if not, it leaves `pump`.
 local function is_heard()
-    return rawget(evsock, "on_error") ~= nil or settings:get("logger") ~= nil
+    return evsock.on_error ~= nil or settings:get("logger") ~= nil
 end
 
 local function report(problem, object)
-    local on_error = rawget(evsock, "on_error")
+    local on_error = evsock.on_error
     if on_error then
         on_error(problem, object)
     else
