@@ -81,7 +81,7 @@ impl Stream {
         self.step(hub, |inner| {
             inner.inbound.front = unread;
             let options = &inner.options;
-            if wanted > options.max_frame.max(options.read_limit) {
+            if wanted > options.max_frame {
                 let text = format!("read: a frame longer than {} bytes", options.max_frame);
                 inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
                 return true;

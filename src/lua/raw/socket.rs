@@ -116,7 +116,8 @@ pub(super) fn settle(object: &Object, part: &SocketPart) {
 
 /// After a read that found what it wanted (`wanted` = 0), or wants that much in one piece.
 fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
-    if !object.paused.get() || object.state.is_forked() {
+    let is_too_long = wanted > 0 && wanted > object.options().max_frame;
+    if !(object.paused.get() || is_too_long) || object.state.is_forked() {
         return;
     }
     let (unread, hidden) = {
