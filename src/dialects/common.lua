@@ -24,16 +24,21 @@ function common.check_port(value, method)
     return common.port(value) or common.bad("port", method, "integer from 0 to 65535", value)
 end
 
--- "10.0.0.9:1999" -> "10.0.0.9", 1999; "[::1]:1999" likewise; a bare address has no port.
+-- "10.0.0.9:1999" -> "10.0.0.9", 1999; "[::1]:1999" likewise; a bare address has no port. Nothing
+-- for what is neither.
 local function split(address)
-    local host, port = address:match("^%[(.-)%]:(%d+)$")
+    local host, port = address:match("^%[([^%[%]]+)%]:(.*)$")
     if not host then
-        host, port = address:match("^([^:]*):(%d+)$")
+        host, port = address:match("^([^:%[%]]+):([^:]*)$")
     end
     if host then
-        return host, common.port(port)
+        port = port:find("^%d+$") and common.port(port)
+        return port and host, port
     end
-    return address, nil
+    local literal = address:match("^%[([^%[%]]+)%]$") or address
+    -- The zone of an IPv6 address may be anything.
+    local is_numeric = core.is_numeric((literal:gsub("%%.*$", "")))
+    return (is_numeric or address:find("^[^:%[%]]+$")) and address, nil
 end
 
 -- What a setting takes, by name; a check returns true or what was expected.
@@ -41,8 +46,9 @@ local checks = {}
 
 function checks.hosts(value)
     for name, address in pairs(value) do
-        if type(name) ~= "string" or (address ~= false and type(address) ~= "string") then
-            return "names with an address, 'address:port' or false"
+        local is_text = type(name) == "string" and name ~= "" and type(address) == "string"
+        if not (is_text and split(address) or type(name) == "string" and address == false) then
+            return "names with an address, 'address:port' or false expected, got ", name, address
         end
     end
     return true
@@ -51,10 +57,16 @@ end
 function checks.ports(value)
     for from, to in pairs(value) do
         if not (common.port(from) and common.port(to)) then
-            return "ports from 0 to 65535"
+            return "ports from 0 to 65535 expected, got ", from, to
         end
     end
     return true
+end
+
+-- What was given, for a message.
+local function short(value)
+    local text = type(value) == "string" and "'" .. value .. "'" or tostring(value)
+    return #text > 60 and text:sub(1, 57) .. "..." or text
 end
 
 local kinds = { hosts = "table", ports = "table", cafile = "string", logger = "function" }
@@ -82,9 +94,13 @@ function settings:configure(given)
             core.raise("bad setting '" .. name .. "' to 'configure' (" .. kind
                 .. " expected, got " .. type(value) .. ")")
         end
-        local fits = not checks[name] or checks[name](value)
+        local fits, key, entry = true, nil, nil
+        if checks[name] then
+            fits, key, entry = checks[name](value)
+        end
         if fits ~= true then
-            core.raise("bad setting '" .. name .. "' to 'configure' (" .. fits .. " expected)")
+            core.raise("bad setting '" .. name .. "' to 'configure' (" .. fits .. short(entry)
+                .. " for " .. short(key) .. ")")
         end
     end
     for name, value in pairs(given) do
@@ -108,6 +124,26 @@ function settings:get(name)
     return self.values[name]
 end
 
+-- Tells the logger, if there is one. What it raises leaves the next `pump`: the event under way
+-- goes on. Levels: "error", "warning", "debug".
+function settings:log(level, text)
+    local logger = self.values.logger
+    if logger then
+        local ok, problem = pcall(logger, level, text)
+        if not ok then
+            evsock.after(0, error, problem, 0)
+        end
+    end
+end
+
+-- The same for what befell an object; the text begins with its class and where it leads to.
+function settings:log_of(level, class, host, port, message)
+    if self.values.logger then
+        message = message or "no reason is known"
+        self:log(level, class .. core.where(host, port) .. ": " .. message)
+    end
+end
+
 -- Where `host` and `port` really lead: nil (there), false (the lookup fails), or a table.
 function settings:route(host, port)
     local hosts, ports = self.values.hosts, self.values.ports
@@ -123,6 +159,15 @@ function settings:route(host, port)
     if to_host ~= host or to_port ~= port then
         return { host = to_host, port = to_port }
     end
+end
+
+-- The same where `localhost` is 127.0.0.1 alone.
+function settings:route_by_ipv4(host, port)
+    local route = self:route(host, port)
+    if route == false or (route and route.host or host):lower() ~= "localhost" then
+        return route
+    end
+    return { host = "127.0.0.1", port = route and route.port or port }
 end
 
 -- Where datagrams were led elsewhere: answers from there are shown as from where the script sent.

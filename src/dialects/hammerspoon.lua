@@ -334,7 +334,7 @@ function methods.startTLS(socket, verify, name)
         local ok, compiled = pcall(evsock.tls, given)
         tls = ok and compiled or nil
     end
-    lanes.start_tls(socket, lane, tls)
+    lanes.start_tls(socket, lane, tls, given.verify)
     return socket
 end
 
@@ -447,7 +447,8 @@ function hammerspoon.configure(given)
     settings:configure(given)
 end
 
--- Sets `hs.socket`, in an `hs` that is there or a new one, and what `require "hs.socket"` finds.
+-- Sets `hs.socket`, in an `hs` that is there or a new one, and what `require` finds for "hs.socket"
+-- and "hs.socket.udp".
 function hammerspoon.install(env)
     env = env or _G
     if type(env) ~= "table" then
@@ -461,7 +462,7 @@ function hammerspoon.install(env)
         core.raise("install: 'hs' is there and is no table")
     end
     hs.socket = socket
-    package.loaded["hs.socket"] = socket
+    package.loaded["hs.socket"], package.loaded["hs.socket.udp"] = socket, socket.udp
     return hammerspoon
 end
 

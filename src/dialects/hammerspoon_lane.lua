@@ -417,12 +417,13 @@ end
 
 -- TLS ---------------------------------------------------------------------------------------------
 
--- `tls`: compiled, or nil when the handshake cannot but fail. Only the first call counts (6.8).
-function lanes.start_tls(sock, lane, tls)
+-- `tls`: compiled, or nil when the handshake cannot but fail; `verifies`: the peer is to prove who
+-- it is. Only the first call counts (6.8).
+function lanes.start_tls(sock, lane, tls, verifies)
     if lane.has_barrier then
         return
     end
-    lane.has_barrier = true
+    lane.has_barrier, lane.verifies = true, verifies
     for _, queue in ipairs { lane.reads, lane.writes } do
         push(queue, { barrier = true, tls = tls, timeout = -1 })
     end
@@ -468,11 +469,15 @@ on["end"] = function(sock, lane)
 end
 
 -- The attempt failed or the connection broke; what came before can still be read.
-function on.close(sock, lane, message)
+function on.close(sock, lane, message, code)
     if message then
         lane.owner.log("debug", message)
     end
     lane.ended = true
+    if code == "TLS_TRUNCATED" and lane.open and not (lane.securing or lane.verifies) then
+        -- Where nothing is verified an end is an end: what came before waits to be read.
+        return serve(sock, lane)
+    end
     local called = lane.open and not lane.securing and serve(sock, lane, true)
     if sock[LANE] == lane then
         lanes.finish(sock)

@@ -29,6 +29,12 @@ local line_ends = {
     [EOL.Null] = "null",
 }
 
+-- What `Search` finds where there is a line.
+local sought_for = {
+    [EOL.Any] = EOL.Any, [EOL.CrLf] = "\n", [EOL.CrLfStrict] = "\r\n", [EOL.Lf] = "\n",
+    [EOL.Null] = "\0",
+}
+
 -- Error codes to Q-SYS's words (2.4); any other error is told in the core's words.
 local connect_errors = {
     EHOSTNOTFOUND = "nodename nor servname provided, or not known",
@@ -60,6 +66,7 @@ end
 local CONNECTED = {} -- the present attempt has stood
 local CLIENT_ADDRESS = {} -- PeerAddress
 local TLS = {} -- the TLS properties of a socket made by NewTls
+local VALIDATES = {} -- the present attempt validates certificates
 
 -- The event's own handler alone, otherwise EventHandler (2.3).
 local function tell(socket, name, problem)
@@ -85,18 +92,65 @@ function on.connect(socket)
     return tell(socket, "Connected")
 end
 
+-- The socket whose DATA is being told, known weakly: an error may leave it here. What its last
+-- reading call looked for, if that was a ReadLine that gave a line (2.4).
+local telling, found_by = setmetatable({}, { __mode = "v" }), nil
+-- What ends a line of `EOL.Any`; the one seen last comes first.
+local likely, other = "\n", "\r"
+
+local function has_line(socket, sought)
+    if sought ~= EOL.Any then
+        return native.search(socket, sought) ~= nil
+    elseif native.search(socket, likely) then
+        return true
+    elseif not native.search(socket, other) then
+        return false
+    end
+    likely, other = other, likely
+    return true
+end
+
+-- Arrivals may have merged before they were told, and many scripts read one line in each DATA: it
+-- comes once more, right behind, while the handler's way of reading would find another line.
 function on.data(socket)
-    return tell(socket, "Data")
+    local before, found_before = telling.socket, found_by
+    telling.socket, found_by = socket, nil
+    local handled = tell(socket, "Data")
+    local sought = found_by
+    telling.socket, found_by = before, found_before
+    if sought and has_line(socket, sought) then
+        core.post(socket, true)
+    end
+    return handled
+end
+
+function on.note(socket)
+    return native.buffered(socket) > 0 and on.data(socket)
 end
 
 function on.reconnect(socket)
     return tell(socket, "Reconnect")
 end
 
+-- The reason of a failure, which scripts are told shortened, if at all.
+local function log(level, socket, message)
+    if not settings:get("logger") then
+        return
+    end
+    local info = native.info(socket)
+    local host = info.host or socket[CLIENT_ADDRESS]
+    settings:log_of(level, "TcpSocket", host, info.port or info.peer_port, message)
+end
+
 function on.close(socket, message, code)
     local stood = socket[CONNECTED]
     socket[CONNECTED] = nil
-    if not code then
+    if code then
+        log(code == "TLS_TRUNCATED" and stood and "warning" or "error", socket, message)
+    end
+    if not code or code == "TLS_TRUNCATED" and stood and not socket[VALIDATES] then
+        -- Without validation nothing is known of who has sent it all, and it is an end like any
+        -- other; many devices just close.
         return tell(socket, "Closed")
     elseif code:sub(1, 4) == "TLS_" then
         return tell(socket, "Error", message)
@@ -152,6 +206,7 @@ function methods.Connect(socket, host, port)
     native.release(socket)
     socket[CONNECTED] = nil
     if tls then
+        socket[VALIDATES] = socket[TLS].ValidateCertificate
         native.set(socket, "tls", tls)
     end
     native.connect(socket, host, port, nil, settings:route(host, port))
@@ -176,13 +231,24 @@ function methods.Write(socket, data)
     end
 end
 
-methods.Read = native.read
+function methods.Read(socket, count)
+    if socket == telling.socket then
+        found_by = nil
+    end
+    local data = native.read(socket, count)
+    return data
+end
+
 methods.Search = native.search
 
 function methods.ReadLine(socket, eol, custom)
     local line_end = line_ends[eol]
     if line_end then
-        return read_line(socket, line_end)
+        local line = read_line(socket, line_end)
+        if socket == telling.socket then
+            found_by = line and sought_for[eol]
+        end
+        return line
     end
     Socket.expect(socket, "ReadLine")
     if eol ~= EOL.Custom then
@@ -190,7 +256,11 @@ function methods.ReadLine(socket, eol, custom)
     elseif type(custom) ~= "string" or custom == "" then
         bad("custom", "ReadLine", "string that is not empty", custom)
     end
-    return native.read_until(socket, custom)
+    local line = native.read_until(socket, custom)
+    if socket == telling.socket then
+        found_by = line and custom
+    end
+    return line
 end
 
 -- Seconds; 0 disables.
@@ -302,6 +372,7 @@ function server_methods.Listen(server, port)
         return nil
     end
     message = "Could not bind to port " .. port .. ": " .. message
+    settings:log("error", "TcpSocketServer: " .. message)
     if settings:get("listen_raises") then
         core.raise(message)
     end
@@ -319,13 +390,18 @@ Server = core.class {
     on = {
         accept = function(server, socket)
             local handler = server.EventHandler
+            socket[CLIENT_ADDRESS] = native.info(socket).peer_address
             if not handler then
+                log("warning", socket, "closed, for its server has no EventHandler")
                 native.release(socket)
                 return false
             end
             socket[CONNECTED] = true
-            socket[CLIENT_ADDRESS] = native.info(socket).peer_address
             handler(socket)
+        end,
+        error = function(_, message)
+            settings:log("error", "TcpSocketServer: " .. message)
+            return false
         end,
     },
     close = core.server.close,
@@ -383,14 +459,17 @@ function Timer.New()
     return Clock.new()
 end
 
--- The function comes first, then the seconds.
+-- The function comes first, then the seconds. What is no function raises when it is due, as on a
+-- Core: drivers call it so in their first lines, and go on.
 function Timer.CallAfter(fn, seconds)
-    if type(fn) ~= "function" then
-        bad("fn", "CallAfter", "function", fn)
-    elseif not is_seconds(seconds) then
+    if not is_seconds(seconds) then
         bad("seconds", "CallAfter", "number of at least 0", seconds)
+    elseif type(fn) == "function" then
+        evsock.after(seconds, fn)
+    else
+        local _, problem = pcall(bad, "fn", "CallAfter", "function", fn)
+        evsock.after(seconds, error, problem, 0)
     end
-    evsock.after(seconds, fn)
 end
 
 function Timer.Now()

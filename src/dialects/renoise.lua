@@ -341,7 +341,7 @@ local function create_client(address, port, protocol, timeout_ms)
     end
     local client = Client.new()
     native.set(client, "connect_timeout", 0)
-    local route = settings:route(address, port)
+    local route = settings:route_by_ipv4(address, port)
     local ok, problem = native.connect(client, address, port, nil, route)
     if ok then
         ok, problem = common.block(client, seconds, function()
