@@ -536,6 +536,11 @@ end
 
 local function set_server_option(server, name, value)
     expect(server, "server", name)
+    local ready = accepted_handlers[server]
+    if not ready then
+        -- A dialect's: those know no options.
+        native.misuse(server, "evsock.Server", name)
+    end
     local values, wanted
     if options[name] then
         values, wanted = options[name](value, "listen")
@@ -545,7 +550,6 @@ local function set_server_option(server, name, value)
     if not values then
         bad("option", name, "server", wanted, value)
     end
-    local ready = accepted_handlers[server]
     if not options[name] then
         native.server_most(server, values[1])
         ready.own[name] = values[1]
