@@ -300,6 +300,128 @@ describe("a server", function()
         end)
     end)
 
+    describe("memory_limit", function()
+        local STEP = 4096
+
+        -- `count` clients that each send `size` bytes without a line's end, then one, to a server
+        -- whose script reads nothing yet.
+        local function crowd(count, size, options)
+            options.on_data = function() end
+            options.on_error = options.on_error or function() end
+            local record = helper.server(options)
+            local clients = {}
+            for i = 1, count do
+                clients[i] = helper.connect(record.port, { on_data = function() end })
+                clients[i]:write(string.char(64 + i):rep(size - 1), "\n")
+            end
+            return record, clients
+        end
+
+        local function held(record)
+            local total = 0
+            for _, sock in ipairs(record.sockets) do
+                total = total + sock.buffered + sock:info().live.read_ahead + sock.pending
+            end
+            return total
+        end
+
+        it("bounds what is unread of all together, and no byte is lost", function()
+            local count, size, limit = 20, 300000, 1000000
+            local record = crowd(count, size, { memory_limit = limit })
+            pump_until(function() return held(record) > limit / 2 end)
+            helper.pump_for(0.3)
+            assert.equal(count, #record.sockets)
+            assert.is_true(held(record) <= limit + 2 * STEP * count, held(record))
+            -- Once the script reads, all goes on, though no line fits beside the others' bytes.
+            local got, ends = {}, 0
+            local function drain()
+                for _, sock in ipairs(record.sockets) do
+                    local piece = sock:read()
+                    if piece then
+                        local kind = piece:sub(1, 1)
+                        got[kind] = (got[kind] or 0) + #piece
+                        ends = ends + (piece:sub(-1) == "\n" and 1 or 0)
+                    end
+                end
+                return ends == count
+            end
+            pump_until(drain, 10)
+            for i = 1, count do
+                assert.equal(size, got[string.char(64 + i)])
+            end
+        end)
+
+        it("stops the largest first: a small client is served beside them", function()
+            local record = crowd(4, 300000, { memory_limit = 1000000 })
+            pump_until(function() return held(record) > 500000 end)
+            helper.pump_for(0.1)
+            local answer
+            local client = helper.connect(record.port, {
+                on_data = function(sock) answer = sock:read() end,
+            })
+            client:write("hello\n")
+            pump_until(function() return #record.sockets == 5 end)
+            local line = record.sockets[5]:receive("*l", 5)
+            record.sockets[5]:write(line)
+            pump_until(function() return answer == "hello" end)
+        end)
+
+        it("is told by on_error, once", function()
+            local errors = {}
+            local record = crowd(10, 300000, {
+                memory_limit = 1000000,
+                on_error = function(_, message, code)
+                    errors[#errors + 1] = code
+                    assert.truthy(message:find("memory_limit", 1, true))
+                end,
+            })
+            pump_until(function() return errors[1] end)
+            helper.pump_for(0.1)
+            assert.same({ "EAGAIN" }, errors)
+            assert.equal(1000000, record.server.memory_limit)
+        end)
+
+        it("counts what waits to be sent, and lets new connections wait", function()
+            local record = helper.server({ memory_limit = 1000000 })
+            local client = helper.connect(record.port, { read_limit = 1000 })
+            pump_until(accepted(record, 1))
+            record.server.on_error = function() end
+            client.on_data = function() end
+            local peer = record.sockets[1]
+            while peer.pending < 1500000 do
+                peer:write(("x"):rep(100000))
+            end
+            helper.connect(record.port)
+            helper.pump_for(0.1)
+            assert.equal(1, #record.sockets)
+            client.on_data = function(sock) sock:read() end
+            client:read()
+            pump_until(accepted(record, 2))
+        end)
+
+        it("can be raised, and 0 is none", function()
+            local record = crowd(4, 300000, { memory_limit = 200000 })
+            pump_until(function() return held(record) > 100000 end)
+            helper.pump_for(0.1)
+            assert.is_true(held(record) <= 200000 + 8 * STEP)
+            record.server.memory_limit = 0
+            pump_until(function() return held(record) == 4 * 300000 end)
+        end)
+
+        it("closes with EMSGSIZE who sends a line that it can't hold", function()
+            local closed
+            local record = helper.server({
+                memory_limit = 100000,
+                on_error = function() end,
+                on_data = function(sock) sock:read_line() end,
+                on_close = function(_, _, code) closed = code end,
+            })
+            helper.connect(record.port):write(("x"):rep(500000))
+            pump_until(function() return closed end)
+            assert.equal("EMSGSIZE", closed)
+        end)
+    end)
+
     describe("close", function()
         it("leaves accepted sockets open", function()
             local client, peer, record = helper.pair()

@@ -30,6 +30,10 @@ pub const HANDSHAKES: usize = 4096;
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Out of descriptors, a peer that has said nothing for so long gives its own back.
 pub const HANDSHAKE_GRACE: Duration = Duration::from_millis(100);
+/// Received and unsent bytes of all accepted connections of a server (option `memory_limit`).
+pub const MEMORY_LIMIT: usize = 1024 * 1024 * 1024;
+/// What a connection holds is counted in steps of so much: what is less costs nothing to count.
+pub const MEMORY_STEP: usize = 4 * 1024;
 /// Tokens in the queue before those of connections that are gone are looked for.
 pub const TOKENS_UNSWEPT: usize = 1024;
 /// Ends of connections that a socket has replaced and whose `on_close` waits for a pump; one more

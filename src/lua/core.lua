@@ -442,9 +442,12 @@ end
 local listen_options = {
     backlog = at_least(1, "integer of at least 1"),
     max_connections = at_least(0, "integer of at least 0"),
+    memory_limit = checks.byte_count,
     reuse_port = boolean,
 }
-local listen_defaults = { backlog = 1024, max_connections = 0, reuse_port = false }
+local listen_defaults = {
+    backlog = 1024, max_connections = 0, memory_limit = 1024 * 1024 * 1024, reuse_port = false,
+}
 
 core.server = {}
 
@@ -464,7 +467,7 @@ function core.server.listen(server, host, port, given, class, anchor)
     native.unbind(server)
     local ok, message, code = native.listen(
         server, host, port, value "backlog", value "reuse_port", value "max_connections",
-        class.number, anchor == "handlers")
+        value "memory_limit", class.number, anchor == "handlers")
     native.bind(server)
     if not ok then
         return nil, message, code
@@ -548,11 +551,11 @@ local function set_server_option(server, name, value)
         values, wanted = listen_options[name](value, name)
     end
     if not values then
-        bad("option", name, "server", wanted, value)
+        bad("option", name, nil, wanted, value)
     end
     if not options[name] then
-        native.server_most(server, values[1])
         ready.own[name] = values[1]
+        native.server_bounds(server, server.max_connections, server.memory_limit)
         return
     end
     native.set_option(server, name, values[1], values[2], values[3], values[4])

@@ -12,7 +12,8 @@ use crate::address::{self, Literal, UNIX};
 use crate::error::{Code, Error};
 use crate::limits;
 use crate::lua::raw::attempts::starting_view;
-use crate::lua::raw::object::{Object, Part, ServerPart, SocketPart, TimerPart, View};
+use crate::lua::raw::object::{Object, Part, SocketPart, TimerPart, View};
+use crate::lua::raw::server::ServerPart;
 use crate::lua::settings::{Setting, set_option};
 use crate::lua::state::{Item, State};
 use crate::lua::tls::tell_notice;
@@ -28,8 +29,8 @@ use crate::sync::Arc;
 type Outcome = Result<(), Error>;
 /// Host, port, and a detour: false, or another host and port.
 type Target = (mlua::LuaString, u16, Value, Option<u16>);
-/// Host, port, backlog, shared port, most connections, class number, anchored by handlers.
-type Place = (mlua::LuaString, u16, i32, bool, usize, u32, bool);
+/// Host, port, backlog, shared port, most connections, most bytes, class number, anchored by handlers.
+type Place = (mlua::LuaString, u16, i32, bool, usize, usize, u32, bool);
 
 /// Adds the functions to the table that `core.lua` gets.
 pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
@@ -185,7 +186,9 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
             }
             Part::Server(part) => {
                 set_option(Arc::make_mut(&mut part.options.borrow_mut()), &setting);
-                part.apply_options(object.state.hub());
+                if let Some(hub) = object.state.hub() {
+                    part.apply_options(hub);
+                }
                 if setting.0 == "tls" {
                     tell_notice(part, object.state.hub());
                 }
@@ -307,7 +310,7 @@ fn info(lua: &Lua, object: &Object, part: &SocketPart) -> mlua::Result<Table> {
 fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> {
     method(lua, table, state, "listen", |lua, object, place: Place| {
         let Part::Server(part) = &object.part else { return answer(lua, Ok(())) };
-        part.class.set((place.5, place.6));
+        part.class.set((place.6, place.7));
         answer(lua, listen(object, part, &place))
     })?;
     method(lua, table, state, "server_close", |_, object, (): ()| {
@@ -322,11 +325,12 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
         }
         Ok(())
     })?;
-    method(lua, table, state, "server_most", |_, object, most: usize| {
+    method(lua, table, state, "server_bounds", |_, object, (most, memory): (usize, usize)| {
         if let Part::Server(part) = &object.part
             && let Some(door) = part.door.borrow().as_ref()
         {
             door.set_most(most);
+            door.set_memory(memory);
         }
         Ok(())
     })?;
@@ -349,14 +353,15 @@ fn add_servers(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
 fn listen(
     object: &Object,
     server: &ServerPart,
-    (host, port, backlog, shared, most, ..): &Place,
+    (host, port, backlog, shared, most, memory, ..): &Place,
 ) -> Outcome {
     let state = &*object.state;
     if state.is_forked() {
         return Err(State::forked());
     }
     let (host, hub) = (host.as_bytes(), state.open()?);
-    let door = Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(hub, *most)));
+    let door =
+        Arc::clone(server.door.borrow_mut().get_or_insert_with(|| Door::new(hub, *most, *memory)));
     let options = server.options.borrow().clone();
     let open = |address: address::Address| {
         Listener::open(hub, &address, *backlog, *shared, &options, &door)

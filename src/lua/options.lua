@@ -458,6 +458,7 @@ end
 return {
     bad = bad,
     boolean = boolean,
+    byte_count = byte_count,
     check_property = check_property,
     compile_tls = compile_tls,
     tls_of = tls_of,

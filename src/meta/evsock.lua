@@ -179,6 +179,9 @@ local evsock = {}
 ---@field backlog? integer connections that wait to be accepted; default 1024
 ---@field reuse_port? boolean several processes share the port; default false
 ---@field max_connections? integer open at once, more wait in the queue; default 0: no bound
+--- Bytes that all accepted connections together may hold, unread and unsent: beyond it reading
+--- pauses for the largest first, then new ones wait; default 1 GiB, 0: no bound.
+---@field memory_limit? integer
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected
 --- Accepting or a handshake failed, or the certificate is out of its time; it goes on by itself.
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
@@ -602,6 +605,7 @@ function Socket:info() end
 ---@field bind false|evsock.Bind
 ---@field tls false|evsock.TlsOptions|evsock.Tls for the next handshakes; compiled once it was set
 ---@field max_connections integer
+---@field memory_limit integer
 ---@field backlog integer read-only
 ---@field reuse_port boolean read-only
 ---@field on_accept? fun(server: evsock.Server, sock: evsock.Socket) somebody connected

@@ -1,15 +1,22 @@
-//! How many connections a server has, and who waits until there is room for one more.
+//! How many connections a server has and how much they hold, and who waits until that is less.
 //!
-//! Not here: accepting (`listener`). Shared by the listeners of a server and its connections.
+//! Not here: accepting (`listener`), reading (`traffic`). Shared by the listeners of a server and its
+//! connections.
+//! Memory: a connection is weighed in whole steps, so small messages touch nothing shared. It may grow
+//! to what is free, alone to half of the bound: the largest stop first, small ones are served.
+//! When hardly anything is free, new connections wait, too.
 
+use std::collections::BTreeSet;
 use std::sync::Weak;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
+use crate::limits;
+use crate::limits::MEMORY_STEP as STEP;
 use crate::net::hub::Hub;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 
-/// Counts the connections of one server.
+/// What the connections of one server share.
 #[derive(Debug)]
 pub struct Door {
     open: AtomicUsize,
@@ -18,14 +25,45 @@ pub struct Door {
     hub: Weak<Hub>,
     /// Listeners that stopped because the house is full. Partners: `Gate::drop`, `set_most`.
     stopped: Mutex<Vec<Token>>,
+    memory: Memory,
+}
+
+#[derive(Debug)]
+struct Memory {
+    /// 0: no bound.
+    limit: AtomicUsize,
+    used: AtomicUsize,
+    /// Connections that are not read from, with their weights, and the least of these.
+    stalled: Mutex<BTreeSet<(usize, u64)>>,
+    least: AtomicUsize,
+    /// A listener has stopped because of memory.
+    shut: AtomicBool,
+    /// The script is to be told, by the first listener, and was; once until half is free.
+    alarm: AtomicBool,
+    told: AtomicBool,
+    first: Mutex<Option<Token>>,
 }
 
 impl Door {
-    /// `most` = 0: any number.
+    /// `most`, `memory` = 0: any number.
     #[must_use]
-    pub fn new(hub: &Arc<Hub>, most: usize) -> Arc<Self> {
-        let (open, stopped) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
-        Arc::new(Self { open, most: AtomicUsize::new(most), hub: Arc::downgrade(hub), stopped })
+    pub fn new(hub: &Arc<Hub>, most: usize, memory: usize) -> Arc<Self> {
+        Arc::new(Self {
+            open: AtomicUsize::new(0),
+            most: AtomicUsize::new(most),
+            hub: Arc::downgrade(hub),
+            stopped: Mutex::new(Vec::new()),
+            memory: Memory {
+                limit: AtomicUsize::new(memory),
+                used: AtomicUsize::new(0),
+                stalled: Mutex::new(BTreeSet::new()),
+                least: AtomicUsize::new(usize::MAX),
+                shut: AtomicBool::new(false),
+                alarm: AtomicBool::new(false),
+                told: AtomicBool::new(false),
+                first: Mutex::new(None),
+            },
+        })
     }
 
     /// Connections that are open.
@@ -37,18 +75,25 @@ impl Door {
     /// Changes how many there may be; those that are open stay. 0: any number.
     pub fn set_most(&self, most: usize) {
         self.most.store(most, Ordering::Release);
-        self.call_back();
+        self.call_listeners();
+    }
+
+    /// Changes how many bytes they may hold; none is lost. 0: any number.
+    pub fn set_memory(&self, limit: usize) {
+        self.memory.limit.store(limit, Ordering::Release);
+        self.call_streams(usize::MAX);
+        self.call_listeners();
     }
 
     /// A place for one more connection, whatever the bound.
     pub(super) fn enter(self: &Arc<Self>) -> Gate {
         self.open.fetch_add(1, Ordering::Relaxed);
-        Gate(Arc::clone(self))
+        Gate { door: Arc::clone(self), weight: 0, stalled: None }
     }
 
     /// Whether one more may come in. If not, the listener is told once that may have changed.
     pub(super) fn has_room(&self, listener: Token) -> bool {
-        if !self.is_full() {
+        if !self.is_full() && !self.is_pressed() {
             return true;
         }
         // Said before looking again, so that a connection ending in between wakes the leader.
@@ -56,7 +101,32 @@ impl Door {
         if !stopped.contains(&listener) {
             stopped.push(listener);
         }
-        !self.is_full()
+        if self.is_pressed() {
+            self.memory.shut.store(true, Ordering::Relaxed);
+            self.press();
+            // Partner: `lighten`.
+            fence(Ordering::SeqCst);
+        }
+        !self.is_full() && !self.is_pressed()
+    }
+
+    /// The listener that tells the script what concerns all of them; the first stays it.
+    pub(super) fn set_first(&self, listener: Token) {
+        lock(&self.memory.first).get_or_insert(listener);
+    }
+
+    /// Whether the script is to be told that there is too much in memory, and how much is.
+    pub(super) fn take_alarm(&self) -> Option<usize> {
+        let due = self.memory.alarm.load(Ordering::Relaxed)
+            && self.memory.alarm.swap(false, Ordering::AcqRel);
+        due.then(|| self.memory.used.load(Ordering::Relaxed))
+    }
+
+    /// Whether somebody waits for memory.
+    #[must_use]
+    pub fn is_waited_for(&self) -> bool {
+        self.memory.shut.load(Ordering::Relaxed)
+            || self.memory.least.load(Ordering::Relaxed) < usize::MAX
     }
 
     fn is_full(&self) -> bool {
@@ -64,26 +134,175 @@ impl Door {
         most > 0 && self.open.load(Ordering::Acquire) >= most
     }
 
-    fn call_back(&self) {
+    /// Whether there is hardly any memory left.
+    fn is_pressed(&self) -> bool {
+        let limit = self.memory.limit.load(Ordering::Acquire);
+        limit > 0 && self.free() < limits::READ_SIZE.min(limit / 64)
+    }
+
+    /// Bytes that may still be held.
+    fn free(&self) -> usize {
+        match self.memory.limit.load(Ordering::Acquire) {
+            0 => usize::MAX / 2,
+            limit => limit.saturating_sub(self.memory.used.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Somebody has to wait for memory: the script's side looks how much it has read meanwhile, and
+    /// the script is told.
+    fn press(&self) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        hub.pressed.store(true, Ordering::Release);
+        if self.memory.told.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        self.memory.alarm.store(true, Ordering::Release);
+        if let Some(first) = *lock(&self.memory.first) {
+            call(&hub, first);
+        }
+    }
+
+    /// Less is held than before.
+    fn lighten(&self) {
+        // Whoever waits has said so before looking again: partners are `has_room` and `Gate::weigh`.
+        fence(Ordering::SeqCst);
+        let free = self.free();
+        if self.memory.least.load(Ordering::Relaxed) <= free / 2 {
+            self.call_streams(free / 2);
+        }
+        if self.memory.shut.load(Ordering::Relaxed)
+            && !self.is_pressed()
+            && self.memory.shut.swap(false, Ordering::AcqRel)
+        {
+            self.call_listeners();
+        }
+        if free >= self.memory.limit.load(Ordering::Relaxed) / 2
+            && self.memory.told.load(Ordering::Relaxed)
+        {
+            self.memory.told.store(false, Ordering::Relaxed);
+        }
+    }
+
+    /// Those that hold at most so much look whether they may go on.
+    fn call_streams(&self, most: usize) {
+        let Some(hub) = self.hub.upgrade() else { return };
+        let mut stalled = lock(&self.memory.stalled);
+        while stalled.first().is_some_and(|(weight, _)| *weight <= most) {
+            if let Some((_, bits)) = stalled.pop_first() {
+                call(&hub, Token::from_bits(bits));
+            }
+        }
+        self.note_least(&stalled);
+    }
+
+    fn note_least(&self, stalled: &BTreeSet<(usize, u64)>) {
+        let least = stalled.first().map_or(usize::MAX, |(weight, _)| *weight);
+        self.memory.least.store(least, Ordering::Relaxed);
+    }
+
+    fn call_listeners(&self) {
         let Some(hub) = self.hub.upgrade() else { return };
         for token in lock(&self.stopped).drain(..) {
-            // The queue is unbounded and never closed: this cannot fail.
-            let _ = hub.vacancies.push(token);
-            hub.wake.wake();
+            call(&hub, token);
         }
     }
 }
 
+/// Has a source look again.
+fn call(hub: &Hub, token: Token) {
+    // The queue is unbounded and never closed: this cannot fail.
+    let _ = hub.vacancies.push(token);
+    hub.wake.wake();
+}
+
 /// Held by an accepted connection while it is open.
 #[derive(Debug)]
-pub struct Gate(Arc<Door>);
+pub struct Gate {
+    door: Arc<Door>,
+    /// What the connection holds, in whole steps.
+    weight: usize,
+    /// Too much for what is free: nothing is read. Under that name the door calls it.
+    stalled: Option<Token>,
+}
+
+impl Gate {
+    /// The connection holds so many bytes.
+    #[inline]
+    pub(super) fn weigh(&mut self, token: Token, held: usize) {
+        let weight = held - held % STEP;
+        if weight != self.weight || self.stalled.is_some() {
+            self.put(token, weight);
+        }
+    }
+
+    fn put(&mut self, token: Token, weight: usize) {
+        let before = std::mem::replace(&mut self.weight, weight);
+        let was_stalled = self.leave(before);
+        let memory = &self.door.memory;
+        if weight > before {
+            memory.used.fetch_add(weight - before, Ordering::AcqRel);
+        } else {
+            memory.used.fetch_sub(before - weight, Ordering::AcqRel);
+        }
+        // One that has stopped goes on later than it would stop: it does not stop again at once.
+        let free = self.door.free();
+        let grows = weight > before && weight > free;
+        if weight > 0 && (grows || was_stalled && weight > free / 2) {
+            {
+                let mut stalled = lock(&memory.stalled);
+                stalled.insert((weight, token.to_bits()));
+                self.door.note_least(&stalled);
+            }
+            // Partner: `lighten`.
+            fence(Ordering::SeqCst);
+            self.stalled = Some(token);
+            self.door.press();
+            if weight <= self.door.free() / 2 {
+                self.door.call_streams(weight);
+            }
+        }
+        if weight < before {
+            self.door.lighten();
+        }
+    }
+
+    /// It stands among the stalled ones no more, if it did, with that weight.
+    fn leave(&mut self, weight: usize) -> bool {
+        let Some(token) = self.stalled.take() else { return false };
+        let mut stalled = lock(&self.door.memory.stalled);
+        stalled.remove(&(weight, token.to_bits()));
+        self.door.note_least(&stalled);
+        true
+    }
+
+    /// Whether the connection holds too much to be read from.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.stalled.is_some()
+    }
+
+    /// How much may be read at a time: until it holds as much as would be free then.
+    pub(super) fn allowance(&self) -> usize {
+        (self.door.free().saturating_sub(self.weight) / 2).max(STEP)
+    }
+
+    /// Whether a frame of so many bytes can't come whole, whatever the others do.
+    pub(super) fn refuses(&self, wanted: usize) -> bool {
+        let limit = self.door.memory.limit.load(Ordering::Relaxed);
+        limit > 0 && wanted > limit / 2
+    }
+}
 
 impl Drop for Gate {
     fn drop(&mut self) {
-        let Self(door) = self;
+        self.leave(self.weight);
+        let Self { door, weight, .. } = self;
         door.open.fetch_sub(1, Ordering::AcqRel);
+        if *weight > 0 {
+            door.memory.used.fetch_sub(*weight, Ordering::AcqRel);
+            door.lighten();
+        }
         if door.most.load(Ordering::Acquire) > 0 {
-            door.call_back();
+            door.call_listeners();
         }
     }
 }

@@ -66,10 +66,20 @@ impl Stream {
             inbound.front = unread;
             inbound.paused &= unread > limit / 2;
         }
+        inner.weigh(self.token);
         if inner.socket.is_some() && !inner.interest.read {
             inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         }
-        inner.inbound.paused
+        inner.inbound.paused || inner.is_stalled()
+    }
+
+    /// So many bytes are left to the script, which has read some without saying so.
+    pub fn weigh(&self, hub: &Arc<Hub>, unread: usize) {
+        self.step(hub, |inner| {
+            if let Some(inbound) = inner.inbound.present() {
+                inbound.front = unread;
+            }
+        });
     }
 
     /// The script has read: `unread` bytes are left, and it may want `wanted` in one piece.
@@ -86,6 +96,12 @@ impl Stream {
                 inner.feed(hub, self.token, Input::Broken(Error::new(Code::MessageSize, text)));
                 return true;
             }
+            if wanted > unread && inner.is_too_long(wanted) {
+                let text = "read: a frame longer than half of the server's memory_limit";
+                let error = Error::new(Code::MessageSize, text);
+                inner.feed(hub, self.token, Input::Broken(error));
+                return true;
+            }
             let limit = inner.inbound.limit(options);
             if wanted > limit {
                 inner.inbound.raised = wanted.saturating_mul(2).min(options.max_frame);
@@ -95,7 +111,8 @@ impl Stream {
             // What is asked for may be below the limit and yet above what was let in: the leader
             // stops by an estimate.
             inner.inbound.paused &= wanted <= unread && unread > limit / 2;
-            inner.inbound.paused
+            inner.weigh(self.token);
+            inner.inbound.paused || inner.is_stalled()
         })
         .unwrap_or_default()
     }

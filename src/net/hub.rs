@@ -73,6 +73,8 @@ pub struct Hub {
     pub arrivals: ConcurrentQueue<Arrival>,
     /// How often anybody has polled.
     pub polls: AtomicU32,
+    /// Somebody waits for memory of a server: how much the script has read is to be looked at.
+    pub pressed: AtomicBool,
     tokens: ConcurrentQueue<u64>,
     registry: Mutex<Registry>,
     timers: Mutex<Timers>,
@@ -103,6 +105,7 @@ impl Hub {
             vacancies: ConcurrentQueue::unbounded(),
             arrivals: ConcurrentQueue::unbounded(),
             polls: AtomicU32::new(0),
+            pressed: AtomicBool::new(false),
             tokens: ConcurrentQueue::unbounded(),
             registry: Mutex::new(Registry::default()),
             timers: Mutex::new(Timers::default()),

@@ -134,6 +134,7 @@ impl Listener {
             (Source::Listener(Arc::clone(&listener)), listener)
         });
         let watched = fenced(|| listener.watch(hub, &mut lock(&listener.inner)));
+        listener.door.set_first(listener.token);
         let error = match watched {
             Some(Ok(())) => return Ok(listener),
             Some(Err(error)) => failed(error),
@@ -436,6 +437,13 @@ impl Listener {
     }
 
     fn settle(&self, hub: &Hub, inner: &mut Inner) {
+        if let Some(used) = self.door.take_alarm() {
+            let text = format!(
+                "listen {}: {used} bytes of accepted connections wait (memory_limit): reading pauses",
+                self.address
+            );
+            self.tell(hub, inner, Box::new(Error::new(Code::Again, text)));
+        }
         self.admit(hub, inner);
         if let Err(error) = self.watch(hub, inner)
             && inner.interest == Interest::NONE

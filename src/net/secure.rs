@@ -421,6 +421,7 @@ impl Inner {
         }
         let event = Event::Data(u32::try_from(count).unwrap_or(u32::MAX));
         hub.post(&mut self.mail, token, event);
+        self.weigh(token);
     }
 }
 

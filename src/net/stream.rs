@@ -304,7 +304,7 @@ impl Inner {
             write_timeout: self.options.write_timeout,
             pending: !self.outbound.queue.is_empty() || self.held() > 0,
             oldest_write: self.outbound.queue.oldest().or(held),
-            paused: self.inbound.paused || self.held_back,
+            paused: self.inbound.paused || self.held_back || self.is_stalled(),
         }
     }
 
@@ -380,7 +380,7 @@ impl Inner {
             return false;
         };
         let silent = self.outbound.total == 0 && self.secure.is_none() && self.held_back;
-        silent && matches!(io::recv(socket, &mut Vec::with_capacity(64)), Progress::Again)
+        silent && matches!(io::recv(socket, &mut Vec::with_capacity(64), 64), Progress::Again)
     }
 
     pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
@@ -421,7 +421,7 @@ impl Inner {
         match self.life.phase() {
             Phase::Open => {
                 let full = self.inbound.paused || self.mail.len() >= limits::EVENTS_WAITING;
-                let read = !(ended || full || self.held_back);
+                let read = !(ended || full || self.held_back || self.is_stalled());
                 // Room to write comes at once: the leader is to read what is left.
                 let write = write || read && self.outbound.broken.is_some();
                 Interest { read, write, hang_up: full && !(ended || self.held_back) }
@@ -434,6 +434,7 @@ impl Inner {
 
     /// Registration and alarm follow the state.
     pub(super) fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
+        self.weigh(token);
         if self.socket.is_some() {
             let wanted = self.wanted();
             if let Some(socket) = self.socket.as_ref().filter(|_| wanted != self.interest) {

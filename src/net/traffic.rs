@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use crate::error::{Code, Error, Result};
 use crate::limits;
+use crate::net::door::Gate;
 use crate::net::hub::Hub;
 use crate::net::options::Options;
 use crate::net::stream::Inner;
@@ -129,16 +130,16 @@ impl Inner {
             if scratch.capacity() < limits::READ_SIZE {
                 *scratch = hub.buffer();
             }
-            let room = scratch.capacity();
+            let room = scratch.capacity().min(self.gate().map_or(usize::MAX, Gate::allowance));
             let keep = self.life.phase() == Phase::Open;
-            match io::recv(socket, scratch) {
+            match io::recv(socket, scratch, room) {
                 Progress::Done(count) => {
                     if self.secure.is_some() {
                         self.decrypt(hub, token, scratch);
                     } else if keep {
                         self.arrived(hub, token, count, scratch);
                     }
-                    if count < room || self.inbound.paused {
+                    if count < room || self.inbound.paused || self.is_stalled() {
                         return true;
                     }
                 }
@@ -175,6 +176,30 @@ impl Inner {
             self.life.restart_silence(Instant::now());
         }
         hub.post(&mut self.mail, token, Event::Data(u32::try_from(count).unwrap_or(u32::MAX)));
+        self.weigh(token);
+    }
+
+    /// Its place at a server's door.
+    fn gate(&self) -> Option<&Gate> {
+        self.other.as_ref()?.gate.as_ref()
+    }
+
+    /// Whether a server's connections hold too much, and this one most.
+    pub(super) fn is_stalled(&self) -> bool {
+        self.gate().is_some_and(Gate::is_stalled)
+    }
+
+    /// Whether a server's memory can't hold a frame of so many bytes.
+    pub(super) fn is_too_long(&self, wanted: usize) -> bool {
+        self.gate().is_some_and(|gate| gate.refuses(wanted))
+    }
+
+    /// Tells its server how much it holds.
+    pub(super) fn weigh(&mut self, token: Token) {
+        let held = self.held();
+        let Some(gate) = self.other.as_mut().and_then(|other| other.gate.as_mut()) else { return };
+        let (inbound, outbound) = (&*self.inbound, &*self.outbound);
+        gate.weigh(token, inbound.front + inbound.bytes.len() + outbound.queue.len() + held);
     }
 
     pub(super) fn ended(&mut self, hub: &Arc<Hub>, token: Token) {

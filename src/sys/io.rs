@@ -28,10 +28,13 @@ pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
 pub(super) const SEND_FLAGS: libc::c_int = 0;
 
-/// Appends what has arrived to `buffer`, using its spare capacity, which must not be empty.
-pub fn recv(socket: &Socket, buffer: &mut Vec<u8>) -> Progress {
+/// Appends what has arrived to `buffer`, at most `most` bytes, using its spare capacity; neither must
+/// be empty.
+pub fn recv(socket: &Socket, buffer: &mut Vec<u8>, most: usize) -> Progress {
     loop {
-        let room = fault::shorten_room(socket, buffer.spare_capacity_mut());
+        let spare = buffer.spare_capacity_mut();
+        let room = spare.len().min(most);
+        let room = fault::shorten_room(socket, spare.split_at_mut(room).0);
         match fault::before(Call::Recv).and_then(|()| socket.recv(room)) {
             Ok(0) => return Progress::Eof,
             Ok(count) => {

@@ -12,6 +12,7 @@ use mlua::{AnyUserData, Lua, ffi};
 
 use super::lease::Lease;
 use super::misuse::refuse_self;
+use super::server::ServerPart;
 use super::stack::{Stack, Text};
 use crate::error::Error;
 use crate::lua::slot::Slot;
@@ -19,9 +20,6 @@ use crate::lua::state::State;
 use crate::net::alarm::Alarm;
 use crate::net::connect_plan::ConnectPlan;
 use crate::net::datagram::Datagram;
-use crate::net::door::Door;
-use crate::net::hub::Hub;
-use crate::net::listener::Listener;
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::buffer::ReadBuffer;
@@ -127,39 +125,6 @@ impl SocketPart {
         object.leased.set(false);
         let given = Lease::end(&object.state);
         self.buffer.borrow_mut().take(given);
-    }
-}
-
-/// A server's own.
-#[derive(Debug, Default)]
-pub(in crate::lua) struct ServerPart {
-    pub(in crate::lua) listeners: RefCell<Vec<Arc<Listener>>>,
-    pub(in crate::lua) door: RefCell<Option<Arc<Door>>>,
-    pub(in crate::lua) options: RefCell<Arc<Options>>,
-    /// Class number and anchor of accepted sockets.
-    pub(in crate::lua) class: Cell<(u32, bool)>,
-    /// Accepted sockets are closed when the server is collected.
-    pub(in crate::lua) keeps: Cell<bool>,
-    /// Connections wait while there is no `on_accept`.
-    pub(in crate::lua) waits: Cell<bool>,
-}
-
-impl ServerPart {
-    /// Tells the listeners of changed options.
-    pub(in crate::lua) fn apply_options(&self, hub: Option<&Arc<Hub>>) {
-        let options = self.options.borrow().clone();
-        for listener in self.listeners.borrow().iter() {
-            hub.into_iter().for_each(|hub| listener.set_options(hub, &options));
-        }
-    }
-
-    /// Tells the listeners whether anybody takes connections.
-    pub(in crate::lua) fn hold(&self, hub: &Arc<Hub>, holds: bool) {
-        if self.waits.get() {
-            for listener in self.listeners.borrow().iter() {
-                listener.set_holding(hub, holds);
-            }
-        }
     }
 }
 

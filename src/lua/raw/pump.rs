@@ -14,6 +14,7 @@ use super::guard::fenced;
 use super::object::{Object, Part, state_of};
 use super::socket::push_error;
 use super::stack::{Stack, Text};
+use super::weigh::weigh_all;
 use crate::error::Error;
 use crate::limits;
 use crate::lua::state::{Item, References, State};
@@ -81,6 +82,7 @@ pub(super) fn pump_for(
     if only.is_some() {
         state.ring();
     }
+    fenced(stack, || weigh_all(state));
     stack.push_count(handled);
     1
 }
@@ -139,6 +141,7 @@ fn gather(
     state.open().map_err(Box::new)?;
     state.with_reactor(|reactor| reactor.fire_due(now));
     drain(state, only);
+    weigh_all(state);
     if !is_idle() {
         state.with_reactor(crate::reactor::Reactor::note_pump);
         return Ok(false);
