@@ -8,7 +8,7 @@ use std::os::unix::ffi::OsStrExt;
 
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
-use crate::lua::raw::object::ServerPart;
+use crate::lua::raw::server::ServerPart;
 use crate::net::hub::Hub;
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
 use crate::net::secure::{Facts, Tls, Verified};

@@ -103,12 +103,17 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
     stack.push_value(3);
     stack.raw_set(4);
     if is_handler {
-        update_anchor(stack, 1, object);
-        if stack.to_bytes(2) == Some(b"on_accept") {
-            handler_changed(stack, object, !stack.is_nil(3));
-        }
+        handler_written(stack, object);
     }
     0
+}
+
+/// The handler named at index 2 is now what stands at index 3.
+fn handler_written(stack: Stack, object: &Object) {
+    update_anchor(stack, 1, object);
+    if stack.to_bytes(2) == Some(b"on_accept") {
+        handler_changed(stack, object, !stack.is_nil(3));
+    }
 }
 
 /// What is indexed is none of the class that the upvalue names; at index 2 stands the field's name.
