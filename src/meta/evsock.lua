@@ -164,8 +164,8 @@ local evsock = {}
 --- true, or seconds of silence before the first probe: rounded up, at most 32,767; default false.
 ---@field keepalive? boolean|number
 ---@field read_limit? integer reading stops while that many bytes are unread; default 1 MiB
---- The longest line or block: when one that is asked for is longer and not whole yet, the connection
---- closes with `EMSGSIZE`, whatever `read_limit` is; default 16 MiB.
+--- The longest line or block: when one that is asked for is longer and not whole yet, the
+--- connection closes with `EMSGSIZE`, whatever `read_limit` is; default 16 MiB.
 ---@field max_frame? integer
 ---@field write_limit? integer a write that would pass it is refused; default 64 MiB
 ---@field drain_at? integer low-water mark for `on_drain`; default 0

@@ -207,12 +207,7 @@ fn fill(stack: Stack, state: Rc<State>) {
     references.lease = stack.register();
     stack.new_table();
     references.blank = stack.register();
-    stack.new_table();
-    for (place, name) in (1..).zip(NAMES) {
-        stack.push_bytes(name.as_bytes());
-        stack.raw_set_at(-2, place);
-    }
-    references.names = stack.register();
+    references.names = register_names(stack);
     references.metatables = share_table(stack, functions, "metatables");
     references.module = share_table(stack, functions, "module");
     references.hooks = share_table(stack, functions, "hooks");
@@ -223,6 +218,15 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.push_closure(traceback, 0);
     references.traceback = stack.register();
     state_behind(stack, block).references.set(references);
+}
+
+fn register_names(stack: Stack) -> c_int {
+    stack.new_table();
+    for (place, name) in (1..).zip(NAMES) {
+        stack.push_bytes(name.as_bytes());
+        stack.raw_set_at(-2, place);
+    }
+    stack.register()
 }
 
 fn set_function(

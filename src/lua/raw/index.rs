@@ -46,8 +46,8 @@ pub(in crate::lua) extern "C-unwind" fn index(state: *mut lua_State) -> c_int {
     1
 }
 
-/// Upvalues: methods, get, set, handlers (names to true), class name, and what refuses an unknown name
-/// that looks like a handler's, or nil.
+/// Upvalues: methods, get, set, handlers (names to true), class name, and what refuses an unknown
+/// name that looks like a handler's, or nil.
 pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     stack.set_top(3);
@@ -83,11 +83,7 @@ pub(in crate::lua) extern "C-unwind" fn new_index(state: *mut lua_State) -> c_in
         refuse(stack, "must be a function or nil");
     }
     if !is_handler && looks_like_handler(stack, 2) && stack.is_function(Stack::upvalue(6)) {
-        stack.push_value(Stack::upvalue(6));
-        stack.push_value(1);
-        stack.push_value(2);
-        stack.call(2, 0);
-        return 0;
+        return refuse_handler(stack);
     }
     unshare(stack, 1, object);
     stack.push_own(1);
@@ -121,6 +117,15 @@ fn refuse_object(stack: Stack, class: c_int) -> ! {
     let text = |index| stack.is_string(index).then(|| stack.to_bytes(index)).flatten();
     let class = text(Stack::upvalue(class)).unwrap_or(b"object");
     refuse_self(stack, class, text(2).unwrap_or(b"?"))
+}
+
+/// The class says which name is meant.
+fn refuse_handler(stack: Stack) -> c_int {
+    stack.push_value(Stack::upvalue(6));
+    stack.push_value(1);
+    stack.push_value(2);
+    stack.call(2, 0);
+    0
 }
 
 fn looks_like_handler(stack: Stack, index: c_int) -> bool {
