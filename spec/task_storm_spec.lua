@@ -239,7 +239,7 @@ describe("tasks that do anything at any time", function()
             function(sock) sock:close() end,
             function(sock) sock:abort() end,
             function(sock) sock:connect("127.0.0.1", server.port) end,
-            function(sock) sock.reconnect = random(2) == 1 and 0.002 or false end,
+            function(sock) sock.reconnect = random(2) == 1 and 0.01 or false end,
             function() evsock.sleep(pause()) end,
             function() coroutine.yield() end,
             function() evsock.pump(pause() / 10) end,
@@ -288,7 +288,7 @@ describe("tasks that do anything at any time", function()
         local keep = {}
         for i = 1, 12 do
             socks[i] = evsock.connect("127.0.0.1", server.port, {
-                reconnect = i % 3 == 0 and 0.002 or false,
+                reconnect = i % 3 == 0 and 0.01 or false,
                 write_limit = i % 2 == 0 and 300000 or nil,
                 on_data = i % 4 == 0 and function(sock) sock:read(1) end or nil,
             })
