@@ -129,7 +129,7 @@ local evsock = {}
 ---@class evsock.TlsOptions
 ---@field verify? boolean whether the peer's certificate is verified; default true
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
----@field ca? string certificates that are trusted, PEM (line ends may be lost); replaces the system's
+---@field ca? string trusted certificates, PEM (line ends may be lost); replaces the system's
 ---@field cafile? string the same in a file
 ---@field cert? string our own certificate and its chain, PEM; a server needs one
 ---@field certfile? string the same in a file
