@@ -136,6 +136,12 @@ function settings:log(level, text)
     end
 end
 
+-- Tells it the reason of a failure; returns what the host says of it.
+function settings:failed(reason, word)
+    self:log("error", reason)
+    return word
+end
+
 -- The same for what befell an object; the text begins with its class and where it leads to.
 function settings:log_of(level, class, host, port, message)
     if self.values.logger then

@@ -57,10 +57,7 @@ local function check_timeout(value, what)
 end
 
 local function log(level, text)
-    local logger = settings:get("logger")
-    if logger then
-        logger(level, "hs.socket: " .. text)
-    end
+    settings:log(level, "hs.socket: " .. text)
 end
 
 -- Whether there is somebody to hear of an error of a callback; if not, it leaves `pump`.

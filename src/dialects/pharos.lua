@@ -11,9 +11,9 @@ local common = core.common
 local settings = common.settings { connect_timeout = "number" }
 
 local notes = parts.notes(core)
-local words = parts.words()
+local words = parts.words(settings)
 local socket = parts.socket(core, notes, settings, words, parts.stream, parts.tell)
-local server = parts.server(core, notes, socket)
+local server = parts.server(core, notes, socket, settings)
 local udp = parts.udp(core, notes, settings, words, socket.stream, parts.tell)
 local ssl = parts.ssl(evsock, core, notes, settings, socket, server)
 

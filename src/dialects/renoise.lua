@@ -272,7 +272,7 @@ function methods.send(client, message)
         return true
     end
     shut(client)
-    return false, words[code] or problem
+    return false, settings:failed(problem, words[code] or problem)
 end
 
 methods.close = shut
@@ -292,7 +292,7 @@ function on.data(client)
 end
 
 function on.close(client, message, code)
-    client[PROBLEM] = code and (words[code] or message) or DISCONNECTED
+    client[PROBLEM] = code and settings:failed(message, words[code] or message) or DISCONNECTED
     local server = home_of(client)
     if server then
         server[CLIENTS][client] = nil

@@ -4,7 +4,7 @@
 -- `max_pending_connections` wait to be taken, more stand behind them unannounced; a connection
 -- tells nothing before it is taken.
 
-local core, notes, socket = ...
+local core, notes, socket, settings = ...
 local native = core.socket
 local stream = socket.stream
 
@@ -72,6 +72,7 @@ function on.error(server, message, code)
     if message:find("^listen ") then
         -- It listens, but something about it is odd: no connection has failed.
         record.error_string = message
+        settings:log("warning", "net: " .. message)
         return false
     end
     notes.add(record, "accept_error", socket.cause_of(message, code, true))

@@ -235,7 +235,9 @@ local function compile(configuration, role)
     if ok then
         return result
     end
-    return nil, tostring(result):gsub("^.-: bad tls option[^(]*", "")
+    local why = tostring(result):gsub("^.-: bad tls option[^(]*", "")
+    settings:log("error", "net: " .. why)
+    return nil, why
 end
 
 local function copy_of(list)

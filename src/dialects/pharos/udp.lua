@@ -213,7 +213,7 @@ local function member(name, call)
         address = stream.check_string(address, "address", name)
         local cause = words.NOT_NOW
         if record.state == BOUND and not core.is_numeric(address) then
-            cause = words.cause_of("", "EINVAL")
+            cause = words.cause_of(name .. ": the group is no numeric address", "EINVAL")
         elseif record.state == BOUND then
             local ok, message, code = datagram[call](socket, address)
             if ok then

@@ -2,6 +2,8 @@
 --
 -- Not here: when they are told (`socket.lua`). 4.1 has the names that the seed lost.
 
+local settings = ...
+
 local UNCONNECTED, HOST_LOOKUP, CONNECTING = 0, 1, 2
 local CONNECTED, BOUND, CLOSING = 3, 4, 6
 
@@ -55,8 +57,9 @@ local causes = {
     TLS_TRUNCATED = REMOTE_CLOSED,
 }
 
--- `shaking`: during a handshake.
+-- Every failure comes by here, and the logger hears its real reason. `shaking`: during a handshake.
 local function cause_of(message, code, shaking)
+    settings:log("error", "net: " .. message)
     local is_tls = code:sub(1, 4) == "TLS_"
     if is_tls and shaking then
         return { 13, message }

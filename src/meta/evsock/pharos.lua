@@ -17,7 +17,7 @@ local pharos = {}
 ---@field hosts? table<string, string|false>
 ---@field ports? table<integer, integer> where a port really leads
 ---@field cafile? string certificates to trust, in place of the system's
----@field logger? fun(text: string) gets what a controller would write to its log
+---@field logger? fun(level: string, text: string) hears the real reason of each failure
 ---@field connect_timeout? number seconds that an attempt may take; default 30
 
 --- Sets `net` and `iomodules` in a table, by default the globals; adds to what is there.

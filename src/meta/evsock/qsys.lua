@@ -13,7 +13,7 @@ local qsys = {}
 ---@field hosts? table<string, string|false>
 ---@field ports? table<integer, integer> where a port really leads
 ---@field cafile? string certificates to trust
----@field logger? fun(text: string) gets what a Core would write to its log
+---@field logger? fun(level: string, text: string) hears the real reason of each failure
 ---@field listen_raises? boolean a failed `Listen` raises instead of returning a text
 
 --- Sets TcpSocket, TcpSocketServer and Timer in a table, by default the globals.

@@ -14,7 +14,7 @@ local renoise = {}
 ---@field hosts? table<string, string|false>
 ---@field ports? table<integer, integer> where a port really leads
 ---@field cafile? string certificates to trust; Renoise's sockets know no TLS
----@field logger? fun(text: string) gets what Renoise would write to its log
+---@field logger? fun(level: string, text: string) hears the real reason of each failure
 --- Milliseconds for which the system may take nothing of what is sent; default 10000.
 ---@field send_timeout? number
 
