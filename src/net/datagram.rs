@@ -349,7 +349,7 @@ impl Inner {
 
     fn wanted(&self) -> Interest {
         let write = self.retry_at.is_none() && self.parcels.are_ready();
-        Interest { read: self.wants_more(), write, hang_up: false }
+        Interest::NONE.with(Interest::READ, self.wants_more()).with(Interest::WRITE, write)
     }
 }
 

@@ -20,7 +20,7 @@ impl Stream {
     pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> (bool, usize) {
         let seen = self.step(hub, |inner| {
             let before = inner.mail.len();
-            if inner.socket.is_some() && inner.interest.read {
+            if inner.socket.is_some() && inner.interest.read() {
                 inner.receive(hub, self.token, scratch);
             }
             (inner.mail.len() > before, inner.inbound.bytes.len())
@@ -67,7 +67,7 @@ impl Stream {
             inbound.paused &= unread > limit / 2;
         }
         inner.weigh(self.token);
-        if inner.socket.is_some() && !inner.interest.read {
+        if inner.socket.is_some() && !inner.interest.read() {
             inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         }
         inner.inbound.paused || inner.is_stalled()

@@ -75,7 +75,7 @@ impl Stream {
             if inner.socket.is_none() {
                 inner.check_dials(hub, self.token);
             }
-            if inner.socket.is_some() && inner.wanted().read {
+            if inner.socket.is_some() && inner.wanted().read() {
                 inner.receive(hub, self.token, &mut scratch);
             }
             (inner.life.is_standing(), inner.inbound.bytes.len())

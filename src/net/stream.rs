@@ -149,15 +149,15 @@ impl Stream {
                 inner.check_dials(hub, self.token);
                 return;
             }
-            if ready.hung_up && inner.interest.hang_up {
+            if ready.hung_up && inner.interest.hang_up() {
                 inner.receive_rest(hub, self.token, scratch);
             }
-            if ready.writable && inner.interest.write {
+            if ready.writable && inner.interest.write() {
                 inner.flush(hub, self.token);
             }
             // With a failed write, reading is to find out how it ended.
             let worth_it = ready.readable || inner.outbound.broken.is_some();
-            if worth_it && inner.interest.read {
+            if worth_it && inner.interest.read() {
                 inner.receive(hub, self.token, scratch);
             }
         });
@@ -424,11 +424,12 @@ impl Inner {
                 let read = !(ended || full || self.held_back || self.is_stalled());
                 // Room to write comes at once: the leader is to read what is left.
                 let write = write || read && self.outbound.broken.is_some();
-                Interest { read, write, hang_up: full && !(ended || self.held_back) }
+                let hang_up = full && !(ended || self.held_back);
+                reading(read).with(Interest::WRITE, write).with(Interest::HANG_UP, hang_up)
             }
-            Phase::Securing => Interest { write, ..Interest::READ },
-            Phase::Closing => Interest { read: !ended, write, hang_up: false },
-            _ => Interest { read: self.is_lingering(), ..Interest::NONE },
+            Phase::Securing => Interest::READ.with(Interest::WRITE, write),
+            Phase::Closing => reading(!ended).with(Interest::WRITE, write),
+            _ => reading(self.is_lingering()),
         }
     }
 
@@ -465,6 +466,10 @@ impl Inner {
             }
         }
     }
+}
+
+fn reading(is_so: bool) -> Interest {
+    Interest::NONE.with(Interest::READ, is_so)
 }
 
 #[cfg(test)]

@@ -419,7 +419,7 @@ impl Inner {
 
     fn cannot_send(&mut self, hub: &Arc<Hub>, token: Token, error: &std::io::Error) {
         let error = Error::os("write", error);
-        let reads = self.interest.read && self.life.phase() == Phase::Open;
+        let reads = self.interest.read() && self.life.phase() == Phase::Open;
         if reads {
             self.outbound.queue.clear();
             self.outbound.lost = true;

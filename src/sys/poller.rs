@@ -17,25 +17,44 @@ use socket2::Socket;
 use super::fault::{self, Call};
 pub use super::process::HeldSignals;
 
-/// What a source waits for. Without any it is not registered.
+/// What a source waits for. Without any it is not registered. One byte: every connection has one.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Interest {
-    /// Bytes, an end of stream or a connection to accept.
-    pub read: bool,
-    /// Room to send, or a started connection that stands or failed.
-    pub write: bool,
-    /// That nothing more can come: a reset, or both ends of stream. The system reports it with the
-    /// others, too; alone it waits for nothing else.
-    pub hang_up: bool,
-}
+pub struct Interest(u8);
 
 impl Interest {
     /// Nothing.
-    pub const NONE: Self = Self { read: false, write: false, hang_up: false };
-    /// Reading only.
-    pub const READ: Self = Self { read: true, write: false, hang_up: false };
-    /// Writing only.
-    pub const WRITE: Self = Self { read: false, write: true, hang_up: false };
+    pub const NONE: Self = Self(0);
+    /// Bytes, an end of stream or a connection to accept.
+    pub const READ: Self = Self(1);
+    /// Room to send, or a started connection that stands or failed.
+    pub const WRITE: Self = Self(2);
+    /// That nothing more can come: a reset, or both ends of stream. The system reports it with the
+    /// others, too; alone it waits for nothing else.
+    pub const HANG_UP: Self = Self(4);
+
+    /// This and that, if it is so.
+    #[must_use]
+    pub const fn with(self, that: Self, is_so: bool) -> Self {
+        if is_so { Self(self.0 | that.0) } else { self }
+    }
+
+    /// Whether [`Self::READ`] is in it.
+    #[must_use]
+    pub const fn read(self) -> bool {
+        self.0 & Self::READ.0 != 0
+    }
+
+    /// Whether [`Self::WRITE`] is in it.
+    #[must_use]
+    pub const fn write(self) -> bool {
+        self.0 & Self::WRITE.0 != 0
+    }
+
+    /// Whether [`Self::HANG_UP`] is in it.
+    #[must_use]
+    pub const fn hang_up(self) -> bool {
+        self.0 & Self::HANG_UP.0 != 0
+    }
 }
 
 /// One report.
@@ -87,7 +106,7 @@ impl Poller {
         from: Interest,
         to: Interest,
     ) -> io::Result<()> {
-        let event = Event::new(key, to.read, to.write);
+        let event = Event::new(key, to.read(), to.write());
         match (from == Interest::NONE, to == Interest::NONE) {
             _ if from == to => Ok(()),
             (true, _) => {
