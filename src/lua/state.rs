@@ -73,7 +73,8 @@ pub(super) struct References {
 pub(super) struct State {
     reactor: RefCell<Option<Reactor>>,
     hub: OnceCell<Arc<Hub>>,
-    forks: u32,
+    /// How often the process had forked when the reactor began.
+    forks: Cell<u32>,
     began: Instant,
     /// The options of a socket that has none of its own.
     pub(super) defaults: Arc<Options>,
@@ -124,7 +125,7 @@ impl State {
         Rc::new(Self {
             reactor: RefCell::new(None),
             hub: OnceCell::new(),
-            forks: fork_generation(),
+            forks: Cell::new(fork_generation()),
             began: Instant::now(),
             defaults: Arc::default(),
             last_plan: RefCell::default(),
@@ -165,6 +166,8 @@ impl State {
         if self.over.get() {
             return Err(Self::gone());
         }
+        // A fork before anything was opened is of no account.
+        self.forks.set(fork_generation());
         let reactor = Reactor::start()?;
         let hub = Arc::clone(reactor.hub());
         self.reactor.replace(Some(reactor));
@@ -184,7 +187,7 @@ impl State {
 
     /// Whether this is a child of the process that made the state.
     pub(super) fn is_forked(&self) -> bool {
-        self.forks != fork_generation()
+        self.hub.get().is_some() && self.forks.get() != fork_generation()
     }
 
     pub(super) fn forked() -> Error {
