@@ -90,7 +90,8 @@ local makers = {
         keep(server)
     end,
     function()
-        keep(dress(evsock.connect("127.0.0.1", port(), { half_open = dice(2) == 1 }), native .. " on_connect"))
+        local sock = evsock.connect("127.0.0.1", port(), { half_open = dice(2) == 1 })
+        keep(dress(sock, native .. " on_connect"))
     end,
     function()
         local socket = qsys.TcpSocket.New()
