@@ -332,10 +332,10 @@ describe("an error in a handler", function()
                 local port = make()
                 local ok, message = pcall(pump_until, function() end, 5)
                 assert.is_false(ok)
-                line = port and line:format(port) or line
+                local wanted = port and line:format(port) or line
                 local place, second, rest = message:match("^([^\n]*)\n([^\n]*)\n(.*)$")
                 assert.truthy(place:find("errors_spec%.lua:%d+: boom$"), message)
-                assert.equal(line, second)
+                assert.equal(wanted, second)
                 assert.equal(1, (rest:find("stack traceback:\n", 1, true)))
             end)
         end
