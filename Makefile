@@ -4,7 +4,7 @@
 
 help:
 	@echo "make demo    install what is missing, build for Lua 5.4, run a Q-SYS script against a simulated device"
-	@echo "make test    install what is missing, build for every Lua and run all tests (about 20 minutes)"
+	@echo "make test    install what is missing, build for every Lua and run all tests (about 30 minutes)"
 	@echo "make build   build the module for every Lua into build/<5.1|5.2|5.3|5.4|5.5|luajit>/evsock.so"
 	@echo "make lint    formatting, clippy, luacheck"
 	@echo "make bench   evsock beside other libraries and plain C (15 minutes; BENCH=quick: 2)"
