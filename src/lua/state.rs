@@ -185,7 +185,7 @@ impl State {
         drop(self.reactor.take());
     }
 
-    /// Whether this is a child of the process that made the state.
+    /// Whether this is a child of the process that began the reactor.
     pub(super) fn is_forked(&self) -> bool {
         self.hub.get().is_some() && self.forks.get() != fork_generation()
     }
