@@ -11,22 +11,14 @@ local function least_version()
 end
 
 local least = least_version()
+local COMPILER = target.is_windows
+    and "(of Visual Studio's build tools or, for Rust's gnu host, MinGW's gcc)" or "(cc)"
 
 -- One line that says all that is needed, whichever of it is missing.
 local function fail(problem)
-    io.stderr:write(("evsock: building needs Rust %s or newer (cargo) and a C compiler (cc): %s\n")
-        :format(least, problem))
+    io.stderr:write(("evsock: building needs Rust %s or newer (cargo) and a C compiler %s: %s\n")
+        :format(least, COMPILER, problem))
     os.exit(1)
-end
-
--- 5.1 returns the status, later ones true or nil first.
-local function run(command)
-    local result = os.execute(command)
-    return result == true or result == 0
-end
-
-local function is_there(program)
-    return run("command -v " .. program .. " >/dev/null 2>&1")
 end
 
 local function number_of(version)
@@ -34,22 +26,23 @@ local function number_of(version)
     return major and major * 1000 + minor
 end
 
-if not is_there("cargo") then
-    fail("there is no cargo in the PATH")
-end
 -- Asked first: an old cargo refuses our Cargo.toml with words that don't help.
-local pipe = assert(io.popen("cargo --version 2>&1"))
-local said = pipe:read("*a")
-pipe:close()
+local said = target.ask("cargo --version")
 local found = said:match("^cargo (%d+%.%d+[%d.]*)")
 if not found then
-    fail("'cargo --version' says: " .. (said:match("[^\n]+") or "nothing"))
+    fail(target.is_there("cargo")
+        and "'cargo --version' says: " .. (said:match("[^\r\n]+") or "nothing")
+        or "there is no cargo in the PATH")
 elseif number_of(found) < number_of(least) then
     fail("this is cargo " .. found)
 end
 
 local command = ("cargo build --release --no-default-features --features %s --lib --target-dir %s")
     :format(target.feature, target.quote(target.directory))
-if not run(command) then
-    fail(is_there("cc") and "the build failed: " .. command or "there is no cc in the PATH")
+-- There luarocks names a compiler that may not exist, or not be the one that Rust links with. Rust
+-- finds its own.
+local prefix = target.is_windows and "set CC=& set CFLAGS=& " or ""
+if not target.run(prefix .. command) then
+    fail((target.is_windows or target.is_there("cc")) and "the build failed: " .. command
+        or "there is no cc in the PATH")
 end

@@ -20,7 +20,7 @@ Q-SYS, Pharos, Renoise or Hammerspoon run unchanged. Building needs Rust (cargo)
     labels = { "network", "sockets", "async" },
 }
 
-supported_platforms = { "unix" }
+supported_platforms = { "unix", "windows" }
 
 dependencies = { "lua >= 5.1, < 5.6" }
 
@@ -28,6 +28,24 @@ dependencies = { "lua >= 5.1, < 5.6" }
 build = {
     type = "command",
     build_command = [["$(LUA)" rockspec/build.lua "$(LUA_INCDIR)"]],
-    install_command = [["$(LUA)" rockspec/install.lua "$(LUA_INCDIR)" "$(LIBDIR)"]],
+    install_command = [["$(LUA)" rockspec/install.lua "$(LUA_INCDIR)" "$(LIBDIR)" "$(LIB_EXTENSION)"]],
     copy_directories = { "src/meta", "examples" },
+    platforms = {
+        -- The same by make; the makefile says why.
+        windows = {
+            type = "make",
+            makefile = "rockspec/windows.mk",
+            build_variables = {
+                CFLAGS = "$(CFLAGS)",
+                LUA = "$(LUA)",
+                LUA_INCDIR = "$(LUA_INCDIR)",
+            },
+            install_variables = {
+                LIBDIR = "$(LIBDIR)",
+                LIB_EXTENSION = "$(LIB_EXTENSION)",
+                LUA = "$(LUA)",
+                LUA_INCDIR = "$(LUA_INCDIR)",
+            },
+        },
+    },
 }
