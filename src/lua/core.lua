@@ -821,6 +821,33 @@ function evsock.stop()
     end
 end
 
+-- What few scripts need is compiled when it is first asked for: it would be marked by every collection
+-- of theirs. A finaliser that asks meanwhile compiles its own.
+local udp
+local late = {
+    common = function()
+        return native.late("common")(evsock, core)
+    end,
+    datagram = function()
+        local shared, open = native.late("datagram")(native, checks, core)
+        udp = open
+        return shared
+    end,
+}
+
+setmetatable(core, {
+    __index = function(_, name)
+        local make = late[name]
+        core[name] = make and make()
+        return rawget(core, name)
+    end,
+})
+
+function evsock.udp(host, port, given)
+    local _ = core.datagram
+    return udp(host, port, given)
+end
+
 -- What a script may set of the module, never in its own table: each is checked each time.
 local hooks = native.hooks
 local is_hook = { on_error = true }

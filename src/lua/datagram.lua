@@ -1,8 +1,9 @@
 -- Datagrams (UDP): the class that scripts see, and what dialects build theirs from.
 --
--- Not here: queues and lookups (`src/net`). Invariant: what reaches a native function was checked.
+-- Not here: queues and lookups (`src/net`). Compiled when it is first asked for; returns what dialects
+-- use and what opens a socket for a script. Invariant: what reaches a native function was checked.
 
-local native, checks, evsock, core = ...
+local native, checks, core = ...
 
 local raise, bad, whole = native.raise, checks.bad, checks.whole
 local port_of = checks.port_of
@@ -23,7 +24,7 @@ end
 
 -- What dialects use ------------------------------------------------------------------------------
 
-core.datagram = {
+local datagram = {
     -- What an event `datagram` has told of: data, host, port; nothing when it was taken already or
     -- the socket pauses. Each event must call it once; not `wanted`: it stays to be read.
     next = native.datagram_next,
@@ -37,7 +38,7 @@ core.datagram = {
 }
 
 -- `how`: see `evsock.udp`. A socket that is open is closed first.
-function core.datagram.open(sock, host, port, how)
+function datagram.open(sock, host, port, how)
     native.unbind(sock)
     local ok, message, code = native.datagram_open(
         sock, host, port, how.broadcast or false, how.reuse_address or false,
@@ -51,7 +52,7 @@ end
 
 -- `host` nil: where it is connected. `told`: the answer may be a number, under which one of the
 -- events `sent` and `unsent` tells how it went. `route`: see `common.settings`.
-function core.datagram.send(sock, data, told, host, port, route)
+function datagram.send(sock, data, told, host, port, route)
     local detour, to = route, nil
     if route then
         detour, to = route.host, route.port
@@ -59,7 +60,7 @@ function core.datagram.send(sock, data, told, host, port, route)
     return native.datagram_send(sock, data, told, host, port or 0, detour, to)
 end
 
-function core.datagram.connect(sock, host, port, route)
+function datagram.connect(sock, host, port, route)
     local detour, to = route, nil
     if route then
         detour, to = route.host, route.port
@@ -67,7 +68,7 @@ function core.datagram.connect(sock, host, port, route)
     return native.datagram_connect(sock, host, port, detour, to)
 end
 
-function core.datagram.close(sock)
+function datagram.close(sock)
     expect(sock, "close")
     native.unbind(sock)
     native.datagram_close(sock)
@@ -80,7 +81,7 @@ local function pause(paused)
     end
 end
 
-core.datagram.pause, core.datagram.resume = pause(true), pause(false)
+datagram.pause, datagram.resume = pause(true), pause(false)
 
 local function member(call, joins)
     return function(sock, group, interface)
@@ -96,8 +97,8 @@ local function member(call, joins)
     end
 end
 
-core.datagram.join_group = member("join_group", true)
-core.datagram.leave_group = member("leave_group", false)
+datagram.join_group = member("join_group", true)
+datagram.leave_group = member("leave_group", false)
 
 -- The class --------------------------------------------------------------------------------------
 
@@ -146,16 +147,16 @@ local function fact(place)
 end
 
 local methods = {
-    close = core.datagram.close,
-    join_group = core.datagram.join_group,
-    leave_group = core.datagram.leave_group,
-    pause = core.datagram.pause,
-    resume = core.datagram.resume,
+    close = datagram.close,
+    join_group = datagram.join_group,
+    leave_group = datagram.leave_group,
+    pause = datagram.pause,
+    resume = datagram.resume,
 }
 
 function methods.connect(sock, host, port)
     expect(sock, "connect")
-    return core.datagram.connect(sock, check_host(host, "connect"), port_of(port, "connect", host))
+    return datagram.connect(sock, check_host(host, "connect"), port_of(port, "connect", host))
 end
 
 function methods.read(sock)
@@ -170,7 +171,7 @@ function methods.send_to(sock, data, host, port)
     elseif host ~= nil then
         host, port = check_host(host, "send_to"), port_of(port, "send_to", host)
     end
-    return core.datagram.send(sock, data, false, host, port)
+    return datagram.send(sock, data, false, host, port)
 end
 
 local Udp = core.class {
@@ -203,7 +204,7 @@ local Udp = core.class {
     end,
 }
 
-function evsock.udp(host, port, given)
+return datagram, function(host, port, given)
     host = host == nil and "*" or check_host(host, "udp")
     port = port == nil and 0 or port_of(port, "udp", host)
     local how = check_options(given)
@@ -213,7 +214,7 @@ function evsock.udp(host, port, given)
             sock[name] = value
         end
     end
-    local ok, message, code = core.datagram.open(sock, host, port, how)
+    local ok, message, code = datagram.open(sock, host, port, how)
     if not ok then
         return nil, message, code
     end

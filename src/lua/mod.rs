@@ -22,9 +22,13 @@ use crate::lua::state::State;
 const CORE: &str = include_str!("core.lua");
 const LINES: &str = include_str!("lines.lua");
 const OPTIONS: &str = include_str!("options.lua");
-const DATAGRAM: &str = include_str!("datagram.lua");
 const TASKS: &str = include_str!("tasks.lua");
-const COMMON: &str = include_str!("../dialects/common.lua");
+/// Name, chunk name and text of what few scripts need: `core.lua` has it compiled when it is first
+/// asked for, since every collection of the host's marks what is loaded.
+const LATE: &[(&str, &str, &str)] = &[
+    ("common", "@evsock/common.lua", include_str!("../dialects/common.lua")),
+    ("datagram", "@evsock/datagram.lua", include_str!("datagram.lua")),
+];
 /// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
 const PARTS: &[(&str, &str, &str)] = &[
     ("notes", "@evsock/pharos/notes.lua", include_str!("../dialects/pharos/notes.lua")),
@@ -77,6 +81,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &cold, &state)?;
     datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
+    cold.raw_set("late", lua.create_function(late)?)?;
     raw::shield::shield(lua, cold, functions.clone(), functions.clone())?;
     if cfg!(feature = "luajit") {
         let lines = lua.load(LINES).set_name("@evsock/lines.lua");
@@ -88,13 +93,8 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let checks: Table = checks.call(functions.clone())?;
     let (module, core): (Table, Table) =
         chunk.call((functions.clone(), checks.clone(), version))?;
-    let datagram = lua.load(DATAGRAM).set_name("@evsock/datagram.lua");
-    datagram.call::<()>((functions.clone(), checks.clone(), module.clone(), core.clone()))?;
     let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
     tasks.call::<()>((functions.clone(), checks, module.clone(), core.clone()))?;
-    let common = lua.load(COMMON).set_name("@evsock/common.lua");
-    let common: Value = common.call((module.clone(), core.clone()))?;
-    core.raw_set("common", common)?;
     let loaders = lua.create_table()?;
     for (name, chunk_name, text) in DIALECTS {
         let (module, core) = (module.clone(), core.clone());
@@ -109,6 +109,12 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
     raw::shield::shield(lua, loaders, preload, functions)?;
     Ok(module)
+}
+
+/// The chunk of `LATE` that has this name.
+fn late(lua: &Lua, name: String) -> mlua::Result<Option<Function>> {
+    let found = LATE.iter().find(|(of, ..)| *of == name);
+    found.map(|(_, chunk, text)| lua.load(*text).set_name(*chunk).into_function()).transpose()
 }
 
 /// The parts of a dialect, as functions by name.
