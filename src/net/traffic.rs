@@ -194,8 +194,15 @@ impl Inner {
         self.gate().is_some_and(|gate| gate.refuses(wanted))
     }
 
-    /// Tells its server how much it holds.
+    /// Tells its server how much it holds. Nearly every step of a client comes here for nothing.
+    #[inline]
     pub(super) fn weigh(&mut self, token: Token) {
+        if self.gate().is_some() {
+            self.weigh_gated(token);
+        }
+    }
+
+    fn weigh_gated(&mut self, token: Token) {
         let held = self.held();
         let Some(gate) = self.other.as_mut().and_then(|other| other.gate.as_mut()) else { return };
         let (inbound, outbound) = (&*self.inbound, &*self.outbound);
