@@ -821,8 +821,8 @@ function evsock.stop()
     end
 end
 
--- What few scripts need is compiled when it is first asked for: it would be marked by every collection
--- of theirs. A finaliser that asks meanwhile compiles its own.
+-- What few scripts need is compiled when it is first asked for: each collection of theirs would
+-- mark it. A finaliser that asks meanwhile compiles its own.
 local udp
 local late = {
     common = function()

@@ -1,7 +1,8 @@
 -- Datagrams (UDP): the class that scripts see, and what dialects build theirs from.
 --
--- Not here: queues and lookups (`src/net`). Compiled when it is first asked for; returns what dialects
--- use and what opens a socket for a script. Invariant: what reaches a native function was checked.
+-- Not here: queues and lookups (`src/net`). Compiled when it is first asked for; returns what
+-- dialects use and what opens a socket for a script. Invariant: what reaches a native function was
+-- checked.
 
 local native, checks, core = ...
 
