@@ -445,3 +445,19 @@ if load and _VERSION >= "Lua 5.4" then
         end)
     end)
 end
+
+describe("a script that uses little", function()
+    it("makes each of its collections mark less than 210 KiB of ours", function()
+        local output, status = helper.run([[
+            collectgarbage()
+            collectgarbage()
+            local before = collectgarbage("count")
+            require "evsock"
+            collectgarbage()
+            collectgarbage()
+            print(collectgarbage("count") - before)
+        ]])
+        assert.equal(0, status, output)
+        assert.is_true(tonumber(output) < 210, output)
+    end)
+end)

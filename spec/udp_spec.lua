@@ -734,4 +734,20 @@ describe("the life of a socket for datagrams", function()
         ]])
         assert.equal(0, status, output)
     end)
+
+    it("leaves a function that the script has put around evsock.udp in its place", function()
+        local output, status = helper.run([[
+            local evsock = require "evsock"
+            local original, calls = evsock.udp, 0
+            local function counting(...)
+                calls = calls + 1
+                return original(...)
+            end
+            evsock.udp = counting
+            evsock.udp("127.0.0.1", 0):close()
+            evsock.udp("127.0.0.1", 0):close()
+            assert(evsock.udp == counting and calls == 2, calls)
+        ]])
+        assert.equal(0, status, output)
+    end)
 end)
