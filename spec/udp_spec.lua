@@ -127,13 +127,39 @@ describe("a socket for datagrams", function()
         assert.equal("EMSGSIZE", code)
     end)
 
-    it("cuts what is longer than max_size", function()
-        local sock, got = listener({ max_size = 5 })
+    it("cuts what is longer than max_size, and says of which it has", function()
+        for _, host in ipairs { "127.0.0.1", "::1" } do
+            local told = {}
+            local sock = open({
+                max_size = 5,
+                on_datagram = function(...)
+                    local _, data, _, _, cut = ...
+                    told[#told + 1] = { select("#", ...), data, cut }
+                end,
+            }, host)
+            local sender = open(nil, host)
+            for _, data in ipairs { "123456789", "12345", "123456", "" } do
+                sender:send_to(data, host, sock.port)
+            end
+            until_count(told, 4)
+            local wanted = { { 5, "12345", true }, { 5, "12345", false }, { 5, "12345", true },
+                { 5, "", false } }
+            assert.same(wanted, told)
+        end
+    end)
+
+    it("says to who reads without a handler which datagram was cut", function()
+        local sock = open({ max_size = 5 })
         local sender = open()
-        sender:send_to("123456789", "127.0.0.1", sock.port)
-        sender:send_to("1234", "127.0.0.1", sock.port)
-        until_count(got, 2)
-        assert.same({ "12345", "1234" }, texts(got))
+        for _, data in ipairs { "123456789", "12345" } do
+            sender:send_to(data, "127.0.0.1", sock.port)
+            local told
+            helper.pump_until(function()
+                told = { sock:read() }
+                return told[1]
+            end)
+            assert.same({ "12345", "127.0.0.1", sender.port, data ~= "12345" }, told)
+        end
     end)
 
     it("counts the bytes of both directions", function()

@@ -26,8 +26,9 @@ end
 -- What dialects use ------------------------------------------------------------------------------
 
 local datagram = {
-    -- What an event `datagram` has told of: data, host, port; nothing when it was taken already or
-    -- the socket pauses. Each event must call it once; not `wanted`: it stays to be read.
+    -- What an event `datagram` has told of: data, host, port, whether it was cut; nothing when it
+    -- was taken already or the socket pauses. Each event must call it once; not `wanted`: it stays
+    -- to be read.
     next = native.datagram_next,
     read = native.datagram_read,
     broadcast = native.datagram_broadcast,
@@ -192,11 +193,11 @@ local Udp = core.class {
     on = {
         datagram = function(sock)
             local handler = sock.on_datagram
-            local data, host, port = native.datagram_next(sock, handler ~= nil)
+            local data, host, port, cut = native.datagram_next(sock, handler ~= nil)
             if not data then
                 return false
             end
-            handler(sock, data, host, port)
+            handler(sock, data, host, port, cut)
         end,
     },
     tostring = function(sock)

@@ -116,11 +116,11 @@ fn facts(object: &Object) -> (Option<BString>, Option<u16>, Option<i32>, u64, u6
     (host(local), port(local), fd, bytes_in, bytes_out)
 }
 
-/// Data, host and port; nothing if there is no datagram.
+/// Data, host, port and whether it was cut; nothing if there is no datagram.
 fn push(lua: &Lua, packet: Option<Packet>) -> mlua::Result<MultiValue> {
     let Some(packet) = packet else { return ().into_lua_multi(lua) };
     let data = lua.create_string(&packet.data)?;
-    (data, host(Some(packet.from)), packet.from.port()).into_lua_multi(lua)
+    (data, host(Some(packet.from)), packet.from.port(), packet.truncated).into_lua_multi(lua)
 }
 
 fn open(object: &Object, slot: &DatagramPart, place: &Place) -> Outcome {

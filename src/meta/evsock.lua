@@ -641,10 +641,10 @@ function Server:close() end
 -- Datagrams ---------------------------------------------------------------------------------------
 
 ---@class evsock.UdpHandlers
---- A datagram came, whole and from whom. While there is no handler, at most 64 of them, or 256 KiB,
---- wait for `read` or for a handler that is told of them with the next; then the system holds what
---- comes, or drops it.
----@field on_datagram? fun(sock: evsock.Udp, data: string, host: string, port: integer)
+--- A datagram came, whole unless `cut`, and from whom. While there is no handler, at most 64 of
+--- them, or 256 KiB, wait for `read` or for a handler that is told of them with the next; then the
+--- system holds what comes, or drops it.
+---@field on_datagram? fun(udp: evsock.Udp, data: string, host: string, port: integer, cut: boolean)
 ---@field on_connect? fun(sock: evsock.Udp) the other end is fixed
 --- Something went wrong after a call had returned: a name is unknown, a connected peer not there.
 --- The socket goes on.
@@ -653,7 +653,7 @@ function Server:close() end
 --- Options of `evsock.udp`; the handlers may stand there, too.
 ---@class evsock.UdpOptions: evsock.UdpHandlers
 ---@field broadcast? boolean broadcasts may be sent
----@field max_size? integer a longer datagram is cut; bytes, default 65535
+---@field max_size? integer a longer datagram is cut, which is told; bytes, default 65535
 ---@field paused? boolean receives nothing until `resume`
 ---@field reuse_address? boolean others that say the same may be bound there, too
 ---@field reuse_port? boolean likewise; the system spreads what comes over them
@@ -682,10 +682,11 @@ function Udp:send_to(data, host, port) end
 
 --- The datagram that waits longest; nil when none does.
 ---
---- `local data, host, port = sock:read()`
+--- `local data, host, port, cut = sock:read()`
 ---@return string? data
 ---@return string? host
 ---@return integer? port
+---@return boolean? cut it was longer than `max_size`
 function Udp:read() end
 
 --- Fixes the other end, once: only what that sends is heard, its refusals come to `on_error`, and

@@ -33,10 +33,12 @@ use crate::sys::poller::Interest;
 /// What has come, and from whom.
 #[derive(Debug)]
 pub struct Packet {
-    /// Whole.
+    /// Whole, unless it was longer than the script has room for.
     pub data: Vec<u8>,
     /// The sender.
     pub from: SocketAddr,
+    /// It was longer.
+    pub truncated: bool,
 }
 
 /// The socket.
@@ -204,13 +206,14 @@ impl Datagram {
         for _ in 0..limits::DATAGRAMS_HELD {
             let Some(socket) = inner.socket.as_ref().filter(|_| inner.wants_more()) else { break };
             match datagram::receive(socket, &mut buffer, self.max_size.load(Ordering::Relaxed)) {
-                Received::From(from) => {
+                Received::From(from, truncated) => {
                     inner.told = false;
                     // One from somebody else may have come before the other end was fixed.
                     if inner.peer.is_none_or(|peer| peer == from) {
                         self.bytes_in.fetch_add(buffer.len() as u64, Ordering::Relaxed);
                         inner.received_bytes += buffer.len();
-                        inner.received.push_back(Packet { data: buffer.as_slice().into(), from });
+                        let data = buffer.as_slice().into();
+                        inner.received.push_back(Packet { data, from, truncated });
                         self.announce(hub, inner);
                     }
                 }

@@ -7,7 +7,7 @@
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 
-use socket2::{Domain, Protocol, SockAddr, Socket, Type};
+use socket2::{Domain, MaybeUninitSlice, Protocol, SockAddr, Socket, Type};
 
 use super::fault::{self, Call};
 use super::io::{Progress, SEND_FLAGS};
@@ -113,27 +113,29 @@ pub fn set_member(
 /// What a call brought.
 #[derive(Debug)]
 pub enum Received {
-    /// A datagram from there; it is all that the buffer holds.
-    From(SocketAddr),
+    /// A datagram from there, and whether its end is lost; it is all that the buffer holds.
+    From(SocketAddr, bool),
     /// None has come.
     Again,
     /// Something else went wrong, perhaps with one that was sent before.
     Failed(io::Error),
 }
 
-/// Takes the next datagram into `buffer`, which is emptied first; what is beyond `most` is lost.
+/// Takes the next datagram into `buffer`, which is emptied first; what is beyond `most` is lost, and
+/// only a vectored receive says that something was.
 pub fn receive(socket: &Socket, buffer: &mut Vec<u8>, most: usize) -> Received {
     buffer.clear();
     buffer.reserve(most);
     loop {
         let room = buffer.spare_capacity_mut();
         let room = room.split_at_mut(most.min(room.len())).0;
-        match fault::before(Call::Recv).and_then(|()| socket.recv_from(room)) {
-            Ok((count, from)) => {
+        let mut rooms = [MaybeUninitSlice::new(room)];
+        match fault::before(Call::Recv).and_then(|()| socket.recv_from_vectored(&mut rooms)) {
+            Ok((count, flags, from)) => {
                 // SAFETY: the system has written `count` bytes to the spare capacity.
                 unsafe { buffer.set_len(count) };
                 if let Some(from) = from.as_socket() {
-                    return Received::From(from);
+                    return Received::From(from, flags.is_truncated());
                 }
                 buffer.clear();
             }

@@ -331,7 +331,7 @@ function UdpSocket:enableIPv(version, flag) end
 ---@return evsock.hammerspoon.UdpSocket self
 function UdpSocket:preferIPv(version) end
 
---- What is longer is cut.
+--- What is longer is cut, without a sign.
 ---
 --- `object:setBufferSize(1500)`
 ---@param size integer bytes; default 65535, which is also the most
