@@ -7,6 +7,8 @@
 use std::fmt;
 use std::io;
 
+use crate::errno;
+
 macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
         /// The closed list of error codes. Each says who is usually to blame.
@@ -138,22 +140,22 @@ codes! {
 
 impl Code {
     fn of(error: &io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EACCES | libc::EPERM) => Self::Access,
+        match errno::number(error) {
+            Some(errno::EACCES | errno::EPERM) => Self::Access,
             // A Unix socket whose server has more connections waiting than it allows.
-            Some(libc::EAGAIN) => Self::Again,
-            Some(libc::EADDRINUSE) => Self::AddressInUse,
-            Some(libc::EADDRNOTAVAIL) => Self::AddressNotAvailable,
-            Some(libc::ECONNREFUSED) => Self::ConnectionRefused,
-            Some(libc::ECONNRESET | libc::EPIPE | libc::ECONNABORTED) => Self::ConnectionReset,
-            Some(libc::EHOSTUNREACH | libc::EHOSTDOWN) => Self::HostUnreachable,
-            Some(libc::EINVAL) => Self::Invalid,
-            Some(libc::EMFILE | libc::ENFILE) => Self::TooManyFiles,
-            Some(libc::EMSGSIZE) => Self::MessageSize,
-            Some(libc::ENETUNREACH | libc::ENETDOWN) => Self::NetworkUnreachable,
-            Some(libc::ENOENT) => Self::NotFound,
-            Some(libc::ENOBUFS | libc::ENOMEM) => Self::OutOfMemory,
-            Some(libc::ETIMEDOUT) => Self::TimedOut,
+            Some(errno::EAGAIN) => Self::Again,
+            Some(errno::EADDRINUSE) => Self::AddressInUse,
+            Some(errno::EADDRNOTAVAIL) => Self::AddressNotAvailable,
+            Some(errno::ECONNREFUSED) => Self::ConnectionRefused,
+            Some(errno::ECONNRESET | errno::EPIPE | errno::ECONNABORTED) => Self::ConnectionReset,
+            Some(errno::EHOSTUNREACH | errno::EHOSTDOWN) => Self::HostUnreachable,
+            Some(errno::EINVAL) => Self::Invalid,
+            Some(errno::EMFILE | errno::ENFILE) => Self::TooManyFiles,
+            Some(errno::EMSGSIZE) => Self::MessageSize,
+            Some(errno::ENETUNREACH | errno::ENETDOWN) => Self::NetworkUnreachable,
+            Some(errno::ENOENT) => Self::NotFound,
+            Some(errno::ENOBUFS | errno::ENOMEM) => Self::OutOfMemory,
+            Some(errno::ETIMEDOUT) => Self::TimedOut,
             None if error.kind() == io::ErrorKind::InvalidInput => Self::Invalid,
             _ => Self::Io,
         }
@@ -215,9 +217,13 @@ impl fmt::Display for Error {
 
 impl std::error::Error for Error {}
 
-/// The system's text in the house's style: lower case, without Rust's "(os error 111)".
+/// The system's text in the house's style: lower case, without Rust's "(os error 111)", and the
+/// same on every system for what is common.
 #[must_use]
 pub fn reason(error: &io::Error) -> String {
+    if let Some(text) = errno::text(error) {
+        return text.to_owned();
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut letters = text.chars();
@@ -233,7 +239,7 @@ mod tests {
 
     #[test]
     fn a_system_error_reads_what_whom_why() {
-        let refused = io::Error::from_raw_os_error(libc::ECONNREFUSED);
+        let refused = io::Error::from_raw_os_error(errno::ECONNREFUSED);
         let error = Error::os("connect 10.0.0.9:23", &refused);
         assert_eq!(error.message(), "connect 10.0.0.9:23: connection refused");
         assert_eq!(error.code().as_str(), "ECONNREFUSED");

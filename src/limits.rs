@@ -75,6 +75,10 @@ pub const FAULT_PAUSE: Duration = Duration::from_millis(10);
 pub const WATCH: Duration = Duration::from_millis(5);
 /// How long the script sleeps at a time where the system's wait swallows signals (Ctrl-C).
 pub const SLICE: Duration = Duration::from_millis(20);
+/// The same where a signal ends the wait, but one that comes just before it would go unnoticed.
+pub const LONG_SLICE: Duration = Duration::from_millis(1600);
+/// How long after Ctrl-C the interpreter may take to set Lua's hook, where it does so on another thread.
+pub const HOOK_WAIT: Duration = Duration::from_secs(1);
 /// How long ending waits for the thread.
 pub const JOIN_TIMEOUT: Duration = Duration::from_secs(2);
 /// Lookups at work at a time, process-wide; stuck ones don't count. Where many are stuck it is half

@@ -13,6 +13,7 @@ const LIB_CAP: usize = 120;
 
 /// The modules of a floor may import those of their own floor and of lower ones.
 const FLOORS: &[(&str, u8)] = &[
+    ("errno", 0),
     ("error", 0),
     ("limits", 0),
     ("quote", 0),

@@ -16,6 +16,7 @@ use crate::lua::state::State;
 use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::datagram::{Binding, Datagram, Packet};
 use crate::net::hub::Hub;
+use crate::reactor::Descriptor;
 use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
@@ -106,7 +107,7 @@ fn port(address: Option<SocketAddr>) -> Option<u16> {
 }
 
 /// Host, port and descriptor while it is open; bytes received and sent.
-fn facts(object: &Object) -> (Option<BString>, Option<u16>, Option<i32>, u64, u64) {
+fn facts(object: &Object) -> (Option<BString>, Option<u16>, Option<Descriptor>, u64, u64) {
     let Part::Datagram(part) = &object.part else { return (None, None, None, 0, 0) };
     let datagram = part.borrow().clone();
     let Some(datagram) = datagram else { return (None, None, None, 0, 0) };

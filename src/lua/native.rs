@@ -24,6 +24,7 @@ use crate::net::listener::{Listener, any_v4, any_v6};
 use crate::net::secure::Tls;
 use crate::net::stream::Stream;
 use crate::quote::shown;
+use crate::reactor::Descriptor;
 use crate::sync::Arc;
 
 type Outcome = Result<(), Error>;
@@ -95,7 +96,7 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     table.set("stopping", lua.create_function(move |_, ()| Ok(own.stopping.get()))?)
 }
 
-fn pollfd(state: &State) -> Result<std::os::fd::RawFd, Error> {
+fn pollfd(state: &State) -> Result<Descriptor, Error> {
     if state.is_forked() {
         return Err(State::forked());
     }
@@ -380,9 +381,8 @@ fn listen(
         }
         opened.insert(0, v4);
     } else if let Some(path) = host.strip_prefix(UNIX.as_bytes()) {
-        let address = connect_plan::unix(path)
-            .map_err(|why| Error::new(Code::BadHost, format!("listen {}: {why}", shown(&host))))?;
-        opened.push(open(address)?);
+        let call = format!("listen {}", shown(&host));
+        opened.push(open(connect_plan::unix(&call, path)?)?);
     } else {
         opened.push(open(connect_plan::own("listen", &host, *port)?.into())?);
     }

@@ -2,16 +2,12 @@
 //!
 //! Not here: which fields there are (`options.lua`) and what they mean (`tls::config`).
 
-use std::ffi::OsStr;
-use std::fs;
-use std::os::unix::ffi::OsStrExt;
-
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::lua::raw::server::ServerPart;
 use crate::net::hub::Hub;
 use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
-use crate::net::secure::{Facts, Tls, Verified};
+use crate::net::secure::{Facts, Tls, Verified, read_file};
 use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
 
@@ -125,7 +121,7 @@ fn pem(fields: &Table, name: &str) -> mlua::Result<Result<Option<Pem>, Reason>> 
         return Ok(Err(why));
     }
     let source = format!("{option} {}", shown(&path));
-    Ok(match fs::read(OsStr::from_bytes(&path)) {
+    Ok(match read_file(&path) {
         Ok(text) => Ok(Some(Pem { source, text })),
         Err(error) => Err(format!("{source}: {}", crate::error::reason(&error))),
     })

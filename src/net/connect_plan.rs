@@ -80,10 +80,7 @@ impl ConnectPlan {
 
 fn way(host: &[u8], port: u16) -> Way {
     if let Some(path) = host.strip_prefix(UNIX.as_bytes()) {
-        return match unix(path) {
-            Ok(address) => Way::Address(address),
-            Err(why) => Way::Nowhere(Error::new(Code::BadHost, format!("connect: {why}"))),
-        };
+        return unix("connect", path).map_or_else(Way::Nowhere, Way::Address);
     }
     match Literal::read(host) {
         Some(Literal::Plain(address)) => {
@@ -134,13 +131,22 @@ pub fn own(call: &str, host: &[u8], port: u16) -> Result<SocketAddr, Error> {
 }
 
 /// What the structure of the system has room for, less the end of the text.
-const LONGEST_PATH: usize = 107;
+const LONGEST_PATH: usize =
+    if cfg!(any(target_os = "linux", target_os = "android")) { 107 } else { 103 };
 
 /// The address of a path, or why it can be none.
 ///
 /// # Errors
-/// The reason, as a text.
-pub fn unix(path: &[u8]) -> Result<Address, String> {
+/// The reason, under the heading `call`.
+pub fn unix(call: &str, path: &[u8]) -> Result<Address, Error> {
+    if cfg!(windows) {
+        let why = "there are no Unix sockets on Windows; use a port of 127.0.0.1";
+        return Err(Error::new(Code::Invalid, format!("{call}: {why}")));
+    }
+    named(path).map_err(|why| Error::new(Code::BadHost, format!("{call}: {why}")))
+}
+
+fn named(path: &[u8]) -> Result<Address, String> {
     if let Some(name) = path.strip_prefix(b"@") {
         return abstracted(name);
     }

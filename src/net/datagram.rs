@@ -9,13 +9,13 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::os::fd::{AsRawFd, RawFd};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
 use socket2::Socket;
 
 use crate::address::{Address, Literal};
+use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::fence::{fault, fenced};
@@ -26,6 +26,7 @@ use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::quote::shown;
 use crate::sync::{Arc, Mutex, lock};
+pub use crate::sys::Descriptor;
 pub use crate::sys::datagram::Binding;
 use crate::sys::datagram::{self, Received};
 use crate::sys::poller::Interest;
@@ -46,7 +47,7 @@ pub struct Packet {
 pub struct Datagram {
     pub(super) token: Token,
     pub(super) local: SocketAddr,
-    fd: RawFd,
+    fd: Descriptor,
     /// A longer datagram is cut.
     max_size: AtomicUsize,
     bytes_in: AtomicU64,
@@ -88,7 +89,7 @@ impl Datagram {
         let failed = |error: io::Error| Error::os(&format!("udp {}", Address::Ip(address)), &error);
         let opened = fenced(|| datagram::bind(address, how)).ok_or_else(|| fault("udp"))?;
         let (socket, local) = opened.map_err(failed)?;
-        let fd = socket.as_raw_fd();
+        let fd = crate::sys::descriptor(&socket);
         let inner = Mutex::new(Inner { socket: Some(socket), paused, ..Inner::default() });
         let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
         let max_size = AtomicUsize::new(max_size);
@@ -115,7 +116,7 @@ impl Datagram {
 
     /// Where it was bound, and its descriptor while it is open.
     #[must_use]
-    pub fn place(&self) -> (SocketAddr, RawFd) {
+    pub fn place(&self) -> (SocketAddr, Descriptor) {
         (self.local, self.fd)
     }
 
@@ -358,13 +359,13 @@ impl Inner {
 
 /// What somebody on the way has said to a datagram that was sent before.
 fn is_refusal(error: &io::Error) -> bool {
-    const REFUSALS: [libc::c_int; 6] = [
-        libc::ECONNREFUSED,
-        libc::ECONNRESET,
-        libc::EHOSTUNREACH,
-        libc::EMSGSIZE,
-        libc::ENETUNREACH,
-        libc::EPROTO,
+    const REFUSALS: [i32; 6] = [
+        errno::ECONNREFUSED,
+        errno::ECONNRESET,
+        errno::EHOSTUNREACH,
+        errno::EMSGSIZE,
+        errno::ENETUNREACH,
+        errno::EPROTO,
     ];
-    error.raw_os_error().is_some_and(|code| REFUSALS.contains(&code))
+    errno::number(error).is_some_and(|code| REFUSALS.contains(&code))
 }

@@ -21,7 +21,7 @@ impl Stream {
         let seen = self.step(hub, |inner| {
             let before = inner.mail.len();
             if inner.socket.is_some() && inner.interest.read() {
-                inner.receive(hub, self.token, scratch);
+                inner.receive(hub, self.token, scratch, false);
             }
             (inner.mail.len() > before, inner.inbound.bytes.len())
         });

@@ -7,7 +7,6 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
-use std::os::fd::RawFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -26,11 +25,10 @@ use crate::proto::mailbox::Mailbox;
 use crate::proto::timers::Timers;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
+use crate::sys::Descriptor;
 use crate::sys::poller::Poller;
-use crate::sys::wake::Wake;
-
-/// The key under which the wake descriptor is registered; `usize::MAX` belongs to `polling`.
-pub const WAKE_KEY: usize = usize::MAX - 1;
+pub use crate::sys::poller::WAKE_KEY;
+use crate::sys::wake::{Bell, Wake};
 
 /// Whatever can have events.
 #[derive(Clone, Debug)]
@@ -83,7 +81,7 @@ pub struct Hub {
     sleeping: AtomicBool,
     pool: Mutex<Vec<Vec<u8>>>,
     /// Readable while tokens wait, for a foreign loop that asked for it.
-    bell: OnceCell<Wake>,
+    bell: OnceCell<Bell>,
     /// Whether the bell has been rung since it was last quieted. Partners: `ring`, `quiet`.
     rung: AtomicBool,
 }
@@ -96,8 +94,7 @@ impl Hub {
     pub fn new() -> Result<Self> {
         let failed = |error| Error::os("start", &error);
         let poller = Poller::new().map_err(failed)?;
-        let wake = Wake::new().map_err(failed)?;
-        poller.watch(&wake, WAKE_KEY).map_err(failed)?;
+        let wake = poller.waker().map_err(failed)?;
         Ok(Self {
             poller,
             wake,
@@ -180,11 +177,11 @@ impl Hub {
     ///
     /// # Errors
     /// Out of descriptors.
-    pub fn bell(&self) -> Result<RawFd> {
+    pub fn bell(&self) -> Result<Descriptor> {
         let mut is_new = false;
         let make = || {
             is_new = true;
-            Wake::new().map_err(|error| Error::os("pollfd", &error))
+            Bell::new().map_err(|error| Error::os("pollfd", &error))
         };
         let fd = self.bell.get_or_try_init(make)?.fd();
         if is_new {

@@ -13,6 +13,7 @@ use std::time::Instant;
 use socket2::Socket;
 
 use crate::address::Address;
+use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::door::{Door, Gate};
@@ -27,7 +28,7 @@ use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::Interest;
 pub use crate::sys::socket::{any_v4, any_v6};
-use crate::sys::{process, socket};
+use crate::sys::{path, process, socket};
 
 /// A connection that waits for the script.
 #[derive(Debug)]
@@ -112,7 +113,7 @@ impl Listener {
         let opened = fenced(|| {
             let socket = socket::listen(address, backlog, reuse_port)?;
             if let Address::Unix(path) = address {
-                return Ok((socket, address.clone(), socket::identity(path)));
+                return Ok((socket, address.clone(), path::identity(path)));
             }
             // Inherited by what is accepted.
             socket::set_nodelay(&socket, options.nodelay)?;
@@ -422,10 +423,10 @@ impl Listener {
     fn remove_file(&self) {
         if let Address::Unix(path) = &self.address
             && self.file.is_some()
-            && socket::identity(path) == self.file
+            && path::identity(path) == self.file
         {
             // Whoever has removed it already has done it for us.
-            let _ = socket::remove(path);
+            let _ = path::remove(path);
         }
     }
 
@@ -475,16 +476,16 @@ fn make_room(inner: &mut Inner) -> bool {
 
 /// Errors of one connection that was gone before it could be taken (accept(2)).
 fn is_passing(error: &io::Error) -> bool {
-    const PASSING: [libc::c_int; 9] = [
-        libc::ECONNABORTED,
-        libc::EINTR,
-        libc::ENETDOWN,
-        libc::EPROTO,
-        libc::ENOPROTOOPT,
-        libc::EHOSTDOWN,
-        libc::EHOSTUNREACH,
-        libc::ENETUNREACH,
-        libc::EOPNOTSUPP,
+    const PASSING: [i32; 9] = [
+        errno::ECONNABORTED,
+        errno::EINTR,
+        errno::ENETDOWN,
+        errno::EPROTO,
+        errno::ENOPROTOOPT,
+        errno::EHOSTDOWN,
+        errno::EHOSTUNREACH,
+        errno::ENETUNREACH,
+        errno::EOPNOTSUPP,
     ];
-    error.raw_os_error().is_some_and(|code| PASSING.contains(&code))
+    errno::number(error).is_some_and(|code| PASSING.contains(&code))
 }

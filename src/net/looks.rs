@@ -76,7 +76,7 @@ impl Stream {
                 inner.check_dials(hub, self.token);
             }
             if inner.socket.is_some() && inner.wanted().read() {
-                inner.receive(hub, self.token, &mut scratch);
+                inner.receive(hub, self.token, &mut scratch, false);
             }
             (inner.life.is_standing(), inner.inbound.bytes.len())
         });

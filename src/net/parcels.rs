@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::Ordering;
 
 use crate::address::Address;
+use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::connect_plan::{ConnectPlan, Way, loopback};
@@ -271,7 +272,7 @@ impl Datagram {
         let mut sent = datagram::send(socket, data, to);
         if let Progress::Failed(error) = &sent
             && let Some(peer) = inner.peer
-            && error.raw_os_error() == Some(libc::ECONNREFUSED)
+            && errno::number(error) == Some(errno::ECONNREFUSED)
         {
             // That was the answer to an earlier one; this one was not tried.
             let earlier = Error::os(&format!("receive {}", Address::Ip(peer)), error);

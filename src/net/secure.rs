@@ -23,6 +23,7 @@ use crate::proto::life::{Input, Phase};
 use crate::proto::token::Token;
 use crate::proto::write_queue::WriteQueue;
 use crate::sync::Arc;
+pub use crate::sys::path::read as read_file;
 use crate::sys::process;
 pub use crate::tls::{ClientAuth, Config, Pem, Settings, Version};
 pub use crate::tls::{Facts, Verified};

@@ -29,7 +29,7 @@ use crate::proto::moment::Moment;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::io::{self, Progress};
-use crate::sys::poller::{Interest, Readiness};
+use crate::sys::poller::{Ending, Interest, Readiness};
 use crate::sys::socket;
 
 /// A connection.
@@ -149,8 +149,9 @@ impl Stream {
                 inner.check_dials(hub, self.token);
                 return;
             }
-            if ready.hung_up && inner.interest.hang_up() {
-                inner.receive_rest(hub, self.token, scratch);
+            let reset = ready.ending == Ending::Reset;
+            if ready.ending != Ending::Unsaid && inner.interest.hang_up() {
+                inner.receive_rest(hub, self.token, scratch, reset);
             }
             if ready.writable && inner.interest.write() {
                 inner.flush(hub, self.token);
@@ -158,7 +159,7 @@ impl Stream {
             // With a failed write, reading is to find out how it ended.
             let worth_it = ready.readable || inner.outbound.broken.is_some();
             if worth_it && inner.interest.read() {
-                inner.receive(hub, self.token, scratch);
+                inner.receive(hub, self.token, scratch, reset);
             }
         });
     }

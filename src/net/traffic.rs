@@ -8,6 +8,7 @@ use std::io::IoSlice;
 use std::sync::LazyLock;
 use std::time::Instant;
 
+use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::door::Gate;
@@ -114,16 +115,29 @@ impl Outbound {
 impl Inner {
     /// Reading has stopped, and the connection is over: what the system still holds, its receive
     /// buffer at most, comes in beyond the limit, so that the script hears of the end.
-    pub(super) fn receive_rest(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) {
+    pub(super) fn receive_rest(
+        &mut self,
+        hub: &Arc<Hub>,
+        token: Token,
+        scratch: &mut Vec<u8>,
+        reset: bool,
+    ) {
         for _ in 0..limits::READS_IN_A_ROW {
-            if !self.receive(hub, token, scratch) {
+            if !self.receive(hub, token, scratch, reset) {
                 return;
             }
         }
     }
 
-    /// Reads what is there, a bounded number of times. Whether there may be more.
-    pub(super) fn receive(&mut self, hub: &Arc<Hub>, token: Token, scratch: &mut Vec<u8>) -> bool {
+    /// Reads what is there, a bounded number of times; `reset`: the poller has told of one. Whether
+    /// there may be more.
+    pub(super) fn receive(
+        &mut self,
+        hub: &Arc<Hub>,
+        token: Token,
+        scratch: &mut Vec<u8>,
+        reset: bool,
+    ) -> bool {
         for _ in 0..limits::READS_IN_A_ROW {
             let Some(socket) = &self.socket else { return false };
             scratch.clear();
@@ -145,6 +159,11 @@ impl Inner {
                 }
                 Progress::Again => {
                     self.nothing_left(hub, token);
+                    return false;
+                }
+                Progress::Eof if reset => {
+                    let error = std::io::Error::from_raw_os_error(errno::ECONNRESET);
+                    self.broke(hub, token, Error::os("read", &error));
                     return false;
                 }
                 Progress::Eof => {

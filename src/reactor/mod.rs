@@ -7,7 +7,6 @@ mod polling;
 mod thread;
 
 use std::cell::Cell;
-use std::os::fd::RawFd;
 use std::sync::atomic::Ordering;
 use std::sync::{Condvar, Mutex as StdMutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,6 +20,7 @@ use crate::net::hub::Source;
 use crate::reactor::lead::Lead;
 use crate::reactor::polling::Desk;
 use crate::sync::Arc;
+pub use crate::sys::Descriptor;
 #[cfg(feature = "fault")]
 pub use crate::sys::fault;
 use crate::sys::poller::Waited;
@@ -147,7 +147,7 @@ impl Reactor {
     ///
     /// # Errors
     /// Out of descriptors.
-    pub fn bell(&self) -> Result<RawFd> {
+    pub fn bell(&self) -> Result<Descriptor> {
         let fd = self.shared.hub.bell()?;
         self.shared.lead.make_eager();
         Ok(fd)

@@ -67,16 +67,16 @@ impl Desk {
         if let Some(waited) = self.spin(hub, now, deadline, interrupted) {
             return waited;
         }
-        let held = interrupted.and_then(|_| Poller::hold_signals());
+        let (held, most) = interrupted.map_or((None, None), |_| Poller::hold_signals());
         if interrupted.is_some_and(|interrupted| interrupted()) {
             return Waited::Interrupted;
         }
         // The lead may have been long in coming.
         let now = Instant::now();
         let mut timeout = hub.fall_asleep(deadline, now);
-        if interrupted.is_some() && held.is_none() {
-            // This system's wait goes on after a signal: slices, and a look between them.
-            timeout = Some(timeout.map_or(limits::SLICE, |left| left.min(limits::SLICE)));
+        if let Some(most) = most {
+            // A signal may not end this system's wait: slices, and a look between them.
+            timeout = Some(timeout.map_or(most, |left| left.min(most)));
         }
         let waited = self.gather(hub, timeout, held.as_ref());
         drop(held);

@@ -11,7 +11,7 @@ use socket2::{Domain, MaybeUninitSlice, Protocol, SockAddr, Socket, Type};
 
 use super::fault::{self, Call};
 use super::io::{Progress, SEND_FLAGS};
-use super::socket::explained;
+use super::socket::{explained, set_reuse_port};
 
 /// What must be so before it is bound.
 #[derive(Clone, Copy, Debug, Default)]
@@ -47,11 +47,12 @@ pub fn bind(address: SocketAddr, how: Binding) -> io::Result<(Socket, SocketAddr
         fault::before(Call::SetOption)?;
         socket.set_reuse_address(true)?;
     }
-    #[cfg(unix)]
     if how.reuse_port {
         fault::before(Call::SetOption)?;
-        socket.set_reuse_port(true)?;
+        set_reuse_port(&socket)?;
     }
+    #[cfg(windows)]
+    hear_refusals(&socket, false);
     fault::before(Call::Bind)?;
     socket.bind(&SockAddr::from(address)).map_err(|error| explained(error, address))?;
     let local = local_address(&socket)?.unwrap_or(address);
@@ -73,6 +74,8 @@ pub fn local_address(socket: &Socket) -> io::Result<Option<SocketAddr>> {
 /// What the system says.
 pub fn connect(socket: &Socket, to: SocketAddr) -> io::Result<()> {
     fault::before(Call::Connect)?;
+    #[cfg(windows)]
+    hear_refusals(socket, true);
     socket.connect(&SockAddr::from(to))
 }
 
@@ -129,9 +132,13 @@ pub fn receive(socket: &Socket, buffer: &mut Vec<u8>, most: usize) -> Received {
     loop {
         let room = buffer.spare_capacity_mut();
         let room = room.split_at_mut(most.min(room.len())).0;
+        let length = room.len();
         let mut rooms = [MaybeUninitSlice::new(room)];
         match fault::before(Call::Recv).and_then(|()| socket.recv_from_vectored(&mut rooms)) {
             Ok((count, flags, from)) => {
+                // Windows fails with what it has cut, and need not say how much it has written: all.
+                let cut = cfg!(windows) && flags.is_truncated();
+                let count = if cut { length } else { count };
                 // SAFETY: the system has written `count` bytes to the spare capacity.
                 unsafe { buffer.set_len(count) };
                 if let Some(from) = from.as_socket() {
@@ -144,6 +151,31 @@ pub fn receive(socket: &Socket, buffer: &mut Vec<u8>, most: usize) -> Received {
             Err(error) => return Received::Failed(error),
         }
     }
+}
+
+/// Whether the refusals of what was sent are told. Before it is connected a socket under Unix hears of
+/// none, and one under Windows of some, without a word of whose they are.
+#[cfg(windows)]
+fn hear_refusals(socket: &Socket, on: bool) {
+    use windows_sys::Win32::Networking::WinSock::{SIO_UDP_CONNRESET, WSAIoctl};
+
+    let on = u32::from(on);
+    let mut written = 0;
+    // SAFETY: the request reads one word, and writes how much it has answered: nothing. Where it
+    // is not known (Wine) the socket is as it was.
+    unsafe {
+        WSAIoctl(
+            usize::try_from(crate::sys::descriptor(socket)).unwrap_or(usize::MAX),
+            SIO_UDP_CONNRESET,
+            (&raw const on).cast(),
+            4,
+            std::ptr::null_mut(),
+            0,
+            &raw mut written,
+            std::ptr::null_mut(),
+            None,
+        )
+    };
 }
 
 /// Sends one datagram; without an address to where the socket is connected.

@@ -10,6 +10,8 @@ use std::io::{self, IoSlice};
 
 use socket2::Socket;
 
+#[cfg(feature = "fault")]
+use crate::errno;
 pub use switch::*;
 
 macro_rules! calls {
@@ -23,7 +25,7 @@ macro_rules! calls {
             /// The name of the call, and what it typically fails with.
             fn typical(self) -> (&'static str, &'static [(&'static str, i32)]) {
                 match self {
-                    $(Call::$variant => ($name, &[$((stringify!($errno), libc::$errno)),*]),)*
+                    $(Call::$variant => ($name, &[$((stringify!($errno), errno::$errno)),*]),)*
                 }
             }
         }
@@ -132,6 +134,7 @@ mod switch {
     use std::sync::{Mutex, MutexGuard, PoisonError};
 
     use super::{Call, IoSlice, Place, Socket, io};
+    use crate::errno;
 
     /// What is to go wrong.
     #[derive(Clone, Debug, Default)]
@@ -228,7 +231,7 @@ mod switch {
             if switch.record.calls == switch.plan.fail_at {
                 switch.fail(call)
             } else if switch.would_block(call) {
-                Some(libc::EAGAIN)
+                Some(errno::EAGAIN)
             } else {
                 None
             }

@@ -23,10 +23,10 @@ pub enum Progress {
 }
 
 #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-pub(super) const SEND_FLAGS: libc::c_int = libc::MSG_NOSIGNAL;
-// Elsewhere SO_NOSIGPIPE is set when the socket is made.
+pub(super) const SEND_FLAGS: std::ffi::c_int = libc::MSG_NOSIGNAL;
+// macOS has SO_NOSIGPIPE, set when the socket is made, and Windows no such signal.
 #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-pub(super) const SEND_FLAGS: libc::c_int = 0;
+pub(super) const SEND_FLAGS: std::ffi::c_int = 0;
 
 /// Appends what has arrived to `buffer`, at most `most` bytes, using its spare capacity; neither must
 /// be empty.

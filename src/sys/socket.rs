@@ -3,18 +3,17 @@
 //! Not here: waiting for them (`poller`) and moving bytes (`io`).
 #![allow(unsafe_code)]
 
-use std::ffi::OsStr;
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 use std::time::Duration;
 
 use crate::address::Address;
+use crate::errno;
 
 use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
 
 use super::fault::{self, Call};
+use super::path;
 
 /// The longest silence that Linux takes before a keep-alive probe, in seconds.
 const KEEPALIVE_LONGEST: u64 = 32_767;
@@ -22,7 +21,7 @@ const KEEPALIVE_LONGEST: u64 = 32_767;
 fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
     let (domain, protocol, to) = match address {
         Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
-        Address::Unix(path) => (Domain::UNIX, None, SockAddr::unix(file(path))?),
+        Address::Unix(path) => (Domain::UNIX, None, path::address(path)?),
     };
     fault::before(Call::Socket)?;
     let socket = Socket::new(domain, Type::STREAM, protocol)?;
@@ -44,7 +43,7 @@ pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<
     }
     match fault::before(Call::Connect).and_then(|()| socket.connect(&to)) {
         Ok(()) => Ok(socket),
-        Err(error) if error.raw_os_error() == Some(libc::EINPROGRESS) => Ok(socket),
+        Err(error) if errno::number(&error) == Some(UNDER_WAY) => Ok(socket),
         Err(error) => match address {
             Address::Ip(ip) => Err(explained(error, *ip)),
             Address::Unix(_) => Err(error),
@@ -52,17 +51,54 @@ pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<
     }
 }
 
+/// What the system says while it connects.
+const UNDER_WAY: i32 = if cfg!(windows) { errno::EAGAIN } else { errno::EINPROGRESS };
+
 /// A link-local address means nothing without its zone, of which the system says "invalid argument".
 pub(super) fn explained(error: io::Error, address: SocketAddr) -> io::Error {
     let is_lost = match address {
         SocketAddr::V6(v6) => v6.ip().is_unicast_link_local() && v6.scope_id() == 0,
         SocketAddr::V4(_) => false,
     };
-    if is_lost && error.raw_os_error() == Some(libc::EINVAL) {
+    if is_lost && errno::number(&error) == Some(errno::EINVAL) {
         let host = address.ip();
         return other(&format!("a link-local address needs its interface, as in {host}%eth0"));
     }
     error
+}
+
+/// Lets several sockets listen at one port.
+///
+/// # Errors
+/// What the system says; Windows spreads nothing over several sockets.
+pub(super) fn set_reuse_port(socket: &Socket) -> io::Result<()> {
+    #[cfg(unix)]
+    return socket.set_reuse_port(true);
+    #[cfg(windows)]
+    {
+        let _ = socket;
+        Err(other("'reuse_port' is not to be had on Windows: there a port belongs to one socket"))
+    }
+}
+
+/// Takes the port for this socket alone. Without that Windows lets any other take it over; elsewhere
+/// connections that linger after their end would keep it, and nobody can take it over.
+fn claim_port(socket: &Socket) -> io::Result<()> {
+    #[cfg(unix)]
+    return socket.set_reuse_address(true);
+    #[cfg(windows)]
+    {
+        use windows_sys::Win32::Networking::WinSock::{
+            SO_EXCLUSIVEADDRUSE, SOL_SOCKET, setsockopt,
+        };
+
+        let descriptor = usize::try_from(super::descriptor(socket)).unwrap_or(usize::MAX);
+        let on = 1_i32.to_ne_bytes();
+        // SAFETY: the option is one word, which is valid for the call.
+        let failed =
+            unsafe { setsockopt(descriptor, SOL_SOCKET, SO_EXCLUSIVEADDRUSE, on.as_ptr(), 4) };
+        if failed == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    }
 }
 
 /// Fixes our own end. `0.0.0.0` and `::` stand for "any" in the family of the other end.
@@ -119,22 +155,7 @@ fn named(address: &SockAddr) -> Option<Address> {
     if let Some(ip) = address.as_socket() {
         return Some(Address::Ip(ip));
     }
-    if let Some(name) = address.as_abstract_namespace() {
-        return Some(Address::Unix([b"\0", name].concat().into()));
-    }
-    Some(Address::Unix(address.as_pathname()?.as_os_str().as_bytes().into()))
-}
-
-fn file(path: &[u8]) -> &Path {
-    Path::new(OsStr::from_bytes(path))
-}
-
-/// Removes the file of a Unix socket.
-///
-/// # Errors
-/// What the system says.
-pub fn remove(path: &[u8]) -> io::Result<()> {
-    std::fs::remove_file(file(path))
+    path::of(address).map(Address::Unix)
 }
 
 /// Whether a started connection stands: `Ok(false)` means not yet.
@@ -148,7 +169,7 @@ pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
     }
     match fault::before(Call::GetPeer).and_then(|()| socket.peer_addr()) {
         Ok(_) => Ok(true),
-        Err(error) if error.raw_os_error() == Some(libc::ENOTCONN) => Ok(false),
+        Err(error) if errno::number(&error) == Some(errno::ENOTCONN) => Ok(false),
         Err(error) => Err(error),
     }
 }
@@ -165,7 +186,7 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
         socket.bind(&to)?;
         if let Err(error) = fault::before(Call::Listen).and_then(|()| socket.listen(backlog)) {
             // An abstract name is no path: there is nothing to remove.
-            let _ = remove(path);
+            let _ = path::remove(path);
             return Err(error);
         }
         return Ok(socket);
@@ -175,13 +196,10 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
         fault::before(Call::SetOption)?;
         socket.set_only_v6(true)?;
     }
-    // Connections of an earlier server that linger in TIME_WAIT do not keep the port.
     fault::before(Call::SetOption)?;
-    #[cfg(unix)]
-    socket.set_reuse_address(true)?;
-    #[cfg(unix)]
+    claim_port(&socket)?;
     if reuse_port {
-        socket.set_reuse_port(true)?;
+        set_reuse_port(&socket)?;
     }
     fault::before(Call::Bind)?;
     socket.bind(&to).map_err(|error| match address {
@@ -196,7 +214,7 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
 /// A socket file that nobody listens on any more was left by a server that was killed; one that
 /// answers, and any other file, is kept, and binding will say so.
 fn clear_the_way(path: &[u8], address: &SockAddr) -> io::Result<()> {
-    if identity(path).is_none() {
+    if path::identity(path).is_none() {
         return Ok(());
     }
     fault::before(Call::Socket)?;
@@ -205,19 +223,9 @@ fn clear_the_way(path: &[u8], address: &SockAddr) -> io::Result<()> {
     if let Err(error) = fault::before(Call::Connect).and_then(|()| probe.connect(address))
         && error.kind() == io::ErrorKind::ConnectionRefused
     {
-        return remove(path);
+        return path::remove(path);
     }
     Ok(())
-}
-
-/// What tells the socket file at a path from another that takes its place; `None` when there is
-/// no socket.
-pub fn identity(path: &[u8]) -> Option<(u64, u64)> {
-    use std::os::unix::fs::{FileTypeExt, MetadataExt};
-
-    // No path holds a zero byte, so an abstract name has no identity.
-    let file = std::fs::symlink_metadata(file(path)).ok()?;
-    file.file_type().is_socket().then(|| (file.dev(), file.ino()))
 }
 
 /// Every IPv4 interface.
@@ -297,7 +305,7 @@ pub fn set_nodelay(socket: &Socket, on: bool) -> io::Result<()> {
 
 fn if_supported(set: io::Result<()>) -> io::Result<()> {
     match set {
-        Err(error) if error.raw_os_error() == Some(libc::EOPNOTSUPP) => Ok(()),
+        Err(error) if errno::number(&error) == Some(errno::EOPNOTSUPP) => Ok(()),
         set => set,
     }
 }

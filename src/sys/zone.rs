@@ -4,29 +4,68 @@
 //! one that comes back has another, so a name is looked up each time that it is used.
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::{CStr, CString, c_char};
 
 /// The number of the interface of that name; none if there is no such interface.
 #[must_use]
 pub fn number_of(name: &str) -> Option<u32> {
     let name = CString::new(name).ok()?;
-    // SAFETY: a C string that outlives the call.
-    let number = unsafe { libc::if_nametoindex(name.as_ptr()) };
+    let number = system::number_of(&name);
     (number != 0).then_some(number)
 }
 
 /// The name of the interface of that number; none if there is no such interface.
 #[must_use]
 pub fn name_of(number: u32) -> Option<String> {
-    let mut room: [libc::c_char; libc::IF_NAMESIZE] = [0; libc::IF_NAMESIZE];
-    // SAFETY: there is room for the longest name.
-    let found = unsafe { libc::if_indextoname(number, room.as_mut_ptr()) };
-    if found.is_null() {
+    let mut room: [c_char; system::LONGEST_NAME] = [0; system::LONGEST_NAME];
+    if !system::write_name(number, &mut room) {
         return None;
     }
-    // SAFETY: not null, so it is `room` with a C string in it.
-    let name = unsafe { CStr::from_ptr(found) };
+    // SAFETY: it was filled in with a C string.
+    let name = unsafe { CStr::from_ptr(room.as_ptr()) };
     name.to_str().ok().map(str::to_owned)
+}
+
+#[cfg(unix)]
+mod system {
+    use super::{CStr, c_char};
+
+    /// With its end.
+    pub(super) const LONGEST_NAME: usize = libc::IF_NAMESIZE;
+
+    /// 0: there is none.
+    pub(super) fn number_of(name: &CStr) -> u32 {
+        // SAFETY: a C string that outlives the call.
+        unsafe { libc::if_nametoindex(name.as_ptr()) }
+    }
+
+    /// Whether there is one.
+    pub(super) fn write_name(number: u32, room: &mut [c_char; LONGEST_NAME]) -> bool {
+        // SAFETY: there is room for the longest name.
+        !unsafe { libc::if_indextoname(number, room.as_mut_ptr()) }.is_null()
+    }
+}
+
+#[cfg(windows)]
+mod system {
+    use windows_sys::Win32::NetworkManagement::IpHelper::{if_indextoname, if_nametoindex};
+
+    use super::{CStr, c_char};
+
+    /// With its end (`NDIS_IF_MAX_STRING_SIZE + 1`).
+    pub(super) const LONGEST_NAME: usize = 257;
+
+    /// 0: there is none.
+    pub(super) fn number_of(name: &CStr) -> u32 {
+        // SAFETY: a C string that outlives the call.
+        unsafe { if_nametoindex(name.as_ptr().cast()) }
+    }
+
+    /// Whether there is one.
+    pub(super) fn write_name(number: u32, room: &mut [c_char; LONGEST_NAME]) -> bool {
+        // SAFETY: there is room for the longest name.
+        !unsafe { if_indextoname(number, room.as_mut_ptr().cast()) }.is_null()
+    }
 }
 
 #[cfg(test)]

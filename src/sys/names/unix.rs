@@ -1,10 +1,10 @@
-//! The system's lookup of names, which blocks for as long as it likes.
+//! Lookup by `getaddrinfo`, called directly because `std` does not tell the reasons apart and a
+//! scoped address (`fe80::1%eth0`) is to keep its scope.
 //!
-//! Not here: threads to block in (`net::resolver`). Called directly because `std` does not tell
-//! the reasons apart and a scoped address (`fe80::1%eth0`) is to keep its scope.
+//! Not here: what is said where nobody knows the name (`mod.rs`).
 #![allow(unsafe_code)]
 
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::io;
 use std::mem::MaybeUninit;
 use std::net::SocketAddr;
@@ -12,6 +12,7 @@ use std::ptr;
 
 use socket2::{SockAddr, SockAddrStorage};
 
+use super::{unknown, without_address};
 use crate::error::{Code, Error, Result};
 
 /// The addresses of a name in the system's order of preference, each once; their port is 0.
@@ -45,7 +46,7 @@ pub fn look_up(name: &str) -> Result<Vec<SocketAddr>> {
     // SAFETY: what `getaddrinfo` gave; nothing refers to it any more.
     unsafe { libc::freeaddrinfo(list) };
     if addresses.is_empty() {
-        return Err(Error::new(Code::HostNotFound, "connect: the name has no address"));
+        return Err(without_address());
     }
     Ok(addresses)
 }
@@ -75,30 +76,19 @@ fn failure(status: libc::c_int, system: &io::Error) -> Error {
             _ => Error::new(Code::HostNotFound, error.message()),
         };
     }
-    // SAFETY: returns a constant text for any number.
-    let text = unsafe { libc::gai_strerror(status) };
-    if text.is_null() {
-        return Error::new(Code::HostNotFound, "connect: name not found");
-    }
-    // SAFETY: not null, so a C string that lives on.
-    let text = unsafe { CStr::from_ptr(text) }.to_string_lossy().to_lowercase();
-    Error::new(Code::HostNotFound, format!("connect: {text}"))
+    let why = match status {
+        libc::EAI_AGAIN => "temporary failure in name resolution",
+        libc::EAI_FAIL => "non-recoverable failure in name resolution",
+        #[cfg(target_os = "linux")]
+        libc::EAI_NODATA => "no address associated with hostname",
+        _ => return unknown(),
+    };
+    Error::new(Code::HostNotFound, format!("connect: {why}"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_found_once() {
-        assert_eq!(look_up("127.0.0.1").unwrap(), ["127.0.0.1:0".parse().unwrap()]);
-    }
-
-    #[test]
-    fn a_scoped_address_keeps_its_scope() {
-        let found = look_up("fe80::1%1").unwrap();
-        assert!(matches!(found[..], [SocketAddr::V6(address)] if address.scope_id() == 1));
-    }
 
     #[test]
     fn a_lack_of_this_machine_is_told_from_an_unknown_name() {

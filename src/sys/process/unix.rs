@@ -1,15 +1,11 @@
-//! What concerns the process as a whole: staying mapped, forks, signals, threads.
+//! The process under Unix: `dlopen` keeps the library mapped, signals are held back by masks.
 //!
-//! Not here: anything about sockets.
+//! Not here: threads, which are made alike everywhere (`mod.rs`).
 #![allow(unsafe_code)]
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::sync::Once;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::thread;
-
-use super::fault::{self, Call};
 
 static FORKS: AtomicU32 = AtomicU32::new(0);
 
@@ -53,28 +49,6 @@ fn pin() {
     unsafe { libc::dlopen(info.dli_fname, flags) };
 }
 
-/// Starts a thread that takes no signals: they belong to the interpreter's thread.
-///
-/// # Errors
-/// The system has no room for a thread.
-pub fn spawn(
-    name: &str,
-    body: impl FnOnce() + Send + 'static,
-) -> io::Result<thread::JoinHandle<()>> {
-    fault::before(Call::Spawn)?;
-    let mut all = MaybeUninit::<libc::sigset_t>::uninit();
-    let mut before = MaybeUninit::<libc::sigset_t>::uninit();
-    // SAFETY: writes the set.
-    unsafe { libc::sigfillset(all.as_mut_ptr()) };
-    // SAFETY: `all` was filled in above; `before` receives the mask of this thread.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, all.as_ptr(), before.as_mut_ptr()) };
-    // The new thread inherits the mask.
-    let thread = thread::Builder::new().name(name.to_owned()).stack_size(256 * 1024).spawn(body);
-    // SAFETY: `before` was filled in above.
-    unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), std::ptr::null_mut()) };
-    thread
-}
-
 /// While this lives no signal reaches this thread, but inside of a wait that is handed it: so none
 /// can come unnoticed between a look and the sleep that follows.
 pub struct HeldSignals(libc::sigset_t);
@@ -107,11 +81,6 @@ impl Drop for HeldSignals {
             libc::pthread_sigmask(libc::SIG_SETMASK, &raw const self.0, std::ptr::null_mut())
         };
     }
-}
-
-/// Lets another thread of this core run.
-pub fn yield_core() {
-    thread::yield_now();
 }
 
 /// How many descriptors the process may have open.

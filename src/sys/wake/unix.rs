@@ -1,13 +1,13 @@
-//! A descriptor that one thread makes readable to wake another from its wait.
-//!
-//! Not here: who wakes whom; that is `reactor::lead`. Invariant: waking never blocks and never
-//! fails: a wake that finds the descriptor readable already is a wake.
+//! Under Unix a descriptor that is made readable serves both.
 #![allow(unsafe_code)]
 
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+#[cfg(any(target_os = "linux", target_os = "android"))]
+use std::os::fd::FromRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 
-use super::fault::{self, Call};
+use crate::sys::Descriptor;
+use crate::sys::fault::{self, Call};
 
 /// The descriptor (an eventfd on Linux, elsewhere the two ends of a pipe).
 #[derive(Debug)]
@@ -50,7 +50,7 @@ impl Wake {
 
     /// What to watch for readability.
     #[must_use]
-    pub fn fd(&self) -> RawFd {
+    pub fn fd(&self) -> Descriptor {
         self.read.as_raw_fd()
     }
 
