@@ -1,12 +1,14 @@
 # `make help` lists what there is. The work is done by the scripts in .ci/, which also run by hand.
 
-.PHONY: help demo test bench lint build clean
+.PHONY: help demo test bench lint build check-targets windows clean
 
 help:
 	@echo "make demo    install what is missing, build for Lua 5.4, run a Q-SYS script against a simulated device"
 	@echo "make test    install what is missing, build for every Lua and run all tests (about 30 minutes)"
 	@echo "make build   build the module for every Lua into build/<5.1|5.2|5.3|5.4|5.5|luajit>/evsock.so"
 	@echo "make lint    formatting, clippy, luacheck"
+	@echo "make check-targets   cargo check for Windows, macOS and FreeBSD"
+	@echo "make windows all specs that apply, on Windows' Lua 5.4 under wine (.ci/windows smoke: a part)"
 	@echo "make bench   evsock beside other libraries and plain C (15 minutes; BENCH=quick: 2)"
 	@echo "make clean   remove what was built"
 
@@ -34,6 +36,14 @@ lint:
 build:
 	@.ci/prepare build
 	@.ci/build
+
+check-targets:
+	@.ci/prepare build
+	@.ci/check_targets
+
+windows:
+	@.ci/prepare windows
+	@.ci/windows
 
 clean:
 	rm -rf build target
