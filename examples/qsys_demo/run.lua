@@ -22,7 +22,11 @@ local function say(who, ...)
 end
 
 -- The device ends by itself; its first line is its port.
-local device = assert(io.popen('"' .. arg[-1] .. '" "' .. FOLDER .. '/device.lua"'))
+local command = '"' .. arg[-1] .. '" "' .. FOLDER .. '/device.lua"'
+if package.config:sub(1, 1) == "\\" then
+    command = '"' .. command .. '"' -- Windows' shell takes the outermost quotes off.
+end
+local device = assert(io.popen(command))
 PORT = tonumber(device:read("*l"))
 assert(PORT, "the device did not start")
 ADDRESS = "127.0.0.1"

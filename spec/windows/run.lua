@@ -1,0 +1,161 @@
+-- Runs spec files where busted is not to be had: its words, over luassert, in pure Lua.
+--
+--   lua.exe spec/windows/run.lua FILE...
+--
+-- Prints TAP lines, each with file and full name. What measures (`#figures`) is left out, as in the
+-- suites of `make test`; nothing else is. Not here: which failures are known (`.ci/windows`).
+
+-- The command line's first word, as `arg[-1]` has it, is the interpreter.
+local assert_of_luassert = require "luassert"
+
+local PENDING = {}
+local number, running, block, finallies = 0, false, nil, nil
+
+local function new_block(name, parent)
+    return {
+        name = name, parent = parent, items = {},
+        before_each = {}, after_each = {}, setup = {}, teardown = {},
+    }
+end
+
+local function with_traceback(problem)
+    if problem == PENDING then
+        return problem
+    elseif type(problem) == "table" and problem.message then
+        problem = tostring(problem.message)
+    end
+    return debug.traceback(tostring(problem), 2)
+end
+
+-- The functions of a list in order, until one fails; its problem.
+local function call_all(list)
+    for _, fn in ipairs(list) do
+        local ok, problem = xpcall(fn, with_traceback)
+        if not ok then
+            return problem
+        end
+    end
+end
+
+-- What the block and those around it have under that name; the outermost first, or last.
+local function gather(of, name, outermost_first)
+    local found = {}
+    while of do
+        for place, fn in ipairs(of[name]) do
+            table.insert(found, outermost_first and place or #found + 1, fn)
+        end
+        of = of.parent
+    end
+    return found
+end
+
+local function full_name(of, name)
+    while of and of.parent do
+        name = of.name .. " " .. name
+        of = of.parent
+    end
+    return name
+end
+
+local function report(ok, file, name, problem)
+    number = number + 1
+    io.write(("%s %d - %s: %s\n"):format(ok and "ok" or "not ok", number, file, name))
+    if problem then
+        io.write("# ", (problem:sub(1, 1500):gsub("\n", "\n# ")), "\n")
+    end
+    io.flush()
+end
+
+local function run_item(file, item, broken)
+    local name = full_name(item.block, item.name)
+    if name:find("#figures", 1, true) then
+        return
+    end
+    finallies = {}
+    local problem = broken or call_all(gather(item.block, "before_each", true))
+    if not problem then
+        running = true
+        problem = call_all { item.fn }
+        running = false
+    end
+    problem = problem or call_all(finallies)
+    problem = call_all(gather(item.block, "after_each")) or problem
+    if problem == PENDING then
+        problem = "pending: nothing is skipped silently"
+    end
+    report(not problem, file, name, problem)
+end
+
+local function run_block(file, of)
+    local broken = call_all(of.setup)
+    for _, item in ipairs(of.items) do
+        if item.items then
+            run_block(file, item)
+        else
+            run_item(file, item, broken)
+        end
+    end
+    local problem = call_all(of.teardown)
+    if problem then
+        report(false, file, full_name(of, "(teardown)"), problem)
+    end
+end
+
+local words = _G
+words.assert = assert_of_luassert
+
+function words.describe(name, fn)
+    local inner = new_block(name, block)
+    table.insert(block.items, inner)
+    block = inner
+    local ok, problem = xpcall(fn, with_traceback)
+    block = inner.parent
+    if not ok then
+        local function raise()
+            error(problem, 0)
+        end
+        table.insert(inner.items, { name = "(describe)", fn = raise, block = inner })
+    end
+end
+
+function words.it(name, fn)
+    table.insert(block.items, { name = name, fn = fn, block = block })
+end
+
+function words.pending(name)
+    local function raise()
+        error(PENDING, 0)
+    end
+    if running then
+        raise()
+    end
+    words.it(name, raise)
+end
+
+for _, name in ipairs { "before_each", "after_each", "setup", "teardown" } do
+    words[name] = function(fn)
+        table.insert(block[name], fn)
+    end
+end
+words.lazy_setup, words.lazy_teardown = words.setup, words.teardown
+words.strict_setup, words.strict_teardown = words.setup, words.teardown
+
+function words.finally(fn)
+    table.insert(finallies, fn)
+end
+
+for _, file in ipairs(arg) do
+    block = new_block(file)
+    local chunk, problem = loadfile(file)
+    if chunk then
+        problem = call_all { chunk }
+    end
+    if problem then
+        report(false, file, "(loading)", problem)
+    else
+        run_block(file, block)
+    end
+end
+io.write(("1..%d\n"):format(number))
+io.flush()
+os.exit(true)
