@@ -71,3 +71,19 @@ put_module() {
     mkdir -p "build/$2" && cp "$library" "build/$2/evsock.so.new" \
         && mv "build/$2/evsock.so.new" "build/$2/evsock.so"
 }
+
+# What gives each process of specs a network of its own, in NETWORK: a port that one gives back must not
+# be taken by another that runs beside it. Where that is not allowed they share one, and a stray
+# connection may disturb a spec.
+find_network() {
+    local flags
+    NETWORK=()
+    for flags in -n "--map-current-user --keep-caps -n"; do
+        # shellcheck disable=SC2086 # Several flags.
+        if unshare $flags ip link set lo up 2>/dev/null; then
+            # shellcheck disable=SC2016,SC2206 # Expanded in there.
+            NETWORK=(unshare $flags sh -c 'ip link set lo up && exec "$@"' network)
+            break
+        fi
+    done
+}
