@@ -1,7 +1,8 @@
 -- The zone of an IPv6 address was lost where it was told -- peer_address, local_address, the sender
 -- of a datagram -- so that nobody could answer a link-local peer, and was refused by listen, udp,
--- bind and groups. Brackets failed with TLS ("'[::1]' is no name that a certificate can have") and
--- beside a zone, and were printed twice: "connect [[::1]]:80: connection refused".
+-- bind and groups. An interface given beside a group of IPv6 was ignored. Brackets failed with TLS
+-- ("'[::1]' is no name that a certificate can have") and beside a zone, and were printed twice:
+-- "connect [[::1]]:80: connection refused".
 --
 -- Link-local addresses are shown in a child with a network of its own, where the system lets us
 -- make one; what is read and written is shown everywhere by `src/address.rs`.
@@ -140,6 +141,34 @@ describe("regress 035", function()
             ]]
         end)
 
+        it("a group is joined and sent to by the interface that is given beside it", function()
+            child [[
+                local function joined()
+                    local file = assert(io.open("/proc/self/net/igmp6"))
+                    local text = file:read("*a")
+                    file:close()
+                    return text:find("%slo%s+ff120000000000000000000000004242") ~= nil
+                end
+                -- Only what is to leave by `lo` has a way.
+                local routed = os.execute("ip -6 rule add oif lo table 77 2>/dev/null"
+                    .. " && ip -6 route add multicast ff12::/16 dev lo table 77 2>/dev/null")
+                routed = routed == true or routed == 0
+                for _, interface in ipairs { "lo", "1" } do
+                    local group = assert(evsock.udp("::", 0))
+                    assert(not group:send_to("x", "ff12::4242", 9))
+                    assert(not joined() and group:join_group("[ff12::4242]", interface))
+                    assert(joined())
+                    assert(not routed or group:send_to("x", "ff12::4242", 9))
+                    assert(group:leave_group("ff12::4242", interface) and not joined())
+                    group:close()
+                end
+                local group = assert(evsock.udp("::", 0))
+                assert(group:join_group("ff12::4242%lo", "lo") and joined())
+                assert(group:leave_group("ff12::4242%lo", "lo") and not joined())
+                group:close()
+            ]]
+        end)
+
         it("messages name the zone, and brackets stand once", function()
             child [[
                 for _, host in ipairs { HOST, "[" .. HOST .. "]" } do
@@ -204,6 +233,45 @@ describe("regress 035", function()
             ]]
         end)
     end
+
+    it("the interface of a group is one, and no address", function()
+        local sock = helper.track(evsock.udp("::", 0) or evsock.udp("127.0.0.1", 0))
+        local misuse = helper.misuse
+        for _, call in ipairs { "join_group", "leave_group" } do
+            local wanted = "bad argument 'interface' to '" .. call .. "' (name or number of an "
+                .. "interface or nil expected, got string %q)"
+            local all = { "127.0.0.1", "fe80::1", "fe80::1%lo", "", "a b", ("x"):rep(16) }
+            for _, bad in ipairs(all) do
+                misuse(function() sock[call](sock, "ff12::1", bad) end, wanted:format(bad))
+            end
+            wanted = "bad argument 'interface' to '" .. call
+                .. "' (the group's own zone or nil expected, got string \"b\")"
+            misuse(function() sock[call](sock, "[ff12::1%a]", "b") end, wanted)
+            wanted = "bad argument 'interface' to '" .. call
+                .. "' (numeric IPv4 address or nil expected, got string \"lo\")"
+            misuse(function() sock[call](sock, "239.1.2.3", "lo") end, wanted)
+        end
+        local ok, message, code = sock:join_group("ff12::1", "no-such-if")
+        assert.is_nil(ok)
+        assert.equal("join_group: there is no interface 'no-such-if'", message)
+        assert.equal("EADDRNOTAVAIL", code)
+    end)
+
+    it("a group of the other family is refused with words", function()
+        local sock = helper.track(assert(evsock.udp("127.0.0.1", 0)))
+        for _, call in ipairs { "join_group", "leave_group" } do
+            local ok, message, code = sock[call](sock, "ff12::1")
+            assert.is_nil(ok)
+            assert.equal(call .. " ff12::1: no IPv4 address, which this socket needs", message)
+            assert.equal("EADDRNOTAVAIL", code)
+        end
+        if has_ipv6 then
+            local v6 = helper.track(assert(evsock.udp("::", 0)))
+            local ok, message = v6:join_group("239.1.2.3")
+            assert.is_nil(ok)
+            assert.equal("join_group 239.1.2.3: no IPv6 address, which this socket needs", message)
+        end
+    end)
 
     it("an interface that is not there is named", function()
         local server, message, code = evsock.listen("fe80::1%no-such-if", 0)

@@ -85,15 +85,33 @@ end
 
 datagram.pause, datagram.resume = pause(true), pause(false)
 
+-- The group with its interface as its zone, if it is one of IPv6: there that is what names it.
+local function zoned(group, interface, call)
+    local is_text = type(interface) == "string"
+    local numeric = is_text and native.is_numeric(interface)
+    if not group:find(":", 1, true) then
+        if not numeric or interface:find(":", 1, true) then
+            bad("argument", "interface", call, "numeric IPv4 address or nil", interface)
+        end
+        return group
+    end
+    local address, zone = group:match("^%[?([^%%%]]*)%%?([^%]]*)")
+    local whole_group = is_text and address .. "%" .. interface
+    if numeric or not whole_group or not native.is_numeric(whole_group) then
+        bad("argument", "interface", call, "name or number of an interface or nil", interface)
+    elseif zone ~= "" and zone ~= interface then
+        bad("argument", "interface", call, "the group's own zone or nil", interface)
+    end
+    return whole_group
+end
+
 local function member(call, joins)
     return function(sock, group, interface)
         expect(sock, call)
         if type(group) ~= "string" or not native.is_numeric(group) then
             bad("argument", "group", call, "numeric address", group)
-        elseif interface ~= nil
-            and not (type(interface) == "string" and interface:find("^%d+%.%d+%.%d+%.%d+$")
-                and native.is_numeric(interface)) then
-            bad("argument", "interface", call, "numeric IPv4 address or nil", interface)
+        elseif interface ~= nil then
+            group = zoned(group, interface, call)
         end
         return native.datagram_member(sock, group, joins, interface)
     end

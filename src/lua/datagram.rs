@@ -27,7 +27,7 @@ type Place = (mlua::LuaString, u16, bool, bool, bool, usize, bool);
 type Sending = (mlua::LuaString, bool, Option<mlua::LuaString>, u16, Value, Option<u16>);
 /// Host, port, and a detour.
 type Target = (mlua::LuaString, u16, Value, Option<u16>);
-/// A group, whether it is joined, and at which interface.
+/// A group, whether it is joined, and at which interface, which is the group's zone if it is of IPv6.
 type Member = (mlua::LuaString, bool, Option<mlua::LuaString>);
 
 /// Adds the functions to the table that the Lua files get.
@@ -72,12 +72,11 @@ pub(super) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<(
     })?;
     method(lua, table, state, "datagram_member", |lua, object, (group, joins, at): Member| {
         let group = Literal::read(&group.as_bytes());
-        let at = at.and_then(|at| at.to_string_lossy().parse().ok());
-        let found = of(object).zip(group);
-        answer(
-            lua,
-            found.map_or(Ok(()), |((datagram, _), group)| datagram.set_member(&group, at, joins)),
-        )
+        let at = at.map(|at| at.to_string_lossy());
+        let Some(((datagram, _), group)) = of(object).zip(group) else {
+            return answer(lua, Ok(()));
+        };
+        answer(lua, datagram.set_member(&group, at.as_deref(), joins))
     })?;
     method(lua, table, state, "datagram_close", |_, object, (): ()| {
         object.let_go();

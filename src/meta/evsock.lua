@@ -700,11 +700,12 @@ function Udp:read() end
 ---@return evsock.ErrorCode? code
 function Udp:connect(host, port) end
 
---- Also hears what is sent to a group.
+--- Also hears what is sent to a group. The interface of a group of IPv6 may be its zone, too
+--- (`ff02::1%eth0`). By one that is given beside the group, groups are then also sent to.
 ---
 --- `sock:join_group("239.1.2.3")`
----@param group string a numeric address; the zone of one of IPv6 is the interface (`ff02::1%eth0`)
----@param interface? string the IPv4 address of an interface, which groups are then sent to by, too
+---@param group string a numeric address
+---@param interface? string for a group of IPv4 its address, for one of IPv6 its name or number
 ---@return true? joined
 ---@return string? message
 ---@return evsock.ErrorCode? code

@@ -8,7 +8,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Instant;
 
@@ -20,7 +20,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::{Hub, Source};
-use crate::net::parcels::Parcels;
+use crate::net::parcels::{Parcels, renamed};
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
@@ -171,16 +171,23 @@ impl Datagram {
         self.with_socket(|socket| datagram::set_broadcast(socket, on), "broadcast")
     }
 
-    /// Joins or leaves a group.
+    /// Joins or leaves a group. `at`: the interface, which is the zone of a group of IPv6, and by
+    /// which groups are then sent to.
     ///
     /// # Errors
     /// What the system says.
-    pub fn set_member(&self, group: &Literal, at: Option<Ipv4Addr>, joins: bool) -> Result<()> {
+    pub fn set_member(&self, group: &Literal, at: Option<&str>, joins: bool) -> Result<()> {
         let call = if joins { "join_group" } else { "leave_group" };
         let failed = |why| Error::new(Code::AddressNotAvailable, format!("{call}: {why}"));
         let group = group.at(0).map_err(failed)?;
         let context = format!("{call} {}", shown(&Address::Ip(group).host()));
-        self.with_socket(|socket| datagram::set_member(socket, group, at, joins), &context)
+        let group = self.fitting(vec![group]).map_err(|error| renamed(&error, &context))?;
+        let address = at.and_then(|at| at.parse().ok());
+        self.with_socket(|socket| datagram::set_member(socket, group, address, joins), &context)?;
+        if at.is_none() || !joins {
+            return Ok(());
+        }
+        self.with_socket(|socket| datagram::send_groups_by(socket, group, address), &context)
     }
 
     fn with_socket(

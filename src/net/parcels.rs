@@ -220,7 +220,7 @@ impl Datagram {
     }
 
     /// The first of our own family.
-    fn fitting(&self, addresses: Vec<SocketAddr>) -> Result<SocketAddr> {
+    pub(super) fn fitting(&self, addresses: Vec<SocketAddr>) -> Result<SocketAddr> {
         let v6 = self.local.is_ipv6();
         addresses.into_iter().find(|address| address.is_ipv6() == v6).ok_or_else(|| {
             let family = if v6 { "IPv6" } else { "IPv4" };
@@ -368,7 +368,7 @@ fn closed() -> Error {
 }
 
 /// The same cause under another heading.
-fn renamed(error: &Error, context: &str) -> Error {
+pub(super) fn renamed(error: &Error, context: &str) -> Error {
     let message = error.message();
     let cause = ["connect: ", "send_to: "].iter().find_map(|heading| message.strip_prefix(heading));
     Error::new(error.code(), format!("{context}: {}", cause.unwrap_or(message)))

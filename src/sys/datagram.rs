@@ -102,14 +102,27 @@ pub fn set_member(
     fault::before(Call::SetOption)?;
     let at = interface.unwrap_or(Ipv4Addr::UNSPECIFIED);
     match group {
-        SocketAddr::V4(group) if joins => {
-            socket.join_multicast_v4(group.ip(), &at)?;
-            // What is sent to groups leaves where it is heard.
-            interface.map_or(Ok(()), |at| socket.set_multicast_if_v4(&at))
-        }
+        SocketAddr::V4(group) if joins => socket.join_multicast_v4(group.ip(), &at),
         SocketAddr::V4(group) => socket.leave_multicast_v4(group.ip(), &at),
         SocketAddr::V6(group) if joins => socket.join_multicast_v6(group.ip(), group.scope_id()),
         SocketAddr::V6(group) => socket.leave_multicast_v6(group.ip(), group.scope_id()),
+    }
+}
+
+/// What is sent to groups of the family leaves at the interface of this one: where it is heard.
+///
+/// # Errors
+/// What the system says.
+pub fn send_groups_by(
+    socket: &Socket,
+    group: SocketAddr,
+    interface: Option<Ipv4Addr>,
+) -> io::Result<()> {
+    fault::before(Call::SetOption)?;
+    match (group, interface) {
+        (SocketAddr::V4(_), Some(interface)) => socket.set_multicast_if_v4(&interface),
+        (SocketAddr::V4(_), None) => Ok(()),
+        (SocketAddr::V6(group), _) => socket.set_multicast_if_v6(group.scope_id()),
     }
 }
 
