@@ -9,8 +9,6 @@ local kit = { openssl = peers.openssl, run = peers.run }
 
 -- Below the root of the peers' kit; `openssl ca` alone can choose both dates.
 local MORE = [[
-set -e
-cd "$1"
 touch index
 printf '[ca]\ndefault_ca = c\n[c]\ndatabase = index\nnew_certs_dir = .\nserial = serial\n' >ca.conf
 printf 'default_md = sha256\npolicy = p\nx509_extensions = x\nunique_subject = no\n' >>ca.conf
@@ -29,19 +27,12 @@ openssl pkcs8 -topk8 -in ecdsa.key -out locked.key -passout pass:secret
 cat ecdsa.key ecdsa.pem >both.pem
 openssl x509 -in ecdsa.pem -outform DER -out der.pem
 : >empty.pem
-echo made
 ]]
 
 --- Those of the peers' kit, and: expired, early (not valid yet), locked.key (encrypted), both.pem
---- (key and certificate in one), der.pem, empty.pem.
-function kit.certificates()
-    local certificates = peers.certificates()
-    local script = peers.write_file(certificates:path("more"), MORE)
-    local pipe = assert(io.popen("sh " .. script .. " " .. certificates.directory .. " 2>&1"))
-    local said = pipe:read("*a")
-    pipe:close()
-    assert(said:find("made%s*$"), said)
-    return certificates
+--- (key and certificate in one), der.pem, empty.pem. `more`: what else is made.
+function kit.certificates(more)
+    return peers.certificates(MORE):make(more or "")
 end
 
 local function merge(...)

@@ -7,7 +7,6 @@
 
 local helper = require "spec.helper"
 local kit = require "spec.tls_kit"
-local peers = require "spec.peers.tls_kit"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
 local merge = kit.merge
@@ -17,22 +16,18 @@ local WAIT = 5 * helper.slow
 
 -- Below the root of the kit; `chain` appends what stands above.
 local MAKE = [[
-set -e
-cd "$1"
-make() { # NAME SUBJECT ISSUER; then words of openssl
+under() { # NAME SUBJECT ISSUER; then words of openssl
     name=$1 subject=$2 issuer=$3
     shift 3
-    [ "$issuer" = - ] || set -- "$@" -CA "$issuer.pem" -CAkey "$issuer.key"
-    openssl req -x509 -config conf -nodes -days 30 -sha256 -subj "/CN=$subject" \
-        -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "$name.key" -out "$name.pem" "$@"
+    make "$name" "$subject" $ec -CA "$issuer.pem" -CAkey "$issuer.key" "$@"
 }
 names() { # NAME SANS [ISSUER]
-    make "$1" somebody "${3:-ca}" -addext "subjectAltName=$2" -addext basicConstraints=CA:FALSE
+    under "$1" somebody "${3:-ca}" -addext "subjectAltName=$2" -addext basicConstraints=CA:FALSE
 }
 above() { # NAME ISSUER; then words of openssl
     name=$1 issuer=$2
     shift 2
-    make "$name" "$name" "$issuer" -addext keyUsage=critical,keyCertSign "$@"
+    under "$name" "$name" "$issuer" -addext keyUsage=critical,keyCertSign "$@"
 }
 below() { # NAME OF THE ISSUER...: a leaf of the first, sent with all of them
     names "of_$1" DNS:localhost "$1"
@@ -44,10 +39,10 @@ names wild 'DNS:*.example.test'
 names several 'DNS:one.test,DNS:localhost,IP:127.0.0.1,IP:::1'
 names address IP:127.0.0.1
 names text DNS:127.0.0.1
-make common localhost ca -addext basicConstraints=CA:FALSE
-make purpose localhost ca -addext subjectAltName=DNS:localhost -addext extendedKeyUsage=codeSigning
-make authority localhost ca -addext subjectAltName=DNS:localhost -addext $ca
-make twin 'evsock test root' - -addext $ca -addext keyUsage=critical,keyCertSign
+under common localhost ca -addext basicConstraints=CA:FALSE
+under purpose localhost ca -addext subjectAltName=DNS:localhost -addext extendedKeyUsage=codeSigning
+under authority localhost ca -addext subjectAltName=DNS:localhost -addext $ca
+make twin 'evsock test root' $ec -addext $ca -addext keyUsage=critical,keyCertSign
 names signature DNS:localhost twin
 above between ca -addext $ca
 below between
@@ -68,7 +63,6 @@ names unsent DNS:localhost between
 names stranger_leaf DNS:localhost other
 names stranger_root DNS:localhost other
 cat other.pem >>stranger_root.pem
-echo made
 ]]
 
 local certificates
@@ -105,12 +99,7 @@ end
 
 describe("TLS", function()
     setup(function()
-        certificates = kit.certificates()
-        local script = peers.write_file(certificates:path("bad"), MAKE)
-        local pipe = assert(io.popen("sh " .. script .. " " .. certificates.directory .. " 2>&1"))
-        local said = pipe:read("*a")
-        pipe:close()
-        assert(said:find("made%s*$"), said)
+        certificates = kit.certificates(MAKE)
     end)
     teardown(function() certificates:remove() end)
     after_each(helper.finish)

@@ -1,9 +1,10 @@
--- Certificates and foreign TLS peers for the specs. Everything lies in a directory under /tmp that
--- its keeper (`keeper.sh`) removes, however the interpreter ends.
---
+-- Certificates and foreign TLS peers for the specs, and how a connection to one went. Everything
+-- lies in a directory under /tmp that its keeper (`keeper.sh`) removes, however the interpreter
+-- ends.
 -- Not here: bad certificates and how they are refused (`spec/rust/tls_verify.rs`).
 
 local helper = require "spec.helper"
+local evsock = helper.evsock
 
 local kit = {
     --- The kinds of keys; each has a certificate for localhost and 127.0.0.1.
@@ -48,6 +49,17 @@ local function quote_all(words)
     return table.concat(quoted, " ")
 end
 
+--- One list of two, of which the second may be missing.
+function kit.concat(list, more)
+    local all = {}
+    for _, words in ipairs { list, more or {} } do
+        for _, word in ipairs(words) do
+            all[#all + 1] = word
+        end
+    end
+    return all
+end
+
 local function new_directory()
     local directory = capture("mktemp -d /tmp/evsock-tls-XXXXXX")
     assert(directory:find("^/tmp/"), "no directory for a peer")
@@ -62,19 +74,32 @@ end
 
 -- Certificates ------------------------------------------------------------------------------------
 
+-- What every script has that makes certificates. Of version 1 is what has no extensions.
+local COMMON = [[
+set -e
+cd "$1"
+make() { # NAME SUBJECT; then words of openssl, which may replace those here
+    name=$1 subject=$2
+    shift 2
+    openssl req -x509 -config conf -nodes -days 30 -subj "/CN=$subject" \
+        -keyout "$name.key" -out "$name.pem" "$@"
+}
+version1() { # NAME SUBJECT ISSUER, or - for itself; then words of openssl about the key
+    name=$1 subject=$2 issuer=$3
+    shift 3
+    openssl req -new -config conf -nodes -subj "/CN=$subject" -keyout "$name.key" \
+        -out "$name.csr" "$@"
+    set -- -CA "$issuer.pem" -CAkey "$issuer.key" -CAcreateserial
+    [ "$issuer" != - ] || set -- -signkey "$name.key"
+    openssl x509 -req -days 30 -in "$name.csr" -out "$name.pem" "$@"
+}
+ec='-newkey ec -pkeyopt ec_paramgen_curve:P-256'
+]]
+
 -- One root, and below it a server's certificate for each kind of key and a client's; a root that
 -- has signed nothing, and a certificate that has signed itself.
 local MAKE = [[
-set -e
-cd "$1"
 printf '[req]\ndistinguished_name = name\nprompt = no\n[name]\nCN = unused\n' >conf
-make() { # NAME SUBJECT; then words of openssl
-    name=$1 subject=$2
-    shift 2
-    openssl req -x509 -config conf -nodes -days 30 -sha256 -subj "/CN=$subject" \
-        -keyout "$name.key" -out "$name.pem" "$@"
-}
-ec='-newkey ec -pkeyopt ec_paramgen_curve:P-256'
 root='-addext basicConstraints=critical,CA:TRUE -addext keyUsage=critical,keyCertSign'
 leaf='-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature'
 here='-addext subjectAltName=DNS:localhost,IP:127.0.0.1'
@@ -89,7 +114,6 @@ make client 'a client' $ec $leaf -addext extendedKeyUsage=clientAuth $under
 make stranger 'a stranger' $ec $leaf -addext extendedKeyUsage=clientAuth \
     -CA other.pem -CAkey other.key
 make itself localhost $ec $leaf $here
-echo made
 ]]
 
 local Certificates = {}
@@ -118,13 +142,21 @@ function Certificates:remove()
     self.pipe:close()
 end
 
-function kit.certificates()
+--- Makes more: `script` is for a shell and has `make`, `version1` and `$ec`.
+function Certificates:make(script)
+    local path = kit.write_file(self:path("make"), COMMON .. script .. "\necho made\n")
+    local said = capture("sh " .. path .. " " .. self.directory .. " 2>&1")
+    assert(said:find("made$"), said)
+    return self
+end
+
+--- `more`: what else is made.
+function kit.certificates(more)
     local directory = new_directory()
     local pipe = keep(directory, { "sleep", "300" })
-    local script = kit.write_file(directory .. "/make", MAKE)
-    local said = capture("sh " .. script .. " " .. directory .. " 2>&1")
-    assert(said:find("made$"), said)
-    return setmetatable({ directory = directory, pipe = pipe }, Certificates)
+    local certificates = setmetatable({ directory = directory, pipe = pipe }, Certificates)
+    certificates:make(MAKE)
+    return more and certificates:make(more) or certificates
 end
 
 -- Servers -----------------------------------------------------------------------------------------
@@ -169,14 +201,17 @@ function kit.openssl(certificates, key, words, place, input)
             "env", "-C", place or server.directory, "openssl", "s_server", "-accept", "127.0.0.1:0",
             "-cert", certificates:path(key .. ".pem"), "-key", certificates:path(key .. ".key"),
         }
-        for _, word in ipairs(words) do
-            command[#command + 1] = word
-        end
-        return command
+        return kit.concat(command, words)
     end, function(server)
         server.port = tonumber(server:log():match("ACCEPT 127%.0%.0%.1:(%d+)\n"))
         return server.port
     end)
+end
+
+--- The port of such a server that sends lines back, reversed, and stops with the test.
+function kit.device(certificates, key, words)
+    local server = kit.openssl(certificates, key, kit.concat({ "-rev" }, words))
+    return helper.track(server, server.stop).port
 end
 
 local NGINX = [[
@@ -240,6 +275,40 @@ function kit.run(words, input)
     local out, said = kit.read_file(directory .. "/out"), kit.read_file(directory .. "/said")
     os.execute("rm -rf " .. directory)
     return out, said, tonumber(status)
+end
+
+--- `openssl s_client` to a port; `key`: the name of its certificate, if it has one.
+function kit.visit(certificates, port, key, words)
+    local command = { "openssl", "s_client", "-connect", "127.0.0.1:" .. port }
+    if key then
+        command = kit.concat(command, {
+            "-cert", certificates:path(key .. ".pem"), "-key", certificates:path(key .. ".key") })
+    end
+    return kit.run(kit.concat(command, words))
+end
+
+-- How a connection went ---------------------------------------------------------------------------
+
+--- Connects. A table that has `verified` when it stands, `message` and `code` when it ends
+--- ("closed" if nothing was wrong), and the socket.
+function kit.attempt(host, port, tls)
+    local told = {}
+    local sock = helper.track(evsock.connect(host, port, {
+        tls = tls,
+        on_connect = function(sock) told.verified = sock.tls.verified end,
+        on_close = function(_, message, code)
+            told.message, told.code = message, code or "closed"
+        end,
+    }))
+    return told, sock
+end
+
+--- Waits until it stands or ends.
+function kit.until_told(told)
+    helper.pump_until(function()
+        return told.code or told.verified ~= nil
+    end, 5 * helper.slow, "a connection or its end")
+    return told
 end
 
 return kit

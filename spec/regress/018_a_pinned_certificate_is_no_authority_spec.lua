@@ -6,56 +6,32 @@ local helper = require "spec.helper"
 local peers = require "spec.peers.tls_kit"
 local evsock = helper.evsock
 
-local WAIT = 5 * helper.slow
-
 -- `device`: certificate of a device; `forged`: by the device's key, for the client's host; `own`:
 -- by itself as openssl makes them by default; `mixed`: an authority and the device.
 local MAKE = [[
-set -e
-cd "$1"
-make() { # NAME SUBJECT; then words of openssl
-    name=$1 subject=$2
-    shift 2
-    openssl req -x509 -config conf -nodes -days 30 -sha256 -subj "/CN=$subject" \
-        -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "$name.key" -out "$name.pem" "$@"
-}
 here='-addext subjectAltName=DNS:localhost'
-no='-addext basicConstraints=critical,CA:FALSE'
-yes='-addext basicConstraints=critical,CA:TRUE'
+no="$ec -addext basicConstraints=critical,CA:FALSE"
+yes="$ec -addext basicConstraints=critical,CA:TRUE"
 make device device $no -addext keyUsage=critical,digitalSignature $here
 make forged forged $no $here -CA device.pem -CAkey device.key
 make unsigning unsigning $yes -addext keyUsage=critical,digitalSignature $here
 make forged_unsigning forged $no $here -CA unsigning.pem -CAkey unsigning.key
 make own own $yes $here
 cat ca.pem device.pem >mixed.pem
-echo made
 ]]
 
 describe("regress 018", function()
     local certificates
 
-    setup(function()
-        certificates = peers.certificates()
-        local script = peers.write_file(certificates:path("more"), MAKE)
-        local pipe = assert(io.popen("sh " .. script .. " " .. certificates.directory .. " 2>&1"))
-        local said = pipe:read("*a")
-        pipe:close()
-        assert(said:find("made%s*$"), said)
-    end)
+    setup(function() certificates = peers.certificates(MAKE) end)
     teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
     -- Message and code with which a connection to `openssl s_server` ends, or its facts.
     local function connect(version, cafile, name)
-        local server = peers.openssl(certificates, name, { version, "-rev" })
-        helper.track(server, server.stop)
-        local told = {}
-        local sock = helper.track(evsock.connect("127.0.0.1", server.port, {
-            tls = { cafile = certificates:path(cafile), server_name = "localhost" },
-            on_connect = function(sock) told.verified = sock.tls.verified end,
-            on_close = function(_, message, code) told.message, told.code = message, code end,
-        }))
-        helper.pump_until(function() return told.code or told.verified ~= nil end, WAIT)
+        local told, sock = peers.attempt("127.0.0.1", peers.device(certificates, name, { version }),
+            { cafile = certificates:path(cafile), server_name = "localhost" })
+        peers.until_told(told)
         sock:close()
         return told
     end
@@ -72,12 +48,8 @@ describe("regress 018", function()
             end,
             on_error = function(_, message, code) told.message, told.code = message, code end,
         })))
-        peers.run({
-            "openssl", "s_client", "-connect", "127.0.0.1:" .. server.port, version,
-            "-cert", certificates:path(name .. ".pem"), "-key", certificates:path(name .. ".key"),
-        })
-        helper.pump_until(function() return told.code or told.verified ~= nil end, WAIT)
-        return told
+        peers.visit(certificates, server.port, name, { version })
+        return peers.until_told(told)
     end
 
     for _, version in ipairs { "-tls1_2", "-tls1_3" } do

@@ -10,47 +10,27 @@ local evsock = helper.evsock
 
 local WAIT = 5 * helper.slow
 
--- Without extensions openssl makes version 1. `late`: a good one sent with an issuer that is over.
+-- `late`: a good one sent with an issuer that is over.
 local MAKE = [[
-set -e
-cd "$1"
-old() { # NAME SUBJECT
-    openssl req -new -config conf -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256 \
-        -subj "/CN=$2" -keyout "$1.key" -out "$1.csr"
-    openssl x509 -req -days 30 -in "$1.csr" -signkey "$1.key" -out "$1.pem"
-}
-old old localhost
-old elsewhere elsewhere.test
-old by_address 127.0.0.1
+version1 old localhost - $ec
+version1 elsewhere elsewhere.test - $ec
+version1 by_address 127.0.0.1 - $ec
 openssl x509 -in old.pem -noout -text | grep -q 'Version: 1 '
 cat ecdsa.pem expired.pem >late.pem
 cp ecdsa.key late.key
-echo made
 ]]
 
 describe("regress 025", function()
     local certificates
 
-    setup(function()
-        certificates = kit.certificates()
-        local script = peers.write_file(certificates:path("old"), MAKE)
-        local pipe = assert(io.popen("sh " .. script .. " " .. certificates.directory .. " 2>&1"))
-        local said = pipe:read("*a")
-        pipe:close()
-        assert(said:find("made%s*$"), said)
-    end)
+    setup(function() certificates = kit.certificates(MAKE) end)
     teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
     -- Facts of a connection, or message and code of its end.
     local function connect(port, tls, host, stays)
-        local told = {}
-        local sock = helper.track(evsock.connect(host or "localhost", port, {
-            tls = tls,
-            on_connect = function(sock) told.verified = sock.tls.verified end,
-            on_close = function(_, message, code) told.message, told.code = message, code end,
-        }))
-        helper.pump_until(function() return told.code or told.verified ~= nil end, WAIT)
+        local told, sock = peers.attempt(host or "localhost", port, tls)
+        peers.until_told(told)
         if not stays then
             sock:close() -- `s_server` serves one after the other.
         end
@@ -63,8 +43,7 @@ describe("regress 025", function()
                 return kit.merge({ cafile = certificates:path(name .. ".pem") }, more)
             end
             local function openssl(name)
-                local server = peers.openssl(certificates, name, { version, "-rev" })
-                return helper.track(server, server.stop).port
+                return peers.device(certificates, name, { version })
             end
             local port = openssl("old")
             assert.is_true(connect(port, pinned("old")).verified)
@@ -92,10 +71,7 @@ describe("regress 025", function()
                     sock:close()
                 end,
             })))
-            local _, said = peers.run({
-                "openssl", "s_client", "-connect", "127.0.0.1:" .. server.port, version,
-                "-cert", certificates:path("old.pem"), "-key", certificates:path("old.key"),
-            })
+            local _, said = peers.visit(certificates, server.port, "old", { version })
             helper.pump_until(function() return verified ~= nil end, WAIT, said)
             assert.is_true(verified)
         end)

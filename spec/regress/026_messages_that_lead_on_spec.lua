@@ -6,35 +6,22 @@
 local helper = require "spec.helper"
 local kit = require "spec.tls_kit"
 local peers = require "spec.peers.tls_kit"
-local evsock = helper.evsock
 
 local WAIT = 5 * helper.slow
 
 local MAKE = [[
-set -e
-cd "$1"
-make() { # NAME SUBJECT; then words of openssl
-    name=$1 subject=$2
-    shift 2
-    openssl req -x509 -config conf -nodes -days 30 -subj "/CN=$subject" \
-        -newkey ec -pkeyopt ec_paramgen_curve:P-256 -keyout "$name.key" -out "$name.pem" "$@"
-}
-below='-CA ca.pem -CAkey ca.key -addext basicConstraints=CA:FALSE'
+below="$ec -CA ca.pem -CAkey ca.key -addext basicConstraints=CA:FALSE"
 here='-addext subjectAltName=DNS:localhost'
-openssl req -x509 -config conf -nodes -days 30 -subj '/CN=weak root' -newkey rsa:1024 \
-    -keyout weak.key -out weak.pem -addext basicConstraints=critical,CA:TRUE
-make of_weak localhost -CA weak.pem -CAkey weak.key -addext basicConstraints=CA:FALSE $here
+make weak 'weak root' -newkey rsa:1024 -addext basicConstraints=critical,CA:TRUE
+make of_weak localhost $ec -CA weak.pem -CAkey weak.key -addext basicConstraints=CA:FALSE $here
 make text device $below -addext subjectAltName=DNS:127.0.0.1,DNS:device
 make common localhost $below
 make purpose localhost $below $here -addext extendedKeyUsage=DER:3000
 make sha1 localhost $below $here -sha1
 make empty_name localhost $below -addext subjectAltName=DER:30028200
 make garbage localhost $below -addext subjectAltName=DER:30030101ff
-openssl req -new -config conf -nodes -newkey rsa:2048 -subj /CN=localhost -keyout old.key \
-    -out old.csr
-openssl x509 -req -days 30 -in old.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out old.pem
+version1 old localhost ca -newkey rsa:2048
 mkfifo typed
-echo made
 ]]
 
 local LOW = "DEFAULT:@SECLEVEL=0"
@@ -53,38 +40,19 @@ local NO_EXCHANGE = "tls PEER: the two ends share no way to exchange keys: here 
 describe("regress 026", function()
     local certificates
 
-    setup(function()
-        certificates = kit.certificates()
-        local script = peers.write_file(certificates:path("words"), MAKE)
-        local pipe = assert(io.popen("sh " .. script .. " " .. certificates.directory .. " 2>&1"))
-        local said = pipe:read("*a")
-        pipe:close()
-        assert(said:find("made%s*$"), said)
-    end)
+    setup(function() certificates = kit.certificates(MAKE) end)
     teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
-    local function openssl(name, words, input)
-        local server = peers.openssl(certificates, name, words, nil, input)
-        return helper.track(server, server.stop).port
-    end
-
     local function starting(port, tls, host)
-        local told = {}
-        local sock = helper.track(evsock.connect(host or "localhost", port, {
-            tls = kit.merge({ cafile = certificates:path("ca.pem") }, tls),
-            on_close = function(_, message, code)
-                told.code = code or "closed"
-                told.message = message and message:gsub("^tls %S+:%d+:", "tls PEER:")
-            end,
-        }))
-        return told, sock
+        return peers.attempt(host or "localhost", port,
+            kit.merge({ cafile = certificates:path("ca.pem") }, tls))
     end
 
-    local function connect(...)
-        local told = starting(...)
+    -- Code and text of an end; the peer's address is another each time.
+    local function ended(told)
         helper.pump_until(function() return told.code end, WAIT, "an end")
-        return told
+        return { told.code, told.message and (told.message:gsub("^tls %S+:%d+:", "tls PEER:")) }
     end
 
     for _, case in ipairs {
@@ -124,27 +92,22 @@ describe("regress 026", function()
         local tls, host = kit.merge(case[6]), case[7]
         it("a client says what to do about " .. what, function()
             tls.cafile = certificates:path(tls.cafile or "ca.pem")
-            local all = { "-rev" }
-            for _, word in ipairs(words) do
-                all[#all + 1] = word
-            end
-            local told = connect(openssl(name, all), tls, host)
-            assert.same({ code, text }, { told.code, told.message })
+            local port = peers.device(certificates, name, words)
+            assert.same({ code, text }, ended((starting(port, tls, host))))
         end)
     end
 
     it("a client says that a server wants to renegotiate", function()
         local typed = certificates:path("typed")
-        local port = openssl("rsa", { "-tls1_2" }, typed)
-        local told, sock = starting(port)
+        local server = peers.openssl(certificates, "rsa", { "-tls1_2" }, nil, typed)
+        local told, sock = starting(helper.track(server, server.stop).port)
         assert.is_true(sock:wait("connect", WAIT))
         local pipe = assert(io.open(typed, "w"))
         pipe:write("R\n")
         pipe:close()
-        helper.pump_until(function() return told.code end, WAIT, "an end")
         assert.same({ "TLS_ALERT", "tls PEER: the peer ended the open connection with the alert "
             .. "handshake_failure; likely it wants to renegotiate, which evsock leaves out" },
-            { told.code, told.message })
+            ended(told))
     end)
 
     for _, case in ipairs {
@@ -161,11 +124,7 @@ describe("regress 026", function()
         local what, words, code, text, tls = case[1], case[2], case[3], case[4], case[5]
         it("a server says what it lacks of a client that has only " .. what, function()
             local record = kit.server(certificates, "rsa", tls)
-            local all = { "openssl", "s_client", "-connect", "127.0.0.1:" .. record.port }
-            for _, word in ipairs(words) do
-                all[#all + 1] = word
-            end
-            peers.run(all)
+            peers.visit(certificates, record.port, nil, words)
             helper.pump_until(function() return record.errors[1] end, WAIT)
             local message, given = record.errors[1][1], record.errors[1][2]
             -- The peer's address is in it.
