@@ -87,3 +87,8 @@ find_network() {
         fi
     done
 }
+
+# The version of glibc that a module needs: the newest of its functions that it uses.
+newest_glibc() {
+    objdump -T "$1" | sed -n 's/.*GLIBC_\([0-9][0-9.]*\).*/\1/p' | sort -V | tail -n 1
+}

@@ -58,8 +58,21 @@ function print(...) -- luacheck: ignore
     end
 end
 
+-- A Core runs Lua 5.3. What "\x0d" is there Lua 5.1 knows as "\013" alone.
+local function load_script(path)
+    local file = assert(io.open(path))
+    local text = file:read("*a")
+    file:close()
+    if _VERSION == "Lua 5.1" then
+        text = text:gsub("\\x(%x%x)", function(digits)
+            return ("\\%03d"):format(tonumber(digits, 16))
+        end)
+    end
+    return assert((loadstring or load)(text, "@" .. path))
+end
+
 say("demo", "loading the script of the Q-SYS manual")
-dofile(FOLDER .. "/script.lua")
+load_script(FOLDER .. "/script.lua")()
 
 while seen.answers < 2 and evsock.now() - began < LONGEST do
     evsock.pump(1)
