@@ -1,6 +1,7 @@
 -- Certificates and foreign TLS peers for the specs, and how a connection to one went. Everything
 -- lies in a directory under /tmp that its keeper (`keeper.sh`) removes, however the interpreter
 -- ends.
+--
 -- Not here: bad certificates and how they are refused (`spec/rust/tls_verify.rs`).
 
 local helper = require "spec.helper"
