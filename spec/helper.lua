@@ -374,11 +374,11 @@ end
 
 -- A program that the children run under, such as valgrind.
 local under = os.getenv("EVSOCK_UNDER")
-local CHILD_LIMIT = under and 200 or 20
+local CHILD_LIMIT = under and 200 or math.floor(math.min(20 * helper.slow, 200))
 
---- Runs a script in a child interpreter, for at most 20 s (under valgrind 200). `setup` is shell
---- text that comes before it ("ulimit -n 40"). Returns the output (both streams) and the exit
---- status (124: too late, 128 + n: killed by signal n).
+--- Runs a script in a child interpreter, for at most 20 s (more where everything is slow). `setup`
+--- is shell text that comes before it ("ulimit -n 40"). Returns the output (both streams) and the
+--- exit status (124: too late, 128 + n: killed by signal n).
 function helper.run(script, interpreter, setup)
     if helper.is_windows then
         return run_on_windows(script, interpreter, setup)
