@@ -250,7 +250,7 @@ real["evsock"] = function()
     local names = of_table(evsock)
     -- Neither stands in the table: one is computed, the other is what a script may set.
     names.spin = { kind = kind_of(assert(evsock.spin)) }
-    names.on_error = { kind = "value" }
+    names.on_error, names.on_unhandled = { kind = "value" }, { kind = "value" }
     return names
 end
 

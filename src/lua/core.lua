@@ -70,11 +70,15 @@ local events = {
         secure = 11, mark = 12, note = 13,
         -- For classes alone: TCP stands and the handshake begins; some of what waited was sent.
         securing = 14, sent = 15,
+        -- A failure that meets no handler; the classes of dialects leave it to their hosts.
+        unheard = 18,
     },
-    server = { accept = 8, error = 9, note = 13 },
+    server = { accept = 8, error = 9, note = 13, unheard = 18 },
     timer = { timer = 10 },
     -- For classes alone, with the number of a datagram: it is with the system; it never will be.
-    datagram = { connect = 2, error = 9, note = 13, sent = 15, datagram = 16, unsent = 17 },
+    datagram = {
+        connect = 2, error = 9, note = 13, sent = 15, datagram = 16, unsent = 17, unheard = 18,
+    },
 }
 local kinds = { socket = 0, server = 1, timer = 2, datagram = 3 }
 
@@ -378,6 +382,10 @@ core.methods = {
     write = native.write,
 }
 
+local function unheard(object, message, code)
+    return core.unheard(object, message, code)
+end
+
 local Socket = core.class {
     name = "evsock.Socket",
     strict = true,
@@ -386,6 +394,7 @@ local Socket = core.class {
     handlers = socket_handlers,
     get = socket_get,
     set = socket_set,
+    on = { unheard = unheard },
     methods = core.methods,
     tostring = function(sock)
         local host, port = native.target(sock)
@@ -624,6 +633,7 @@ local Server = core.class {
             end
             on_accept(server, sock)
         end,
+        unheard = unheard,
     },
     methods = {
         accept = function(server)
@@ -824,6 +834,8 @@ end
 -- What few scripts need is compiled when it is first asked for: each collection of theirs would
 -- mark it. A finaliser that asks meanwhile compiles its own.
 local udp
+-- A script may put something of its own in its place before there is anything to be told.
+local stderr = io and io.stderr
 local late = {
     common = function()
         return native.late("common")(evsock, core)
@@ -832,6 +844,9 @@ local late = {
         local shared, open = native.late("datagram")(native, checks, core)
         udp = open
         return shared
+    end,
+    unheard = function()
+        return native.late("unheard")(native, core, stderr)
     end,
 }
 
@@ -850,14 +865,15 @@ end
 
 -- What a script may set of the module, never in its own table: each is checked each time.
 local hooks = native.hooks
-local is_hook = { on_error = true }
+-- Name to what it may be.
+local hook_kinds = { on_error = "function or nil", on_unhandled = "function, false or nil" }
 
 setmetatable(evsock, {
     __index = function(_, name)
         if name == "spin" then
             return native.spin()
         end
-        return is_hook[name] and hooks[name] or nil
+        return hooks[name]
     end,
     __newindex = function(module, name, value)
         if name == "spin" then
@@ -865,13 +881,14 @@ setmetatable(evsock, {
                 bad("value", "spin", nil, "seconds of at least 0", value)
             end
             native.spin(value)
-        elseif is_hook[name] then
-            if value ~= nil and type(value) ~= "function" then
-                bad("value", name, nil, "function or nil", value)
+        elseif hook_kinds[name] then
+            local fits = value == nil or type(value) == "function"
+            if not fits and not (value == false and name == "on_unhandled") then
+                bad("value", name, nil, hook_kinds[name], value)
             end
             hooks[name] = value
         elseif type(name) == "string" and name:sub(1, 3) == "on_" then
-            local advice = checks.meant(name, is_hook)
+            local advice = checks.meant(name, hook_kinds)
             raise("unknown handler " .. checks.named(name) .. " of the module"
                 .. (advice and " (" .. advice .. ")" or ""))
         else

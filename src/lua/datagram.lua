@@ -217,6 +217,9 @@ local Udp = core.class {
             end
             handler(sock, data, host, port, cut)
         end,
+        unheard = function(sock, message, code)
+            return core.unheard(sock, message, code)
+        end,
     },
     tostring = function(sock)
         local host, port = native.datagram_facts(sock)

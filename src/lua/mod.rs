@@ -1,7 +1,7 @@
 //! Floor 4: the module as Lua sees it. The only files that name mlua.
 //!
 //! `core.lua` is the outside: it builds the classes, with the checks of `options.lua`, the
-//! waiting calls of `tasks.lua` and the datagrams of `datagram.lua`. Below it are
+//! waiting calls of `tasks.lua`, the datagrams of `datagram.lua` and what `unheard.lua` says of failures. Below it are
 //! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
 
 mod datagram;
@@ -28,6 +28,7 @@ const TASKS: &str = include_str!("tasks.lua");
 const LATE: &[(&str, &str, &str)] = &[
     ("common", "@evsock/common.lua", include_str!("../dialects/common.lua")),
     ("datagram", "@evsock/datagram.lua", include_str!("datagram.lua")),
+    ("unheard", "@evsock/unheard.lua", include_str!("unheard.lua")),
 ];
 /// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
 const PARTS: &[(&str, &str, &str)] = &[

@@ -26,6 +26,7 @@ pub use crate::sys::fault;
 use crate::sys::poller::Waited;
 use crate::sys::process;
 pub use crate::sys::process::{fork_generation, settle_in};
+pub use crate::sys::stderr::say;
 
 #[derive(Debug)]
 struct Shared {

@@ -9,6 +9,7 @@ pub mod path;
 pub mod poller;
 pub mod process;
 pub mod socket;
+pub mod stderr;
 pub mod wake;
 pub mod zone;
 

@@ -74,6 +74,9 @@ fn describe(object: &Object, number: u32, class: &Lossy<'_>, name: &Lossy<'_>) -
         _ if number == Number::Datagram as u32 => {
             Text::new(format_args!("\nin the handler 'on_datagram' of {class}{ends}"))
         }
+        _ if number == Number::Unheard as u32 => {
+            Text::new(format_args!("\nin the handler 'evsock.on_unhandled' of {class}{ends}"))
+        }
         _ => Text::new(format_args!("\nin the handler '{name}' of {class}{ends}")),
     }
 }

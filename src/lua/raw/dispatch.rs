@@ -61,6 +61,8 @@ pub(super) enum Number {
     Sent,
     Datagram,
     Unsent,
+    /// A failure that met no handler.
+    Unheard,
 }
 
 /// How a dispatch ended.
@@ -92,6 +94,8 @@ pub(super) enum Argument {
     Addresses,
     Count(usize),
     Failure,
+    /// One more in a row: whoever didn't listen to the first isn't told again.
+    Repeated,
     Server(Token),
     /// A timer's own function gets nothing; behind the last turn the timer lets go of it.
     Turn {
@@ -331,8 +335,12 @@ pub(super) fn call(
     state: &State,
 ) -> Outcome {
     let object = stack.top();
-    let place = number as u32;
-    let is_class = push_handler(stack, base, place, object);
+    let (mut number, mut is_class) = (number, push_handler(stack, base, number as u32, object));
+    if stack.is_nil(-1) && matches!(argument, Argument::Failure) && !is_watched(stack, object) {
+        stack.set_top(object);
+        number = Number::Unheard;
+        is_class = push_handler(stack, base, number as u32, object);
+    }
     if stack.is_nil(-1) && !matches!(argument, Argument::Server(_)) {
         stack.set_top(object - 1);
         return Outcome::Silent;
@@ -342,7 +350,7 @@ pub(super) fn call(
         && !is_class
     {
         if last && let Some(timer) = Object::at(stack, object) {
-            stack.raw_get_at(base.names, place);
+            stack.raw_get_at(base.names, number as u32);
             disarm(stack, object, timer);
         }
         let went_well = stack.protected_call(0, 0, base.traceback);
@@ -383,6 +391,11 @@ pub(super) fn call(
     finish(stack, base, object, number, went_well)
 }
 
+/// Whether a task waits on the object, and so hears what befalls it.
+fn is_watched(stack: Stack, object: c_int) -> bool {
+    Object::at(stack, object).is_some_and(|object| object.watched.get())
+}
+
 /// Takes the object off; an error stays on top of it.
 fn finish(stack: Stack, base: Base, object: c_int, number: Number, went_well: bool) -> Outcome {
     if went_well {
@@ -407,7 +420,7 @@ fn push_arguments(stack: Stack, state: &State, argument: Argument) -> c_int {
             push_addresses(stack, state);
             2
         }
-        Argument::Failure => {
+        Argument::Failure | Argument::Repeated => {
             let code = push_message(stack, state);
             stack.push_bytes(code.as_str().as_bytes());
             3

@@ -74,11 +74,12 @@ pub(super) fn closed(
     if counted {
         state.count(-1);
     }
+    let is_first = part.failure.get().is_none();
     part.failure.set(error.clone());
     let argument = match error {
         Some(error) => {
             hold_error(state, error);
-            Argument::Failure
+            if is_first { Argument::Failure } else { Argument::Repeated }
         }
         None => Argument::None,
     };

@@ -28,6 +28,7 @@ use super::shield::raise_plain;
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Lossy, Stack, Text};
 use super::tasks;
+use super::unheard;
 use crate::lua::state::{References, State};
 use crate::reactor::settle_in;
 
@@ -179,7 +180,8 @@ fn fill(stack: Stack, state: Rc<State>) {
         .chain(misuse::FUNCTIONS)
         .chain(notes::FUNCTIONS)
         .chain(own::FUNCTIONS)
-        .chain(tasks::FUNCTIONS);
+        .chain(tasks::FUNCTIONS)
+        .chain(unheard::FUNCTIONS);
     for (name, function) in FUNCTIONS.iter().chain(more) {
         set_function(stack, functions, name, *function, block);
     }

@@ -33,4 +33,5 @@ pub(super) mod shield;
 mod socket;
 mod stack;
 mod tasks;
+mod unheard;
 mod weigh;

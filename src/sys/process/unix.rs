@@ -19,7 +19,8 @@ extern "C" fn forked() {
     FORKS.fetch_add(1, Ordering::Relaxed);
 }
 
-/// Keeps this library mapped for the rest of the process and begins to count forks.
+/// Keeps this library mapped for the rest of the process, begins to count forks, and looks what stderr
+/// is.
 ///
 /// `lua_close` unmaps modules while our thread may still run in them, and while finalisers are still
 /// to come that call our functions: without this the process dies.
@@ -27,6 +28,7 @@ pub fn settle_in() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         pin();
+        super::stderr::remember();
         // SAFETY: the handler is an atomic addition and this library is never unmapped.
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     });
