@@ -208,6 +208,7 @@ describe("the world", function()
     it("SIGPIPE does not end the interpreter", function()
         local output, status = helper.run([[
             local evsock = require "evsock"
+            evsock.on_unhandled = false
             local peer
             local server = assert(evsock.listen("127.0.0.1", 0, {
                 on_accept = function(_, sock) peer = sock end,

@@ -105,4 +105,83 @@ describe("the logger of", function()
         end, 5, "the fault")
         assert.is_truthy(raised:find("a fault of the logger", 1, true), raised)
     end)
+
+    -- What its own clocks and calls end, and what befalls a listener, is told by no event of a
+    -- connection.
+    describe("hammerspoon hears of", function()
+        local heard
+        local hs = dialects.hammerspoon.socket
+
+        local function track(sock)
+            return helper.track(sock, function()
+                sock:disconnect()
+            end)
+        end
+
+        local function connected(fn, options)
+            local record = helper.server(options)
+            local sock = track(hs.new(fn or deaf))
+            sock:connect("127.0.0.1", record.port)
+            helper.pump_until(function()
+                return record.sockets[1] and sock:connected()
+            end)
+            return sock, record
+        end
+
+        before_each(function()
+            heard = {}
+            dialects.hammerspoon.configure { logger = function(level, text)
+                heard[#heard + 1] = level .. " " .. text
+            end }
+        end)
+
+        local function said(text)
+            helper.pump_until(function()
+                return heard[1]
+            end, 5, "a line")
+            assert.is_truthy(heard[1]:find(text), table.concat(heard, "\n"))
+            assert.equal(1, #heard)
+        end
+
+        it("a read that expires", function()
+            local sock, record = connected()
+            sock:setTimeout(0.02)
+            sock:read(1)
+            said("^debug hs%.socket: read 127%.0%.0%.1:" .. record.port .. ": timed out$")
+        end)
+
+        it("a write that expires", function()
+            local sock, record = connected(nil, { read_limit = 1000 })
+            sock:setTimeout(0.02)
+            sock:write(("x"):rep(3e7))
+            said("^debug hs%.socket: write 127%.0%.0%.1:" .. record.port .. ": timed out$")
+        end)
+
+        it("an attempt that is given no time", function()
+            local sock, port = track(hs.new()), helper.free_port()
+            sock:setTimeout(0)
+            sock:connect("127.0.0.1", port)
+            said("^debug hs%.socket: connect 127%.0%.0%.1:" .. port .. ": timed out$")
+        end)
+
+        it("a startTLS that cannot begin", function()
+            local sock = connected()
+            sock:startTLS(true, "a name with b\195\164d letters")
+            said("^error hs%.socket: startTLS: .*server_name")
+        end)
+
+        it("an error of a callback with one traceback", function()
+            local sock, record = connected(function()
+                evsock.after(0, function()
+                    error("a fault within")
+                end)
+                helper.pump_for(0.1)
+            end)
+            sock:read(1)
+            record.sockets[1]:write("x")
+            said("a fault within")
+            local _, count = heard[1]:gsub("stack traceback:", "")
+            assert.equal(1, count)
+        end)
+    end)
 end)

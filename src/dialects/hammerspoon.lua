@@ -125,6 +125,10 @@ local Server = core.class {
             adopt(server, client)
             return false
         end,
+        error = function(_, message)
+            log("error", message)
+            return false
+        end,
     },
 }
 
@@ -196,7 +200,7 @@ local function set_out(socket, place, fn, route)
     socket[PLACE] = place
     native.set(socket, "connect_timeout", math.max(owner.timeout, 0))
     if owner.timeout == 0 then
-        lanes.expire(socket, lane)
+        lanes.expire(socket, lane, "connect" .. core.where(place.host, place.port) .. ": timed out")
         return socket
     end
     local ok, message = native.connect(socket, place.host, place.port, nil, route)
@@ -324,14 +328,15 @@ function methods.startTLS(socket, verify, name)
     end
     local given = { verify = verify ~= false, insecure_name = name == nil }
     given.cafile = given.verify and settings:get("cafile") or nil
-    local tls = evsock.tls(given)
+    local tls, why = evsock.tls(given), nil
     if name then
         given.server_name = name
         -- Of a name that no certificate can have the handshake fails.
         local ok, compiled = pcall(evsock.tls, given)
         tls = ok and compiled or nil
+        why = not ok and "startTLS: " .. tostring(compiled):gsub("^.-:%d+: ", "") or nil
     end
-    lanes.start_tls(socket, lane, tls, given.verify)
+    lanes.start_tls(socket, lane, tls, given.verify, why)
     return socket
 end
 

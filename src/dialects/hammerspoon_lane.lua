@@ -142,8 +142,11 @@ end
 
 -- Callbacks ---------------------------------------------------------------------------------------
 
+-- One that leaves a pump of its own has its traceback already.
 local function explain(problem)
-    if type(problem) == "string" and debug then
+    local is_bare = type(problem) == "string"
+        and not problem:find("\nstack traceback:\n", 1, true)
+    if is_bare and debug then
         return debug.traceback(problem, 2)
     end
     return problem
@@ -214,6 +217,18 @@ function lanes.finish(sock)
     end
 end
 
+-- The same for what went wrong without an event of the core's.
+local function give_up(sock, lane, message, level)
+    lane.owner.log(level or "debug", message)
+    lanes.finish(sock)
+end
+
+local function time_out(sock, lane, what)
+    local info = native.info(sock)
+    local where = core.where(info.host or info.peer_address, info.port or info.peer_port)
+    give_up(sock, lane, what .. where .. ": timed out")
+end
+
 -- Live: an end that the system knows of counts as soon as nothing is left to be read (6.9).
 function lanes.is_connected(sock)
     local stands, unread = native.look(sock)
@@ -229,8 +244,12 @@ local function secure_when_due(sock, lane)
     lane.securing = true
     -- The original has no bound for it.
     native.set(sock, "connect_timeout", 0)
-    if not (read.tls and native.start_tls(sock, read.tls)) then
-        lanes.finish(sock)
+    local begun, message = nil, read.why
+    if read.tls then
+        begun, message = native.start_tls(sock, read.tls)
+    end
+    if not begun then
+        give_up(sock, lane, message, "error")
     end
 end
 
@@ -260,9 +279,9 @@ function lanes.write(sock, lane, text, tag, done)
 end
 
 -- With nothing left to send, the news that all has left is on its way.
-function due.writes(sock)
+function due.writes(sock, lane)
     if native.pending(sock) > 0 then
-        lanes.finish(sock)
+        time_out(sock, lane, "write")
     end
 end
 
@@ -404,28 +423,31 @@ function due.reads(sock, lane)
         reads.late = true
         start_clock(sock, lane, "reads", 0)
     else
-        lanes.finish(sock)
+        time_out(sock, lane, "read")
     end
 end
 
 -- An attempt to connect that was given no time.
-due.attempt = lanes.finish
+function due.attempt(sock, lane)
+    give_up(sock, lane, lane.reason)
+end
 
-function lanes.expire(sock, lane)
+function lanes.expire(sock, lane, reason)
+    lane.reason = reason
     start_clock(sock, lane, "attempt", 0)
 end
 
 -- TLS ---------------------------------------------------------------------------------------------
 
 -- `tls`: compiled, or nil when the handshake cannot but fail; `verifies`: the peer is to prove who
--- it is. Only the first call counts (6.8).
-function lanes.start_tls(sock, lane, tls, verifies)
+-- it is; `why` there is nothing compiled. Only the first call counts (6.8).
+function lanes.start_tls(sock, lane, tls, verifies, why)
     if lane.has_barrier then
         return
     end
     lane.has_barrier, lane.verifies = true, verifies
     for _, queue in ipairs { lane.reads, lane.writes } do
-        push(queue, { barrier = true, tls = tls, timeout = -1 })
+        push(queue, { barrier = true, tls = tls, why = why, timeout = -1 })
     end
     secure_when_due(sock, lane)
 end

@@ -10,8 +10,9 @@ assert(false, "src/meta/evsock.lua is for editors only; the module is evsock.so"
 ---@field spin number how long a waiting `pump` may poll before it sleeps; default 50e-6, 0: never
 --- Gets the errors of handlers, with a traceback; without it `pump` raises them.
 ---@field on_error? fun(message: any, object: evsock.Object)
---- Gets the failures that nobody hears of: of a socket without `on_close` for which no task waits, of
---- a server or a socket for datagrams without `on_error`; of attempts that fail in a row the first.
+--- Gets the failures that nobody hears of: of a socket without `on_close` for which no task waits,
+--- of a server or a socket for datagrams without `on_error`; of attempts that fail in a row the
+--- first.
 --- Without it a line on stderr tells; `false`: nothing does.
 ---@field on_unhandled? false|fun(message: string, object: evsock.Object, code: evsock.ErrorCode)
 local evsock = {}

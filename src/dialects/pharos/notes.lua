@@ -63,9 +63,12 @@ end
 
 local traceback = debug and debug.traceback
 
--- The message handler of whoever goes on after an error and raises it then.
+-- The message handler of whoever goes on after an error and raises it then. One that leaves a pump
+-- of its own has its traceback already.
 function notes.keep_place(problem)
-    return type(problem) == "string" and traceback and traceback(problem, 2) or problem
+    local is_bare = type(problem) == "string"
+        and not problem:find("\nstack traceback:\n", 1, true)
+    return is_bare and traceback and traceback(problem, 2) or problem
 end
 
 -- A turn: `tell` has a function for each kind of note.
