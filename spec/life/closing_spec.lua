@@ -208,6 +208,7 @@ describe("closing a state", function()
         local output, status = hosted([[
             local state = open([=[
                 evsock = require "evsock"
+                evsock.on_unhandled = false
                 local function guard(object)
                     local function rescue()
                         pcall(function() object:write("x") end)

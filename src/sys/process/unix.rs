@@ -28,7 +28,7 @@ pub fn settle_in() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         pin();
-        super::stderr::remember();
+        crate::sys::stderr::remember();
         // SAFETY: the handler is an atomic addition and this library is never unmapped.
         unsafe { libc::pthread_atfork(None, None, Some(forked)) };
     });
