@@ -1,5 +1,5 @@
--- Prints the rockspec of a binary rock: what rockspec/evsock-scm-1.rockspec says of the project, with a
--- module that is built already. Called by .ci/package: binary.lua VERSION LUA FILE
+-- Prints the rockspec of a binary rock: what rockspec/evsock-scm-1.rockspec says of the project,
+-- with a module that is built already. Called by .ci/package: binary.lua VERSION LUA FILE
 --
 -- The name of a binary rock tells the system but not the Lua: its dependency does.
 
