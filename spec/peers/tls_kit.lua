@@ -1,6 +1,7 @@
 -- Certificates and foreign TLS peers for the specs, and how a connection to one went. Everything
 -- lies in a directory under /tmp that its keeper (`keeper.sh`) removes, however the interpreter
--- ends.
+-- ends. Where EVSOCK_CERTIFICATES names a folder, certificates lie there, and stay: Windows has no
+-- openssl and finds them ready-made.
 --
 -- Not here: bad certificates and how they are refused (`spec/rust/tls_verify.rs`).
 
@@ -140,22 +141,47 @@ function Certificates:identity(name, options)
 end
 
 function Certificates:remove()
-    self.pipe:close()
+    if self.pipe then
+        self.pipe:close()
+    end
 end
 
 --- Makes more: `script` is for a shell and has `make`, `version1` and `$ec`.
 function Certificates:make(script)
+    if helper.is_windows then
+        return self
+    end
     local path = kit.write_file(self:path("make"), COMMON .. script .. "\necho made\n")
     local said = capture("sh " .. path .. " " .. self.directory .. " 2>&1")
     assert(said:find("made$"), said)
     return self
 end
 
+-- What is handed over: a folder for each spec file that asks in `setup` and each time that it asks;
+-- the others share one, whose name is "common".
+local handed_over = os.getenv("EVSOCK_CERTIFICATES")
+local asked = 0
+
+local function handed_over_folder()
+    asked = asked + 1
+    local folder = ("%s/%s.%d"):format(handed_over, _G.arg[1]:gsub("/", "_"), asked)
+    if not helper.is_windows then
+        assert(capture("mkdir " .. folder .. " 2>&1") == "", folder)
+    elseif not kit.read_file(folder .. "/ca.pem") then
+        folder = handed_over .. "/common.1"
+    end
+    return folder
+end
+
 --- `more`: what else is made.
 function kit.certificates(more)
-    local directory = new_directory()
-    local pipe = keep(directory, { "sleep", "300" })
-    local certificates = setmetatable({ directory = directory, pipe = pipe }, Certificates)
+    local certificates = setmetatable({}, Certificates)
+    if handed_over then
+        certificates.directory = handed_over_folder()
+    else
+        certificates.directory = new_directory()
+        certificates.pipe = keep(certificates.directory, { "sleep", "300" })
+    end
     certificates:make(MAKE)
     return more and certificates:make(more) or certificates
 end
