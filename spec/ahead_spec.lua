@@ -8,7 +8,6 @@ local expect, pump_until = helper.expect, helper.pump_until
 
 -- The client is a process of its own: only then is a connection busy without pause.
 local CLIENT = [[
-package.path, package.cpath = %q, %q
 local evsock = require "evsock"
 evsock.spin = 0.05
 local flood, timers, rounds, began = 0, 0, 0, 0
@@ -55,7 +54,6 @@ evsock.run()
 -- The handler of the busy connection takes 2 ms. How often it runs between a question to another
 -- peer and the answer, in the middle of all cases.
 local COMPUTING = [[
-package.path, package.cpath = %q, %q
 local evsock = require "evsock"
 evsock.spin = 0.05
 local runs, asked, waits, other = 0, nil, {}, nil
@@ -103,17 +101,12 @@ local function said_beside(on_data, script)
             over = over + 1
         end,
     }
-    local path = os.tmpname()
-    local file = assert(io.open(path, "w"))
-    file:write(script:format(package.path, package.cpath, server.port, server.port))
-    file:close()
-    local pipe = assert(io.popen(("timeout 20 '%s' %s 2>&1"):format(helper.lua, path)))
+    local pipe = helper.start(script:format(server.port, server.port))
     pump_until(function()
         return over == 2
     end, 15, "the client to end")
     local said = pipe:read("*a")
     pipe:close()
-    os.remove(path)
     return said
 end
 

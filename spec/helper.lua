@@ -324,23 +324,24 @@ local function script_file(script)
     return path
 end
 
+-- The script, which finds what this one finds. Before its first line, whose number stays the same.
+local function with_paths(script)
+    return ("package.path, package.cpath = %q, %q; "):format(package.path, package.cpath) .. script
+end
+
 -- `helper.run` where there is no shell of Unix: the child's time is bounded by who runs the specs.
 local function run_on_windows(script, interpreter, setup)
     if setup then
         error("this needs a shell of Unix: " .. setup, 3)
     end
-    -- Before the first line, whose number stays the same.
-    local paths = ("package.path, package.cpath = %q, %q; "):format(package.path, package.cpath)
-    local path, output = script_file(paths .. script), os.tmpname()
-    -- One more pair of quotes around the whole: cmd.exe takes the first and the last off.
-    local first, _, status = os.execute(('""%s" "%s" >"%s" 2>&1 <NUL"'):format(
-        interpreter or helper.lua, path, output))
-    local file = assert(io.open(output, "rb"))
-    local text = file:read("*a"):gsub("\r\n", "\n")
-    file:close()
+    local path = script_file(with_paths(script))
+    -- One more pair of quotes around the whole: cmd.exe takes the first and the last off. Without
+    -- `call` and the caret it would put the status in before there is one.
+    local text = capture(('""%s" "%s" 2>&1 <NUL & call echo status:%%^errorlevel%%"'):format(
+        interpreter or helper.lua, path))
     os.remove(path)
-    os.remove(output)
-    return text, status or first
+    local output, status = text:gsub("\r\n", "\n"):match("^(.*)status:(%-?%d+)%s*$")
+    return output or text, tonumber(status)
 end
 
 -- The name of the running Lua in Debian's folders and in those of spec/interpreters.
@@ -377,11 +378,11 @@ end
 
 -- A program that the children run under, such as valgrind.
 local under = os.getenv("EVSOCK_UNDER")
-local CHILD_LIMIT = under and 200 or math.floor(math.min(20 * helper.slow, 200))
+local CHILD_LIMIT = under and 200 or 20
 
---- Runs a script in a child interpreter, for at most 20 s (more where everything is slow). `setup`
---- is shell text that comes before it ("ulimit -n 40"). Returns the output (both streams) and the
---- exit status (124: too late, 128 + n: killed by signal n).
+--- Runs a script in a child interpreter, for at most 20 s (under valgrind 200). `setup` is shell
+--- text that comes before it ("ulimit -n 40"). Returns the output (both streams) and the exit
+--- status (124: too late, 128 + n: killed by signal n).
 function helper.run(script, interpreter, setup)
     if helper.is_windows then
         return run_on_windows(script, interpreter, setup)
@@ -397,6 +398,15 @@ function helper.run(script, interpreter, setup)
     output = output:gsub("%-%-%d+%-%-[^\n]*\n", "")
     local text, status = output:match("^(.*)status:(%d+)%s*$")
     return text or output, tonumber(status)
+end
+
+--- Starts a script in a child interpreter, which ends by itself or after 20 s. Returns the pipe of
+--- its output (both streams).
+function helper.start(script)
+    local path = helper.track(script_file(with_paths(script)), os.remove)
+    local command = helper.is_windows and '""%s" "%s" 2>&1 <NUL"'
+        or "exec timeout -k 1 20 '%s' '%s' 2>&1 </dev/null"
+    return assert(io.popen(command:format(helper.lua, path)))
 end
 
 return helper

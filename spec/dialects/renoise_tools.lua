@@ -58,10 +58,7 @@ end
 --- A client connected to a process of its own, which acts while the client blocks. `act` is Lua in
 --- which `sock` is the connection and `later(seconds, fn)` a timer; it ends with the connection.
 function tools.busy_client(act)
-    local path = os.tmpname()
-    local file = assert(io.open(path, "wb"))
-    file:write(([[
-        package.path, package.cpath = %q, %q
+    local pipe = helper.start(([[
         local evsock = require "evsock"
         local later = evsock.after
         local server = assert(evsock.listen("127.0.0.1", 0))
@@ -73,11 +70,8 @@ function tools.busy_client(act)
         io.stdout:write(server.port, "\n")
         io.stdout:flush()
         evsock.run()
-    ]]):format(package.path, package.cpath, act))
-    file:close()
-    local pipe = assert(io.popen(("%s %s </dev/null"):format(helper.lua, path)))
+    ]]):format(act))
     local port = assert(tonumber(pipe:read("*l")), "no peer")
-    os.remove(path)
     local client = assert(Socket.create_client("127.0.0.1", port))
     helper.track(client, function()
         client:close()
