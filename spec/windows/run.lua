@@ -1,12 +1,28 @@
 -- Runs spec files where busted is not to be had: its words, over luassert, in pure Lua.
 --
---   lua.exe spec/windows/run.lua FILE...
+--   lua.exe spec/windows/run.lua [--setup] FILE...
 --
--- Prints TAP lines, each with file and full name. What measures (`#figures`) is left out, as in the
--- suites of `make test`; nothing else is. Not here: which failures are known (`.ci/windows`).
+-- Prints TAP lines, each with file and full name. What needs Unix (`inapplicable.txt`) is not run,
+-- and said to be so; what measures (`#figures`) is left out, as in the suites of `make test`. With
+-- --setup only the blocks `setup` are run: they make certificates (`spec/peers/tls_kit.lua`).
+-- Not here: which failures are known (`verdict.lua`).
 
 -- The command line's first word, as `arg[-1]` has it, is the interpreter.
 local assert_of_luassert = require "luassert"
+local lists = require "spec.windows.lists"
+
+local only_setup = arg[1] == "--setup"
+if only_setup then
+    table.remove(arg, 1)
+end
+if package.config:sub(1, 1) == "\\" then
+    local name = os.tmpname
+    -- Windows' C runtime names files in the root of the disk.
+    function os.tmpname() -- luacheck: ignore 122
+        return os.getenv("TEMP") .. name()
+    end
+end
+local inapplicable = lists.read("spec/windows/inapplicable.txt")
 
 local PENDING = {}
 local number, running, block, finallies = 0, false, nil, nil
@@ -71,6 +87,11 @@ local function run_item(file, item, broken)
     if name:find("#figures", 1, true) then
         return
     end
+    local kind = lists.reason(inapplicable, file, name)
+    if kind then
+        io.write(("# does not apply: %s - %s: %s\n"):format(kind, file, name))
+        return
+    end
     finallies = {}
     local problem = broken or call_all(gather(item.block, "before_each", true))
     if not problem then
@@ -86,14 +107,33 @@ local function run_item(file, item, broken)
     report(not problem, file, name, problem)
 end
 
-local function run_block(file, of)
-    local broken = call_all(of.setup)
+-- Whether any spec of the block is to be run: else its setup is left alone, too.
+local function applies(file, of)
+    for _, item in ipairs(of.items) do
+        if item.items and applies(file, item)
+            or item.fn and not lists.reason(inapplicable, file, full_name(of, item.name))
+        then
+            return true
+        end
+    end
+end
+
+local function run_block(file, of, broken)
+    if not applies(file, of) then
+        of.setup, of.teardown = {}, {}
+    end
+    broken = call_all(of.setup) or broken
     for _, item in ipairs(of.items) do
         if item.items then
-            run_block(file, item)
-        else
+            run_block(file, item, broken)
+        elseif not only_setup then
             run_item(file, item, broken)
+        elseif broken then
+            error(broken, 0)
         end
+    end
+    if only_setup then
+        return
     end
     local problem = call_all(of.teardown)
     if problem then
