@@ -1143,3 +1143,17 @@ describe("tasks and the loop", function()
         assert.equal(0, status)
     end)
 end)
+
+describe("a field of a task", function()
+    after_each(helper.finish)
+
+    it("is free, but none that looks like a handler", function()
+        local task = helper.evsock.spawn(function() end)
+        task.name = "mine"
+        assert.equal("mine", task.name)
+        helper.misuse(function() task.on_done = print end,
+            "unknown handler 'on_done' of evsock.Task (a task has none; 'join' waits for its end)")
+        assert.is_nil(task.on_done)
+        task:join(5)
+    end)
+end)

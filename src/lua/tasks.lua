@@ -50,6 +50,15 @@ local function task_of(task, call)
     end
 end
 
+-- What a task has from the beginning does not come by here, so waiting costs no call.
+function metatable.__newindex(task, name, value)
+    if type(name) == "string" and name:sub(1, 3) == "on_" then
+        raise("unknown handler " .. checks.named(name)
+            .. " of evsock.Task (a task has none; 'join' waits for its end)")
+    end
+    rawset(task, name, value)
+end
+
 function metatable.__tostring(task)
     task_of(task, "__tostring")
     return "evsock.Task: " .. (task.done and "over" or task.waiter and "waiting" or "ready")
@@ -165,7 +174,7 @@ local Alarm = core.class { name = "evsock.Alarm", kind = "timer", anchor = "obje
 
 local function disarm(task)
     if task.armed then
-        task.armed = nil
+        task.armed = false
         native.count(1)
         core.timer.cancel(task.alarm)
     end
@@ -240,7 +249,7 @@ end
 local function call_off(task)
     local waiter = task.waiter
     if waiter then
-        task.waiter = nil
+        task.waiter = false
         leave_line(waiter)
     end
     disarm(task)
@@ -299,7 +308,7 @@ local function admit(waiter)
     local task = waiter.task
     leave_line(waiter)
     waiter.done = true
-    task.waiter = nil
+    task.waiter = false
     disarm(task)
     return proceed(task)
 end
@@ -308,7 +317,7 @@ end
 local function wake(object, later)
     local sleeper = sleepers[object]
     if sleeper then
-        sleeper.armed = nil
+        sleeper.armed = false
         native.count(1)
         local waiter = sleeper.waiter
         if not waiter then
@@ -378,7 +387,7 @@ local function give_turn()
     local task = turns[first_turn]
     turns[first_turn] = nil
     first_turn = first_turn + 1
-    task.asked = nil
+    task.asked = false
     if task.unheard then
         local problem = task.unheard
         task.unheard = nil
@@ -786,6 +795,7 @@ function evsock.spawn(fn, ...)
     end
     local task = setmetatable({
         done = false, thread = thread, arguments = { ... }, count = select("#", ...),
+        waiter = false, asked = false, armed = false, depth = false,
     }, metatable)
     tasks[thread] = task
     alive[task] = true
