@@ -8,7 +8,7 @@
 local evsock = require "evsock"
 local qsys = require "evsock.qsys"
 
-local FOLDER = arg[0]:match("^(.*)/") or "."
+local FOLDER = arg[0]:match("^(.*)[/\\]") or "."
 local LONGEST = 30
 
 local began = evsock.now()
