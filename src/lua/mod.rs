@@ -82,7 +82,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
     native::add(lua, &cold, &state)?;
     datagram::add(lua, &cold, &state)?;
     tls::add(lua, &cold)?;
-    cold.raw_set("late", lua.create_function(late)?)?;
+    cold.raw_set("late", lua.create_function(|lua, name: String| late(lua, &name))?)?;
     raw::shield::shield(lua, cold, functions.clone(), functions.clone())?;
     if cfg!(feature = "luajit") {
         let lines = lua.load(LINES).set_name("@evsock/lines.lua");
@@ -113,7 +113,7 @@ fn open(lua: &Lua) -> mlua::Result<Table> {
 }
 
 /// The chunk of `LATE` that has this name.
-fn late(lua: &Lua, name: String) -> mlua::Result<Option<Function>> {
+fn late(lua: &Lua, name: &str) -> mlua::Result<Option<Function>> {
     let found = LATE.iter().find(|(of, ..)| *of == name);
     found.map(|(_, chunk, text)| lua.load(*text).set_name(*chunk).into_function()).transpose()
 }
