@@ -7,7 +7,7 @@ help:
 	@echo "make quick   build for one Lua (LUA=5.4) and run all its specs (3 minutes)"
 	@echo "make test    install what is missing, build for every Lua and run all tests (about 30 minutes)"
 	@echo "make build   build the module for every Lua into build/<5.1|5.2|5.3|5.4|5.5|luajit>/evsock.so"
-	@echo "make packages   binary rocks and zips for Linux, Windows and macOS into target/packages (20 minutes)"
+	@echo "make packages   binary rocks and zips for Linux, Windows and macOS into target/packages (half an hour)"
 	@echo "make lint    formatting, clippy, luacheck"
 	@echo "make check-targets   cargo check for Windows, macOS and FreeBSD"
 	@echo "make windows all specs that apply, on Windows' Lua 5.4 under wine (.ci/windows smoke: a part)"
