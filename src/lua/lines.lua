@@ -32,12 +32,11 @@ local function maker_over(holder)
                     i = fill(block, object, bound, number) and 0 or -1
                 end
                 if i >= 0 then
-                    block.next = i + 1
                     local line = to_string(block.text + block.from[i], block.length[i])
-                    -- Between the two sights of `next` a finaliser may have taken this line.
-                    local is_ours = i < block.ended
                     block.busy = 0
-                    if is_ours then
+                    -- A finaliser may have looked at the socket meanwhile: then it is the buffer's.
+                    if i < block.ended then
+                        block.next = i + 1
                         return line
                     end
                 else

@@ -179,6 +179,7 @@ fn add_sockets(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::Result<()> 
                 part.catch_up(object);
                 let mut options = object.options();
                 set_option(Arc::make_mut(&mut options), &setting);
+                part.set_longest(options.max_frame);
                 part.options.set(Some(Arc::clone(&options)));
                 let stream = part.stream.borrow().clone();
                 if let (Some(stream), Some(hub)) = (stream, object.state.hub()) {

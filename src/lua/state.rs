@@ -64,6 +64,14 @@ pub(super) struct References {
     pub(super) lease: i32,
     /// The function that adds a traceback.
     pub(super) traceback: i32,
+    /// The function that dispatches (`raw::pump`).
+    pub(super) dispatcher: i32,
+    /// The function that makes what a handler gets (`raw::arguments`).
+    pub(super) preparer: i32,
+    /// The function that says in an error which handler it was (`raw::blame`).
+    pub(super) blamer: i32,
+    /// The function that makes a string under protection (`raw::making`).
+    pub(super) maker: i32,
     /// What `tasks.lua` has put there: 1 wakes the tasks that wait on an object, 2 gives a turn.
     pub(super) tasks: i32,
 }
@@ -92,6 +100,8 @@ pub(super) struct State {
     /// The number of the next note.
     pub(super) notes: Cell<u32>,
     pub(super) depth: Cell<u32>,
+    /// For want of memory a task was not woken that may have to be.
+    pub(super) missed: Cell<bool>,
     /// Sockets, servers, timers and tasks that keep `run` going. Below zero for a moment while a handler
     /// replaces the connection whose end it is told.
     pub(super) active: Cell<isize>,
@@ -109,9 +119,6 @@ pub(super) struct State {
     pub(super) error: RefCell<Option<Box<Error>>>,
     /// Lines found ahead: the block that may be filled, or null.
     pub(super) lease: Cell<*const Lease>,
-    /// Errors whose messages Lua is copying: a finaliser nests them.
-    #[expect(clippy::vec_box, reason = "they must stay where they are")]
-    pub(super) lent: RefCell<Vec<Box<Error>>>,
     pub(super) slots: RefCell<Vec<*const Object>>,
     /// A cold function is under way, and where mlua keeps what it hands itself (`raw::shield`).
     pub(super) cold: Cell<bool>,
@@ -136,6 +143,7 @@ impl State {
             servers: Cell::new(0),
             notes: Cell::new(0),
             depth: Cell::new(0),
+            missed: Cell::new(false),
             active: Cell::new(0),
             spin: Cell::new(limits::SPIN.as_secs_f64()),
             stopping: Cell::new(false),
@@ -145,7 +153,6 @@ impl State {
             over: Cell::new(false),
             error: RefCell::default(),
             lease: Cell::new(std::ptr::null()),
-            lent: RefCell::default(),
             slots: RefCell::default(),
             cold: Cell::new(false),
             hands: Cell::new([std::ptr::null(); 8]),

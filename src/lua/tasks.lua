@@ -68,9 +68,10 @@ local function ask_for_turn(task)
     if task.asked then
         return
     end
-    task.asked = true
+    -- Where there is no memory for it nothing has changed.
+    turns[last_turn + 1] = task
     last_turn = last_turn + 1
-    turns[last_turn] = task
+    task.asked = true
     native.turn()
 end
 
@@ -174,9 +175,9 @@ local Alarm = core.class { name = "evsock.Alarm", kind = "timer", anchor = "obje
 
 local function disarm(task)
     if task.armed then
+        core.timer.cancel(task.alarm)
         task.armed = false
         native.count(1)
-        core.timer.cancel(task.alarm)
     end
 end
 
@@ -369,8 +370,17 @@ local function wake(object, later)
     return false
 end
 
--- Gives the task that asked first its turn.
-local function give_turn()
+-- Gives the task that asked first its turn. `missed`: for want of memory some were not woken.
+local function give_turn(missed)
+    if missed then
+        local watched = {}
+        for sock in pairs(desks) do
+            watched[#watched + 1] = sock
+        end
+        for _, sock in ipairs(watched) do
+            wake(sock, true)
+        end
+    end
     if first_turn > last_turn then
         -- A connection ended without an event.
         local ended = {}
@@ -464,6 +474,9 @@ local function wait_for(waiter, timeout)
     if task and task.called_off then
         yield(WAITS)
     end
+    -- What is set once something was taken has its place already: that needs no memory then.
+    waiter.a, waiter.answered, waiter.done, waiter.late, waiter.stirred =
+        false, false, false, false, false
     if waiter:check() then
         return answer_of(waiter)
     end
@@ -499,8 +512,10 @@ local function described(sock, call)
 end
 
 local function give(waiter, a, b, c, d)
-    waiter.a, waiter.b, waiter.c, waiter.d = a, b, c, d
-    waiter.answered = true
+    if b ~= nil or c ~= nil then
+        waiter.b, waiter.c, waiter.d = b, c, d
+    end
+    waiter.a, waiter.answered = a, true
     return true
 end
 
@@ -544,19 +559,21 @@ local function take_all(waiter)
         -- Nothing is taken before it is sure that there will be a wait.
         return false
     end
-    local piece = native.read(sock)
-    while piece do
+    while native.buffered(sock) > 0 do
         waiter.parts = waiter.parts or {}
-        waiter.parts[#waiter.parts + 1] = piece
-        piece = native.read(sock)
+        local place = #waiter.parts + 1
+        -- First the place: for want of memory nothing that was read may be lost.
+        waiter.parts[place] = ""
+        waiter.parts[place] = native.read(sock)
     end
     if not ended then
         return false
     end
     local parts = waiter.parts
     if parts and not native.failure(sock) then
+        local data = table.concat(parts)
         waiter.parts = nil
-        return give(waiter, table.concat(parts))
+        return give(waiter, data)
     elseif parts then
         native.unread(sock, table.concat(parts))
         waiter.parts = nil

@@ -57,10 +57,11 @@ impl Stream {
         let mut inner = lock(&self.inner);
         inner.mail.collect(take);
         let unread = front.len() + front.hidden() + inner.inbound.bytes.len();
-        let limit = inner.options.read_limit;
+        let (limit, longest) = (inner.options.read_limit, inner.options.max_frame);
         if let Some(inbound) = inner.inbound.present() {
             if !inbound.bytes.is_empty() {
                 front.refill(&mut inbound.bytes);
+                front.set_longest(longest);
                 hub.recycle(std::mem::take(&mut inbound.bytes));
             }
             inbound.front = unread;

@@ -350,6 +350,11 @@ impl Listener {
         });
     }
 
+    /// What was told of a connection that still waits came to nothing: it is told again.
+    pub fn announce_again(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| self.call(hub, inner));
+    }
+
     /// Whether a connection waits.
     #[must_use]
     pub fn has_waiting(&self) -> bool {

@@ -18,6 +18,8 @@ use std::sync::LazyLock;
 
 use crate::proto::framing;
 use crate::proto::framing::{CHUNK, LineEnd};
+pub use crate::proto::held::Held;
+use crate::proto::held::Longest;
 use crate::proto::lazy::Blank;
 
 /// A storage that grew beyond this is given up when most of it is no longer needed.
@@ -47,6 +49,7 @@ pub struct ReadBuffer {
     after_return: bool,
     /// How many borrowers of the storage have not settled; a finaliser nests them.
     lent: u32,
+    longest: Longest,
     rare: Option<Box<Rare>>,
 }
 
@@ -105,6 +108,12 @@ impl ReadBuffer {
         self.len() - before
     }
 
+    /// From now on no line or block of more bytes, with its end, is taken: where one comes next, nothing
+    /// is found.
+    pub fn set_longest(&mut self, longest: usize) {
+        self.longest = Longest(longest);
+    }
+
     /// All bytes, hidden ones too.
     #[must_use]
     pub fn everything(&self) -> &[u8] {
@@ -144,7 +153,7 @@ impl ReadBuffer {
 
     /// Takes `n` bytes, or none if there are fewer.
     pub fn take_exact(&mut self, n: usize) -> Option<Range<usize>> {
-        (n <= self.len()).then(|| self.consume(n))
+        (n <= self.len() && n <= self.longest.0).then(|| self.consume(n))
     }
 
     /// Takes a line and the end behind it; the range is the line alone.
@@ -191,7 +200,8 @@ impl ReadBuffer {
         }
         let limit = self.before(stop).min(self.head.saturating_add(most));
         let window = self.bytes(self.head..limit);
-        framing::find_lines(window, end, self.unscanned(Sought::Line(end), 0), places_in, note)
+        let from = self.unscanned(Sought::Line(end), 0);
+        framing::find_lines(window, end, (from, self.longest.0), places_in, note)
     }
 
     /// Takes everything up to `text` and the text itself, which is part of the range if `keep`.
@@ -205,6 +215,9 @@ impl ReadBuffer {
             self.remember_text(text, 0, self.clean_without(text.len()));
             return None;
         };
+        if length + text.len() > self.longest.0 {
+            return None;
+        }
         let mut range = self.consume(length + text.len());
         if !keep {
             range.end = range.start + length;
@@ -251,6 +264,40 @@ impl ReadBuffer {
         self.after_return = false;
     }
 
+    /// What `take` takes, put back at once until [`ReadBuffer::keep`] takes it for good: meanwhile the
+    /// caller makes something of it, which may fail.
+    pub fn hold(&mut self, take: impl FnOnce(&mut Self) -> Option<Range<usize>>) -> Option<Held> {
+        let (start, position) = (self.head, self.taken);
+        let before = (self.after_any, self.after_return);
+        let range = take(self)?;
+        let held = Held {
+            range: (range.start, range.end),
+            whole: self.head - start,
+            position,
+            after_any: self.after_any,
+            after_return: self.after_return,
+        };
+        (self.head, self.taken) = (start, position);
+        (self.after_any, self.after_return) = before;
+        Some(held)
+    }
+
+    /// Takes what was held; false, and nothing, when somebody has taken bytes since.
+    #[inline]
+    pub fn keep(&mut self, held: &Held) -> bool {
+        if self.taken != held.position || held.whole > self.len() {
+            return false;
+        }
+        if held.whole > 0 {
+            self.consume(held.whole);
+            self.after_any = held.after_any;
+            self.after_return = held.after_return;
+            // More may be visible by now.
+            self.drop_feed();
+        }
+        true
+    }
+
     /// Promises that the storage stays where it is until the matching [`ReadBuffer::settle`].
     ///
     /// Loans nest: each needs its own `settle`.
@@ -258,9 +305,14 @@ impl ReadBuffer {
         self.lent = self.lent.saturating_add(1);
     }
 
-    /// Ends the loan. After the last one an empty buffer gives its storage back for reuse, emptied.
+    /// Ends the loan. After the last one an empty buffer gives its storage back: [`ReadBuffer::spare`].
     pub fn settle(&mut self) -> Option<Vec<u8>> {
         self.lent = self.lent.saturating_sub(1);
+        self.spare()
+    }
+
+    /// The storage for reuse, emptied, if nothing is in it and nobody has borrowed it.
+    pub fn spare(&mut self) -> Option<Vec<u8>> {
         if self.lent > 0 {
             return None;
         }
@@ -296,6 +348,14 @@ impl ReadBuffer {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.visible == self.head
+    }
+
+    /// How many bytes can be read that stand before the position `stop`, and how many to ask for where
+    /// they hold no line: more than the longest may be only if they are as many.
+    #[must_use]
+    pub fn wanted_before(&self, stop: u64) -> usize {
+        let clean = self.before(stop) - self.head;
+        (clean + 1).max(self.longest.0.min(self.len() + 1))
     }
 
     /// How many bytes wait to be revealed.
@@ -357,7 +417,7 @@ impl ReadBuffer {
             self.remember(Sought::Line(end), 0, clean);
             return None;
         };
-        if line > most {
+        if line > most || end.told_after(line, whole) > self.longest.0 {
             return None;
         }
         let mut range = self.consume(whole);

@@ -32,6 +32,17 @@ impl LineEnd {
             Self::Any | Self::CrLf | Self::Each | Self::Lf | Self::Null => 1,
         }
     }
+
+    /// How many bytes it takes to know where a line ends, of its length without and with its end: of a
+    /// run or pair that may go on the first.
+    #[inline]
+    #[must_use]
+    pub fn told_after(self, line: usize, whole: usize) -> usize {
+        match self {
+            Self::Any | Self::Each => line + 1,
+            Self::CrLf | Self::CrLfStrict | Self::Lf | Self::Null => whole,
+        }
+    }
 }
 
 /// The first line of `haystack`: its length without and with its end.
@@ -66,19 +77,20 @@ pub fn find_line(haystack: &[u8], end: LineEnd, from: usize) -> Option<(usize, u
 }
 
 /// The lines of `haystack` one after another, as [`find_line`] finds them in what the one before has
-/// left, but for one whose end is the last of the bytes. `note` is told where each begins and its
-/// length, and says whether to go on. Returns where the last line's end ends.
+/// left, up to one that takes more than `longest` bytes, and but for one whose end is the last of the
+/// bytes. `note` is told where each begins and its length, and says whether to go on. Returns where the
+/// last line's end ends.
 ///
 /// No line end may start before `from`. `places_in` is [`places_in`], or what is faster here.
 pub fn find_lines(
     haystack: &[u8],
     end: LineEnd,
-    from: usize,
+    (from, longest): (usize, usize),
     places_in: impl Fn(&[u8; CHUNK], u8) -> u64,
     mut note: impl FnMut(usize, usize) -> bool,
 ) -> usize {
     let byte = match end {
-        LineEnd::Any | LineEnd::Each => return find_runs(haystack, end, from, note),
+        LineEnd::Any | LineEnd::Each => return find_runs(haystack, end, (from, longest), note),
         LineEnd::CrLf | LineEnd::CrLfStrict | LineEnd::Lf => b'\n',
         LineEnd::Null => 0,
     };
@@ -91,6 +103,9 @@ pub fn find_lines(
         let pair = takes_return && place > total && follows_return(haystack, place);
         if end == LineEnd::CrLfStrict && !pair {
             return true;
+        }
+        if place + 1 - total > longest {
+            return false;
         }
         let start = total;
         total = place + 1;
@@ -125,13 +140,14 @@ pub fn run_length(bytes: &[u8]) -> usize {
 fn find_runs(
     haystack: &[u8],
     end: LineEnd,
-    mut from: usize,
+    (mut from, longest): (usize, usize),
     mut note: impl FnMut(usize, usize) -> bool,
 ) -> usize {
     let mut total = 0;
     while let Some(rest) = haystack.get(total..)
         && let Some((line, whole)) = find_line(rest, end, from)
         && total + whole < haystack.len()
+        && line < longest
     {
         let start = total;
         (from, total) = (0, total + whole);

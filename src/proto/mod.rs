@@ -5,6 +5,7 @@ pub mod buffer;
 pub mod event;
 pub mod framing;
 pub mod handshakes;
+pub mod held;
 pub mod lazy;
 pub mod life;
 pub mod lookups;

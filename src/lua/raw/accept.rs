@@ -3,11 +3,13 @@
 //! Not here: listening (`native`) and the call of `on_accept` (`dispatch`). Invariant: nothing is
 //! read from a new connection before `on_accept` has returned.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 
 use mlua::ffi::lua_State;
 
 use super::anchor::{bind, update_anchor};
+use super::arguments::push_connection;
 use super::dispatch::Number;
 use super::guard::fenced;
 use super::object::{Anchor, Object, Part, expect, new, state_of};
@@ -47,12 +49,14 @@ pub(super) fn handler_changed(stack: Stack, server: &Object, has: bool) {
     }
 }
 
-/// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile.
+/// Pushes the socket of the connection that waits longest. `None` when it is gone meanwhile. `is_taken`
+/// gets its token once it has been taken. May raise.
 pub(super) fn push_accepted<'a>(
     stack: Stack,
     state: &State,
     server: &Object,
     token: Token,
+    is_taken: &Cell<Option<Token>>,
 ) -> Option<&'a Object> {
     let Part::Server(part) = &server.part else { return None };
     let (class, handlers_anchor) = part.class.get();
@@ -68,8 +72,18 @@ pub(super) fn push_accepted<'a>(
         stack.pop(1);
         return None;
     }
+    is_taken.set(object.token.get());
     bind(stack);
     Some(object)
+}
+
+/// The event of a connection that waits comes once more.
+pub(super) fn tell_again(state: &State, server: &Object, token: Token) {
+    let (Part::Server(part), Some(hub)) = (&server.part, state.hub()) else { return };
+    let listeners = part.listeners.borrow();
+    if let Some(listener) = listeners.iter().find(|listener| listener.token() == token) {
+        listener.announce_again(hub);
+    }
 }
 
 /// Gives the object its connection, if it is still there.
@@ -124,10 +138,14 @@ pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
         if !comes {
             continue;
         }
-        if let Some(accepted) = push_accepted(stack, state, server, token) {
+        let Ok(connection) = push_connection(stack, state, server, token) else {
+            stack.throw();
+        };
+        if let Some(accepted) = connection {
             greet(stack, stack.top(), accepted, state);
             return 1;
         }
+        stack.pop(1);
     }
     stack.push_nil();
     1

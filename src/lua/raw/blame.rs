@@ -13,6 +13,7 @@ use super::dispatch::Number;
 use super::object::{Object, Part};
 use super::stack::{Lossy, Stack, Text};
 use crate::address::Address;
+use crate::lua::state::State;
 
 /// What a traceback begins with, in every Lua.
 const HEAD: &[u8] = b"\nstack traceback:\n";
@@ -32,32 +33,49 @@ pub(in crate::lua) extern "C-unwind" fn traceback(state: *mut lua_State) -> c_in
 }
 
 /// The error on top of the stack is one of the handler `number` of the object at `index`: a line
-/// behind its message says so. `names`: where the table of their names is; may raise.
-pub(super) fn name_handler(stack: Stack, index: c_int, number: u32, names: c_int) {
+/// behind its message says so, if there is memory for it. `names`: where the table of their names is.
+pub(super) fn name_handler(stack: Stack, state: &State, index: c_int, number: u32, names: c_int) {
     if !stack.is_string(-1) {
         return;
     }
     let error = stack.top();
-    let text = stack.to_bytes(error).unwrap_or_default();
-    let (Some(cut), Some(object)) = (memmem::find(text, HEAD), Object::at(stack, index)) else {
-        return;
+    stack.push_registered(state.references.get().blamer);
+    stack.push_value(error);
+    stack.push_value(index);
+    stack.push_value(names);
+    stack.push_count(number as usize);
+    if stack.protected_call(4, 1, 0) {
+        stack.insert(error);
+    }
+    stack.set_top(error);
+}
+
+/// `blamer(error, object, names, number)`: the error with that line, if it has a traceback.
+pub(in crate::lua) extern "C-unwind" fn blamer(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let number = stack.to_number(4).unwrap_or_default();
+    let text = stack.to_bytes(1).unwrap_or_default();
+    stack.push_value(1);
+    let (Some(cut), Some(object)) = (memmem::find(text, HEAD), Object::at(stack, 2)) else {
+        return 1;
     };
     let (message, rest) = text.split_at_checked(cut).unwrap_or((text, &[]));
-    if memmem::find(message, LINE).is_some() || !stack.push_metatable(index) {
-        return;
+    if memmem::find(message, LINE).is_some() || !stack.push_metatable(2) {
+        return 1;
     }
     stack.push_bytes(b"__name");
     stack.raw_get(-2);
     let class = Lossy(stack.to_bytes(-1).unwrap_or(b"?"));
-    stack.raw_get_at(names, number);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "pushed as one")]
+    let number = number as u32;
+    stack.raw_get_at(3, number);
     let name = Lossy(stack.to_bytes(-1).unwrap_or_default());
     let line = describe(object, number, &class, &name);
     stack.push_bytes(message);
     stack.push_bytes(line.as_bytes());
     stack.push_bytes(rest);
     stack.concat(3);
-    stack.insert(error);
-    stack.set_top(error);
+    1
 }
 
 /// `in the handler 'on_data' of evsock.Socket 10.0.0.9:23`; what a handler is called in a dialect only

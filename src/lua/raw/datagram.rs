@@ -2,7 +2,8 @@
 //!
 //! Not here: the datagrams, which the class's function takes itself (`datagram.lua`).
 
-use super::dispatch::{Argument, Base, Number, Outcome, tell};
+use super::arguments::Argument;
+use super::dispatch::{Base, Number, Outcome, tell};
 use super::socket::hold_error;
 use super::stack::Stack;
 use crate::lua::state::State;

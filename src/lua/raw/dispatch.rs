@@ -6,8 +6,9 @@
 use std::ffi::c_int;
 use std::net::SocketAddr;
 
-use super::accept::{greet, is_left, push_accepted};
+use super::accept::{greet, is_left};
 use super::anchor::{push_entered, unbind, unbind_all};
+use super::arguments::{Argument, push_arguments, push_connection};
 use super::attempts::starting_view;
 use super::blame::name_handler;
 use super::datagram::datagram_event;
@@ -15,7 +16,7 @@ use super::ending::{closed, end_of_stream};
 use super::notes::give_note;
 use super::object::{Object, Part, SocketPart, View};
 use super::own::disarm;
-use super::socket::{hold_error, push_message};
+use super::socket::hold_error;
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
 use crate::address::Address;
@@ -85,22 +86,6 @@ pub(super) struct Base {
     pub(super) anchors: c_int,
     pub(super) names: c_int,
     pub(super) traceback: c_int,
-}
-
-/// Arguments behind the object.
-#[derive(Clone, Copy)]
-pub(super) enum Argument {
-    None,
-    Addresses,
-    Count(usize),
-    Failure,
-    /// One more in a row: whoever didn't listen to the first isn't told again.
-    Repeated,
-    Server(Token),
-    /// A timer's own function gets nothing; behind the last turn the timer lets go of it.
-    Turn {
-        last: bool,
-    },
 }
 
 /// Hands one event to its object.
@@ -349,12 +334,7 @@ pub(super) fn call(
     if let Argument::Turn { last } = argument
         && !is_class
     {
-        if last && let Some(timer) = Object::at(stack, object) {
-            stack.raw_get_at(base.names, number as u32);
-            disarm(stack, object, timer);
-        }
-        let went_well = stack.protected_call(0, 0, base.traceback);
-        return finish(stack, base, object, number, went_well);
+        return call_timer(stack, base, state, object, last);
     }
     stack.push_value(object);
     let mut accepted = None;
@@ -364,7 +344,10 @@ pub(super) fn call(
                 stack.set_top(object - 1);
                 return Outcome::Dropped;
             };
-            accepted = push_accepted(stack, state, server, token);
+            let Ok(connection) = push_connection(stack, state, server, token) else {
+                return finish(stack, base, state, object, number, false);
+            };
+            accepted = connection;
             if accepted.is_none() || !has_handler {
                 // Nobody takes connections: the new socket is collected, and so closed.
                 if let Some(accepted) = accepted {
@@ -378,7 +361,10 @@ pub(super) fn call(
             stack.insert(object + 1);
             2
         }
-        plain => push_arguments(stack, state, plain),
+        plain => match push_arguments(stack, state, plain) {
+            Some(count) => count,
+            None => return finish(stack, base, state, object, number, false),
+        },
     };
     let went_well = stack.protected_call(arguments, 1, base.traceback);
     if let Some(accepted) = accepted {
@@ -388,7 +374,18 @@ pub(super) fn call(
         stack.set_top(object - 1);
         return Outcome::Silent;
     }
-    finish(stack, base, object, number, went_well)
+    finish(stack, base, state, object, number, went_well)
+}
+
+/// Calls a timer's own function, which is on top.
+fn call_timer(stack: Stack, base: Base, state: &State, object: c_int, last: bool) -> Outcome {
+    let number = Number::Timer;
+    if last && let Some(timer) = Object::at(stack, object) {
+        stack.raw_get_at(base.names, number as u32);
+        disarm(stack, object, timer);
+    }
+    let went_well = stack.protected_call(0, 0, base.traceback);
+    finish(stack, base, state, object, number, went_well)
 }
 
 /// Whether a task waits on the object, and so hears what befalls it.
@@ -397,35 +394,22 @@ fn is_watched(stack: Stack, object: c_int) -> bool {
 }
 
 /// Takes the object off; an error stays on top of it.
-fn finish(stack: Stack, base: Base, object: c_int, number: Number, went_well: bool) -> Outcome {
+fn finish(
+    stack: Stack,
+    base: Base,
+    state: &State,
+    object: c_int,
+    number: Number,
+    went_well: bool,
+) -> Outcome {
     if went_well {
         stack.set_top(object - 1);
         return Outcome::Handled;
     }
-    name_handler(stack, object, number as u32, base.names);
+    name_handler(stack, state, object, number as u32, base.names);
     stack.insert(object + 1);
     stack.set_top(object + 1);
     Outcome::Raised
-}
-
-/// Pushes what a handler gets behind the object; how many arguments there are with it.
-fn push_arguments(stack: Stack, state: &State, argument: Argument) -> c_int {
-    match argument {
-        Argument::None | Argument::Server(_) | Argument::Turn { .. } => 1,
-        Argument::Count(count) => {
-            stack.push_count(count);
-            2
-        }
-        Argument::Addresses => {
-            push_addresses(stack, state);
-            2
-        }
-        Argument::Failure | Argument::Repeated => {
-            let code = push_message(stack, state);
-            stack.push_bytes(code.as_str().as_bytes());
-            3
-        }
-    }
 }
 
 /// Pushes the function for an event: the class's, else the object's own handler, else nil.
@@ -443,15 +427,4 @@ fn push_handler(stack: Stack, base: Base, place: u32, object: c_int) -> bool {
     stack.raw_get(-2);
     stack.remove(-2);
     false
-}
-
-fn push_addresses(stack: Stack, state: &State) {
-    push_message(stack, state);
-    let text = stack.to_bytes(-1).unwrap_or_default();
-    stack.new_table();
-    for (index, address) in (1..).zip(text.split(|byte| *byte == b'\n')) {
-        stack.push_bytes(address);
-        stack.raw_set_at(-2, index);
-    }
-    stack.remove(-2);
 }

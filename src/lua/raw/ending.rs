@@ -5,8 +5,9 @@
 //! stack while it runs.
 
 use super::anchor::unbind;
+use super::arguments::Argument;
 use super::attempts::pause;
-use super::dispatch::{Argument, Base, Number, Outcome, call};
+use super::dispatch::{Base, Number, Outcome, call};
 use super::object::{Object, SocketPart, View};
 use super::socket::hold_error;
 use super::stack::Stack;

@@ -12,18 +12,20 @@ use mlua::{IntoLua, Lua, Table, ffi};
 
 use super::accept::accept;
 use super::anchor;
+use super::arguments::preparer;
 use super::attend::{attend, flush};
-use super::blame::traceback;
+use super::blame::{blamer, traceback};
 use super::dispatch::NAMES;
 use super::finish::{collect, retire};
 use super::index::{index, new_index};
 use super::lines;
 use super::live;
+use super::making::maker;
 use super::misuse;
 use super::notes;
 use super::object::{Object, Part, create, state_behind};
 use super::own;
-use super::pump::pump;
+use super::pump::{dispatcher, pump};
 use super::shield::raise_plain;
 use super::socket::FUNCTIONS;
 use super::stack::{Function, Lossy, Stack, Text};
@@ -217,9 +219,22 @@ fn fill(stack: Stack, state: Rc<State>) {
     stack.push_pointer(block.cast());
     stack.raw_set(functions);
     references.tasks = share_table(stack, functions, "tasks");
-    stack.push_closure(traceback, 0);
-    references.traceback = stack.register();
+    register_functions(stack, block, &mut references);
     state_behind(stack, block).references.set(references);
+}
+
+/// Those that are called under protection, or by it.
+fn register_functions(stack: Stack, block: *const *const State, references: &mut References) {
+    let register = |function: Function| {
+        stack.push_pointer(block.cast());
+        stack.push_closure(function, 1);
+        stack.register()
+    };
+    references.traceback = register(traceback);
+    references.maker = register(maker);
+    references.dispatcher = register(dispatcher);
+    references.preparer = register(preparer);
+    references.blamer = register(blamer);
 }
 
 fn register_names(stack: Stack) -> c_int {

@@ -4,14 +4,15 @@
 //! Not here: iterators (`lines`, `lines.lua`), where a line ends (`proto`).
 //!
 //! Invariants:
-//! * What was given is taken from the buffer late: before anybody else looks at it
+//! * What was given, and nothing else, is taken from the buffer late: before anybody else looks at it
 //!   (`SocketPart::front`), when all was given, when the socket goes. Whoever looks sees the buffer
 //!   as if each line had been taken as it was given.
 //! * A state has one current block, and only that is filled: lines are ahead of at most one socket,
 //!   for one iterator.
-//! * A block is *busy* from before a line is looked up until it is a string. Meanwhile finalisers may
-//!   run; nobody fills a busy block, so its text stays. An error leaves it busy: the next loop gets
-//!   another block.
+//! * A block is *busy* from before a line is looked up until it is a string; only then the line counts
+//!   as given. Meanwhile finalisers may run; nobody fills a busy block, so its text stays. If one has
+//!   looked at the socket, the line is the buffer's again. An error leaves the block busy, and the line
+//!   in the buffer: the next loop gets another block.
 //! * Blocks are Lua's memory. The current one is in the registry, others in their iterators; Lua frees
 //!   neither before all finalisers have run.
 
@@ -21,6 +22,7 @@ use super::object::{Object, SocketPart};
 use super::scan::places_in;
 use super::stack::{Stack, Text};
 use crate::lua::state::State;
+use crate::proto::buffer::Held;
 use crate::proto::framing::LineEnd;
 
 /// So many lines at most, and so many bytes with their ends: both stay in the nearest cache.
@@ -62,6 +64,14 @@ pub(in crate::lua) struct Lease {
     iterators: Cell<f64>,
     skips: Cell<u32>,
     skipped: Cell<u32>,
+    /// The line is the only one, and this is what goes with it.
+    single: Cell<Option<Held>>,
+}
+
+/// What was given of a socket's buffer.
+pub(super) enum Given {
+    Bytes(usize),
+    One(Held),
 }
 
 /// What is left to give: up to which position of the stream, and the kind of line end.
@@ -102,6 +112,8 @@ impl Lease {
         // SAFETY: zeroes are a valid block of nobody's.
         let lease = unsafe { &*block };
         lease.wanted.set(FIRST);
+        // Of this one zeroes may mean anything.
+        lease.single.set(None);
         lease
     }
 
@@ -111,10 +123,14 @@ impl Lease {
         unsafe { block.as_ref() }
     }
 
-    /// Ends what is ahead for whatever socket; how many bytes of its buffer were given.
-    pub(super) fn end(state: &State) -> usize {
-        let Some(lease) = Self::at(state.lease.get()) else { return 0 };
+    /// Ends what is ahead for whatever socket; what was given of its buffer.
+    pub(super) fn end(state: &State) -> Given {
+        let Some(lease) = Self::at(state.lease.get()) else { return Given::Bytes(0) };
         let (next, count) = (lease.next.get(), lease.count.get());
+        if let Some(held) = lease.single.take() {
+            lease.let_go(next);
+            return if next > 0 { Given::One(held) } else { Given::Bytes(0) };
+        }
         // Lines that were found for nothing cost no more than those that were given.
         let given = lease.from.get(next as usize).map_or(0, |from| from.get() as usize);
         if next < count || given > LONG * next as usize {
@@ -124,11 +140,16 @@ impl Lease {
             lease.wanted.set(lease.wanted.get().saturating_mul(2).min(LINES));
             lease.skipped.set(0);
         }
-        lease.owner.set(0.0);
-        lease.count.set(0);
-        lease.ended.set(next);
-        lease.socket.set(std::ptr::null());
-        given
+        lease.let_go(next);
+        Given::Bytes(given)
+    }
+
+    /// Nobody's from now on; so many lines were given.
+    fn let_go(&self, next: u32) {
+        self.owner.set(0.0);
+        self.count.set(0);
+        self.ended.set(next);
+        self.socket.set(std::ptr::null());
     }
 
     /// It was for nothing.
@@ -168,20 +189,25 @@ impl Lease {
         self.busy.get() != 0
     }
 
-    /// Pushes the next line, which is here. May raise.
-    pub(super) fn push_next(&self, stack: Stack) {
+    /// Pushes the next line, which is here; whether it still was when the string was made. May raise.
+    pub(super) fn push_next(&self, stack: Stack) -> bool {
         let next = self.next.get();
         let place = next as usize;
         let (Some(from), Some(length)) = (self.from.get(place), self.length.get(place)) else {
-            return stack.push_nil();
+            stack.push_nil();
+            return false;
         };
         let text = self.text.get(from.get() as usize..).unwrap_or_default();
         let text = text.get(..length.get() as usize).unwrap_or_default();
         self.busy.set(1);
-        self.next.set(next + 1);
         // SAFETY: nobody writes there while the block is busy.
         stack.push_bytes(unsafe { std::slice::from_raw_parts(text.as_ptr().cast(), text.len()) });
         self.busy.set(0);
+        let is_here = next < self.ended.get();
+        if is_here {
+            self.next.set(next + 1);
+        }
+        is_here
     }
 
     /// Finds the lines that come next of that iterator, if there are enough; whether there is one. The
@@ -221,23 +247,34 @@ impl Lease {
         }
         self.note(count, total, 0);
         self.copy(buffer.bytes(buffer.peek(total)));
+        self.begin(object, count, number);
+        true
+    }
+
+    /// Makes the line that was held the only one here, if it fits. The block is busy with the caller.
+    pub(super) fn put(&self, object: &Object, part: &SocketPart, held: Held, number: f64) -> bool {
+        if !std::ptr::eq(object.state.lease.get(), self) {
+            return false;
+        }
+        Self::dismiss(&object.state);
+        let buffer = part.front(object);
+        let line = buffer.bytes(held.range());
+        self.note(0, 0, line.len());
+        if !self.copy(line) {
+            return false;
+        }
+        self.single.set(Some(held));
+        self.begin(object, 1, number);
+        true
+    }
+
+    fn begin(&self, object: &Object, count: u32, number: f64) {
         self.next.set(0);
         self.ended.set(NEVER);
         self.count.set(count);
         self.owner.set(number);
         self.socket.set(object);
         object.leased.set(true);
-        true
-    }
-
-    /// Makes `line` the only one here, as given: it was taken from the buffer already. The block is
-    /// busy with the caller.
-    pub(super) fn put(&self, state: &State, line: &[u8]) -> bool {
-        Self::dismiss(state);
-        self.next.set(0);
-        self.ended.set(NEVER);
-        self.note(0, 0, line.len());
-        self.copy(line)
     }
 
     /// Whether lines may be ahead for somebody in this very block.

@@ -13,8 +13,9 @@ use mlua::ffi::lua_State;
 use super::guard::fenced;
 use super::lease::{Bound, FEW, Lease, SIZE};
 use super::object::{Object, SocketPart};
-use super::socket::{finish_line, line_end, settle, socket};
+use super::socket::{finish_line, line_end, socket};
 use super::stack::{Function, Stack, Text};
+use crate::proto::buffer::ReadBuffer;
 use crate::proto::framing::LineEnd;
 
 /// The functions that scripts and `lines.lua` use.
@@ -97,8 +98,8 @@ extern "C-unwind" fn next(state: *mut lua_State) -> c_int {
 fn give(stack: Stack, place: c_int, bound: c_int) -> c_int {
     let (object, part) = owner(stack, place);
     let bound = Bound::unpacked(stack.to_number(bound).unwrap_or_default());
-    let range = fenced(stack, || part.front_mut(object).take_line_before(bound.end, bound.stop));
-    finish_line(stack, object, part, range)
+    let take = |buffer: &mut ReadBuffer| buffer.take_line_before(bound.end, bound.stop);
+    finish_line(stack, object, part, take, |buffer| buffer.wanted_before(bound.stop))
 }
 
 fn owner<'a>(stack: Stack, place: c_int) -> (&'a Object, &'a SocketPart) {
@@ -118,8 +119,12 @@ extern "C-unwind" fn next_ahead(state: *mut lua_State) -> c_int {
     else {
         return give(stack, Stack::upvalue(1), Stack::upvalue(2));
     };
-    lease.push_next(stack);
-    1
+    if lease.push_next(stack) {
+        return 1;
+    }
+    // A finaliser has looked at the socket meanwhile: the line is the buffer's again.
+    stack.pop(1);
+    give(stack, Stack::upvalue(1), Stack::upvalue(2))
 }
 
 fn look(stack: Stack, lease: &Lease, number: f64) -> bool {
@@ -155,25 +160,26 @@ extern "C" fn fill(lease: *const Lease, object: *const Object, bound: f64, numbe
         }
         let bound = Bound::unpacked(bound);
         let found = lease.is_worth() && lease.fill(object, part, bound, number);
-        let found = found || take(lease, object, part, bound)?;
+        let found = found || take(lease, object, part, bound, number)?;
         Some(found)
     };
     catch_unwind(AssertUnwindSafe(step)).ok().flatten().unwrap_or_default()
 }
 
-/// Takes one line from the buffer to the block.
-fn take(lease: &Lease, object: &Object, part: &SocketPart, bound: Bound) -> Option<bool> {
+/// Puts one line into the block, as long as that may be.
+fn take(
+    lease: &Lease,
+    object: &Object,
+    part: &SocketPart,
+    bound: Bound,
+    number: f64,
+) -> Option<bool> {
     if object.paused.get() {
         return None;
     }
-    let mut buffer = part.front_mut(object);
-    let range = buffer.take_short_line(bound.end, bound.stop, SIZE)?;
-    let fits = lease.put(&object.state, buffer.bytes(range));
-    let emptied = buffer.is_empty();
-    drop(buffer);
-    if emptied {
-        part.front_mut(object).lend();
-        settle(object, part);
-    }
-    Some(fits)
+    let held = {
+        let mut buffer = part.front_mut(object);
+        buffer.hold(|buffer| buffer.take_short_line(bound.end, bound.stop, SIZE))?
+    };
+    Some(lease.put(object, part, held, number))
 }

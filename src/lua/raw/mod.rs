@@ -3,12 +3,13 @@
 //! Rules: nothing that has a destructor is alive when a Lua call can raise; arguments are checked
 //! first; work that is not Lua's runs inside `guard::fenced`. `unsafe` is in `stack` (one Lua call
 //! a method), `object` and `finish` (from addresses to objects, and their end), `entry` (what the loader calls), `shield`, where bytes
-//! are lent to Lua (`socket`) or copied to a block of its own (`lease`), and where a processor can do
+//! become strings of Lua (`making`) or are copied to a block of its own (`lease`), and where a processor can do
 //! more than the language says (`scan`).
 #![allow(unsafe_code)]
 
 mod accept;
 mod anchor;
+mod arguments;
 pub(super) mod attempts;
 mod attend;
 mod blame;
@@ -22,6 +23,7 @@ mod index;
 pub(super) mod lease;
 mod lines;
 mod live;
+mod making;
 mod misuse;
 mod notes;
 pub(super) mod object;

@@ -10,7 +10,7 @@ use std::rc::Rc;
 
 use mlua::{AnyUserData, Lua, ffi};
 
-use super::lease::Lease;
+use super::lease::{Given, Lease};
 use super::misuse::refuse_self;
 use super::server::ServerPart;
 use super::stack::{Stack, Text};
@@ -99,6 +99,13 @@ impl SocketPart {
         }
     }
 
+    /// `max_frame` was set; before bytes come it is the stream that knows.
+    pub(in crate::lua) fn set_longest(&self, longest: usize) {
+        if let Some(buffer) = self.buffer.borrow_mut().present() {
+            buffer.set_longest(longest);
+        }
+    }
+
     /// What the script can read.
     #[inline]
     pub(in crate::lua) fn front(&self, object: &Object) -> Ref<'_, Lazy<ReadBuffer>> {
@@ -123,8 +130,18 @@ impl SocketPart {
     #[cold]
     fn take_given(&self, object: &Object) {
         object.leased.set(false);
-        let given = Lease::end(&object.state);
-        self.buffer.borrow_mut().take(given);
+        let mut buffer = self.buffer.borrow_mut();
+        match Lease::end(&object.state) {
+            Given::Bytes(count) => {
+                buffer.take(count);
+            }
+            Given::One(held) => {
+                buffer.keep(&held);
+                if let (Some(spare), Some(hub)) = (buffer.spare(), object.state.hub()) {
+                    hub.recycle(spare);
+                }
+            }
+        }
     }
 }
 

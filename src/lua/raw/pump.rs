@@ -3,6 +3,7 @@
 //! Not here: which items are those of one object (`attend`). Invariant: one pump handles the events that were there when it began. An error of a handler
 //! leaves the rest queued in order.
 
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::time::{Duration, Instant};
 
@@ -51,14 +52,6 @@ pub(super) fn pump_for(
         let method = if only.is_some() { "a blocking call" } else { method };
         stack.raise(&Text::new(format_args!("{method}: called inside of handlers {most} deep")));
     }
-    stack.reserve(20);
-    let first = stack.top() + 1;
-    let references = state.references.get();
-    let References { objects, anchors, names, traceback, .. } = references;
-    for reference in [objects, anchors, names, traceback] {
-        stack.push_registered(reference);
-    }
-    let base = Base { objects: first, anchors: first + 1, names: first + 2, traceback: first + 3 };
     // The clock is read as rarely as can be: each time costs as much as finding a handler.
     let mut now = Instant::now();
     let deadline = now + timeout;
@@ -69,9 +62,9 @@ pub(super) fn pump_for(
             Ok(more) => more,
             Err(error) => return push_error(stack, state, error),
         };
-        let (found, count) = dispatch_batch(stack, base, state, only);
-        handled += count;
-        if found || !more {
+        let round = dispatch_protected(stack, state, only);
+        handled += round.handled.get();
+        if round.found.get() || !more {
             break;
         }
         now = Instant::now();
@@ -230,35 +223,77 @@ fn collect(state: &State, hub: &Arc<Hub>, object: &Object, token: Token) {
     }
 }
 
-/// Dispatches what the batch holds now, or what it holds of one object. Returns whether anything
-/// was found, and how many handlers ran. Raises the error of a handler when the script has no
-/// `on_error`.
-fn dispatch_batch(stack: Stack, base: Base, state: &State, only: Option<&Object>) -> (bool, usize) {
-    let end = state.pushed.get();
-    // Put back as it was, whatever a pump within a handler has left behind when it ran out of memory.
+/// What one look at the batch dispatches, and what came of it: whether anything was found, and how many
+/// handlers ran.
+struct Round<'a> {
+    state: &'a State,
+    only: Option<&'a Object>,
+    end: u64,
+    found: Cell<bool>,
+    handled: Cell<usize>,
+}
+
+/// Dispatches what the batch holds now, or what it holds of one object. Raises the error of a handler
+/// when the script has no `on_error`; whatever is raised, handlers can be called as deep as before.
+fn dispatch_protected<'a>(stack: Stack, state: &'a State, only: Option<&'a Object>) -> Round<'a> {
+    let (found, handled) = (Cell::new(false), Cell::new(0));
+    let round = Round { state, only, end: state.pushed.get(), found, handled };
+    if state.batch.borrow().is_empty() {
+        return round;
+    }
     let depth = state.depth.get();
-    let (mut found, mut handled, mut last) = (false, 0, 0);
-    while let Some((number, item)) = next(state, only, last, end) {
+    stack.push_registered(state.references.get().dispatcher);
+    stack.push_pointer((&raw const round).cast());
+    state.depth.set(depth + 1);
+    let went_well = stack.protected_call(1, 0, 0);
+    state.depth.set(depth);
+    if !went_well {
+        state.ring();
+        stack.throw();
+    }
+    state.shrink();
+    round
+}
+
+/// `dispatcher(round)`: its own places hold what every dispatch needs.
+pub(in crate::lua) extern "C-unwind" fn dispatcher(state: *mut lua_State) -> c_int {
+    let stack = Stack::of(state);
+    let round: *const Round = stack.to_pointer(1).cast();
+    // SAFETY: only `dispatch_protected` calls this, with what stays until it returns.
+    let round = unsafe { &*round };
+    stack.reserve(20);
+    let References { objects, anchors, names, traceback, .. } = round.state.references.get();
+    for reference in [objects, anchors, names, traceback] {
+        stack.push_registered(reference);
+    }
+    dispatch_batch(stack, Base { objects: 2, anchors: 3, names: 4, traceback: 5 }, round);
+    0
+}
+
+fn dispatch_batch(stack: Stack, base: Base, round: &Round) {
+    let (state, mut last) = (round.state, 0);
+    while let Some((number, item)) = next(state, round.only, last, round.end) {
         last = number.max(last);
-        state.depth.set(depth + 1);
         let outcome = dispatch(stack, base, state, item);
-        state.depth.set(depth);
-        found |= outcome != Outcome::Dropped;
-        handled += usize::from(matches!(outcome, Outcome::Handled | Outcome::Raised));
+        if outcome != Outcome::Dropped {
+            round.found.set(true);
+        }
+        if matches!(outcome, Outcome::Handled | Outcome::Raised) {
+            round.handled.set(round.handled.get() + 1);
+        }
         if outcome == Outcome::Raised {
             report(stack, state);
         }
         if state.stopping.get() {
             state.ring();
-            return (true, handled);
+            round.found.set(true);
+            return;
         }
         // What was put in front has no number.
         if number > 0 && number % BEAT == 0 {
             fenced(stack, || state.with_reactor(crate::reactor::Reactor::beat));
         }
     }
-    state.shrink();
-    (found, handled)
 }
 
 /// The next item up to the number `end` (of one object: above the number `last`).

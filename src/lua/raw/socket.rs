@@ -9,11 +9,13 @@ use std::ops::Range;
 use mlua::ffi::lua_State;
 
 use super::guard::fenced;
+use super::making::{push_owned, push_taken};
 use super::object::{Object, SocketPart, View, expect};
 use super::stack::{Function, Stack, Text};
 use super::tasks::tell_watchers;
 use crate::error::{Code, Error};
 use crate::lua::state::State;
+use crate::proto::buffer::ReadBuffer;
 use crate::proto::framing::LineEnd;
 
 /// The functions by name, as dialects and the native class see them.
@@ -88,32 +90,6 @@ pub(super) fn line_end(stack: Stack, index: c_int, method: &str) -> LineEnd {
     }
 }
 
-/// Pushes bytes of the buffer, or nil. They are lent meanwhile: on 5.1 and LuaJIT making a string
-/// may first run finalisers, which may use the very same socket.
-fn push(stack: Stack, object: &Object, part: &SocketPart, range: Option<Range<usize>>) -> c_int {
-    let Some(range) = range else {
-        stack.push_nil();
-        return 1;
-    };
-    let (start, length) = {
-        let mut buffer = part.front_mut(object);
-        buffer.lend();
-        let bytes = buffer.bytes(range);
-        (bytes.as_ptr(), bytes.len())
-    };
-    // SAFETY: lent bytes stay where they are until `settle`.
-    stack.push_bytes(unsafe { std::slice::from_raw_parts(start, length) });
-    settle(object, part);
-    1
-}
-
-pub(super) fn settle(object: &Object, part: &SocketPart) {
-    let spare = part.front_mut(object).settle();
-    if let (Some(spare), Some(hub)) = (spare, object.state.hub()) {
-        hub.recycle(spare);
-    }
-}
-
 /// After a read that found what it wanted (`wanted` = 0), or wants that much in one piece.
 fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
     let is_too_long = wanted > 0 && wanted > object.options().max_frame;
@@ -125,7 +101,7 @@ fn has_read(object: &Object, part: &SocketPart, wanted: usize) {
         (buffer.len() + buffer.hidden(), buffer.hidden())
     };
     // What is hidden comes with events of its own; only then is it known whether it suffices.
-    let wanted = if hidden == 0 { wanted } else { 0 };
+    let wanted = if hidden == 0 || is_too_long { wanted } else { 0 };
     let options = object.options();
     if wanted == 0 && unread > options.read_limit / 2 {
         return;
@@ -146,14 +122,12 @@ extern "C-unwind" fn peek(state: *mut lua_State) -> c_int {
 fn take(stack: Stack, method: &str, peeks: bool) -> c_int {
     let (object, part) = socket(stack, method);
     let limit = if stack.is_nil(2) { usize::MAX } else { count(stack, 2, "n", method) };
-    let range = fenced(stack, || {
-        let mut buffer = part.front_mut(object);
+    push_taken(stack, object, part, |buffer| {
         if buffer.is_empty() && limit > 0 {
             return None;
         }
         Some(if peeks { buffer.peek(limit) } else { buffer.take(limit) })
     });
-    push(stack, object, part, range);
     fenced(stack, || has_read(object, part, 0));
     1
 }
@@ -162,10 +136,8 @@ extern "C-unwind" fn read_exact(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "read_exact");
     let wanted = count(stack, 2, "n", "read_exact");
-    let range = fenced(stack, || part.front_mut(object).take_exact(wanted));
-    let missing = range.is_none();
-    push(stack, object, part, range);
-    fenced(stack, || has_read(object, part, if missing { wanted } else { 0 }));
+    let found = push_taken(stack, object, part, |buffer| buffer.take_exact(wanted));
+    fenced(stack, || has_read(object, part, if found { 0 } else { wanted }));
     1
 }
 
@@ -173,20 +145,24 @@ extern "C-unwind" fn read_line(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
     let (object, part) = socket(stack, "read_line");
     let end = line_end(stack, 2, "read_line");
-    let range = fenced(stack, || part.front_mut(object).take_line(end));
-    finish_line(stack, object, part, range)
+    finish_line(stack, object, part, |buffer| buffer.take_line(end), after_all)
+}
+
+/// How many bytes a line has at least that is not among those that can be read.
+fn after_all(buffer: &ReadBuffer) -> usize {
+    buffer.len() + 1
 }
 
 pub(super) fn finish_line(
     stack: Stack,
     object: &Object,
     part: &SocketPart,
-    range: Option<Range<usize>>,
+    take: impl Fn(&mut ReadBuffer) -> Option<Range<usize>>,
+    wanted: impl Fn(&ReadBuffer) -> usize,
 ) -> c_int {
-    let missing = range.is_none();
-    push(stack, object, part, range);
+    let found = push_taken(stack, object, part, take);
     fenced(stack, || {
-        let more = if missing { part.front(object).len() + 1 } else { 0 };
+        let more = if found { 0 } else { wanted(&part.front(object)) };
         has_read(object, part, more);
     });
     1
@@ -204,8 +180,7 @@ extern "C-unwind" fn read_until(state: *mut lua_State) -> c_int {
         )));
     }
     let keep = stack.to_bool(3);
-    let range = fenced(stack, || part.front_mut(object).take_until(delimiter, keep));
-    finish_line(stack, object, part, range)
+    finish_line(stack, object, part, |buffer| buffer.take_until(delimiter, keep), after_all)
 }
 
 extern "C-unwind" fn search(state: *mut lua_State) -> c_int {
@@ -293,23 +268,14 @@ pub(super) fn hold_error(state: &State, error: Box<Error>) -> Code {
     code
 }
 
-/// Pushes the message of the error held last; its code.
-///
-/// The error is lent meanwhile: on 5.1 and LuaJIT making a string may first run finalisers, and what
-/// they do may fail, too.
+/// Pushes the message of the error held last; its code. What finalisers do meanwhile may fail, too.
 pub(super) fn push_message(stack: Stack, state: &State) -> Code {
-    let place = state.lent.borrow().len();
-    state.lent.borrow_mut().extend(state.error.take());
-    let (code, start, length) = {
-        let lent = state.lent.borrow();
-        let error = lent.get(place);
-        let text = error.map_or("", |error| error.message());
-        (error.map_or(Code::Internal, |error| error.code()), text.as_ptr(), text.len())
+    let Some(error) = state.error.take() else {
+        stack.push_bytes(b"");
+        return Code::Internal;
     };
-    // SAFETY: the error stays in its box until it is taken off the list, here or, if Lua raises,
-    // by whoever lent one before.
-    stack.push_bytes(unsafe { std::slice::from_raw_parts(start, length) });
-    state.lent.borrow_mut().truncate(place);
+    let code = error.code();
+    push_owned(stack, state, error, |error| error.message().as_bytes());
     code
 }
 

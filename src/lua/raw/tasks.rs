@@ -36,7 +36,7 @@ pub(super) fn wake(stack: Stack, state: &State, index: c_int, outcome: Outcome) 
     stack.push_task_function(state.references.get().tasks, 1);
     stack.push_value(index);
     stack.push_bool(outcome == Outcome::Raised);
-    let woken = run_task(stack, 2);
+    let woken = run_task(stack, state, 2);
     if outcome == Outcome::Raised {
         // Whatever the tasks had to say waits for their turns.
         stack.set_top(index + 2);
@@ -53,15 +53,18 @@ pub(super) fn wake(stack: Stack, state: &State, index: c_int, outcome: Outcome) 
 /// Gives the task that waits longest its turn.
 pub(super) fn give_turn(stack: Stack, state: &State) -> Outcome {
     stack.push_task_function(state.references.get().tasks, 2);
-    run_task(stack, 0)
+    stack.push_bool(state.missed.replace(false));
+    run_task(stack, state, 1)
 }
 
 /// Calls a function of `tasks.lua`. It answers whether a task ran, and the task and its error when
 /// nobody else will hear of that.
-fn run_task(stack: Stack, arguments: c_int) -> Outcome {
+fn run_task(stack: Stack, state: &State, arguments: c_int) -> Outcome {
     let bottom = stack.top() - arguments - 1;
     if !stack.protected_call(arguments, 3, 0) {
-        // Out of memory, at most: there is no task to blame.
+        // Out of memory, at most: there is no task to blame. Those that wait look again.
+        state.missed.set(true);
+        state.push(Item::Turn);
         stack.push_nil();
         stack.insert(-2);
         return Outcome::Raised;
