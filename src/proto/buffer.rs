@@ -811,6 +811,54 @@ mod tests {
     }
 
     #[test]
+    fn what_is_held_is_taken_only_if_nobody_was_faster() {
+        let mut buffer = with(b"one\r\ntwo\nthree\r");
+        let held = buffer.hold(|buffer| buffer.take_line(LineEnd::Any)).unwrap();
+        assert_eq!((buffer.bytes(held.range()), buffer.len()), (&b"one"[..], 15));
+        assert_eq!(held.whole(), 5);
+        assert!(buffer.keep(&held) && !buffer.keep(&held));
+        let held = buffer.hold(|buffer| buffer.take_line(LineEnd::Lf)).unwrap();
+        buffer.take(1);
+        assert!(!buffer.keep(&held), "somebody has taken a byte");
+        assert_eq!(buffer.bytes(buffer.peek(3)), b"wo\n");
+        buffer.take(3);
+        let held = buffer.hold(|buffer| buffer.take_line(LineEnd::Each)).unwrap();
+        add(&mut buffer, b"\nfour");
+        assert!(buffer.keep(&held), "more has come meanwhile");
+        assert_eq!(buffer.bytes(buffer.peek(9)), b"four");
+        assert!(buffer.hold(|buffer| buffer.take_exact(9)).is_none());
+    }
+
+    #[test]
+    fn what_is_longer_than_the_longest_stays() {
+        for (end, text, longest) in [
+            (LineEnd::CrLf, &b"abc\r\nx"[..], 5),
+            (LineEnd::CrLf, b"abc\nx", 4),
+            (LineEnd::CrLfStrict, b"abc\r\nx", 5),
+            (LineEnd::Lf, b"abc\nx", 4),
+            (LineEnd::Null, b"abc\0x", 4),
+            (LineEnd::Any, b"abc\r\n\nx", 4),
+            (LineEnd::Each, b"abc\r\nx", 4),
+        ] {
+            let mut buffer = with(text);
+            let ahead = |buffer: &ReadBuffer| {
+                buffer.lines_ahead(end, 99, 99, framing::places_in, |_, _| true)
+            };
+            buffer.set_longest(longest - 1);
+            assert_eq!((buffer.take_line(end), ahead(&buffer)), (None, 0), "{end:?}");
+            assert_eq!(buffer.len(), text.len());
+            buffer.set_longest(longest);
+            assert_eq!(ahead(&buffer), text.len() - 1, "{end:?}");
+            assert_eq!(buffer.take_line(end).map(|range| range.len()), Some(3), "{end:?}");
+        }
+        let mut buffer = with(b"abcdef");
+        buffer.set_longest(3);
+        assert_eq!((buffer.take_exact(4), buffer.take_until(b"d", false)), (None, None));
+        assert_eq!(buffer.take_until(b"c", false), Some(0..2));
+        assert_eq!(buffer.take_exact(3), Some(3..6));
+    }
+
+    #[test]
     fn an_emptied_buffer_gives_its_memory_back_when_settled() {
         let mut buffer = with(b"abc");
         assert_eq!(buffer.search(b"zz", 1), None);

@@ -359,14 +359,12 @@ pub(super) fn call(
             // Kept below the call until its data may come.
             stack.push_value(-1);
             stack.insert(object + 1);
-            2
+            Some(2)
         }
-        plain => match push_arguments(stack, state, plain) {
-            Some(count) => count,
-            None => return finish(stack, base, state, object, number, false),
-        },
+        plain => push_arguments(stack, state, plain),
     };
-    let went_well = stack.protected_call(arguments, 1, base.traceback);
+    // Without them the error is on top, as one of the handler would be.
+    let went_well = arguments.is_some_and(|count| stack.protected_call(count, 1, base.traceback));
     if let Some(accepted) = accepted {
         greet(stack, object + 1, accepted, state);
     }
