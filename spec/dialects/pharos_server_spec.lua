@@ -391,6 +391,7 @@ describe("Pharos TcpServer: connections", function()
     it("4.6 accept_error_handler(server, error): the number of a socket error", function()
         local said, status = helper.run([[
             local evsock = require "evsock"
+            evsock.on_unhandled = false
             local server = require "evsock.pharos".net.TcpServer.new()
             local got
             server.accept_error_handler = function(given, number)

@@ -260,6 +260,7 @@ describe("Renoise server: notifier", function()
     it("5.5 socket_error(text): a failure in the background", function()
         local output, status = helper.run([[
             local evsock, Socket = require "evsock", require("evsock.renoise").Socket
+            evsock.on_unhandled = false
             local server = assert(Socket.create_server("localhost", 0))
             local problem
             server:run {

@@ -7,6 +7,7 @@ local helper = require "spec.helper"
 
 local STORM = [[
 local evsock = require "evsock"
+evsock.on_unhandled = false
 local qsys, renoise = require "evsock.qsys", require("evsock.renoise").Socket
 local hs, net = require("evsock.hammerspoon").socket, require("evsock.pharos").net
 local seed, steps = %d, %d

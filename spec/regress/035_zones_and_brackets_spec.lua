@@ -37,6 +37,7 @@ end
 
 local PRELUDE = [[
 local evsock = require "evsock"
+evsock.on_unhandled = false
 local HOST = "fe80::77%lo"
 local function wait_for(condition)
     local deadline = evsock.now() + 10
