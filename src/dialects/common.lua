@@ -203,6 +203,20 @@ function detours:shown(host, port)
     return host, port
 end
 
+-- The other end of a socket, for a message.
+function common.whom(sock)
+    local info = core.socket.info(sock)
+    return core.where(info.host or info.peer_address, info.port or info.peer_port)
+end
+
+-- A message handler: an error that is text gets its traceback, unless it leaves a pump of its own
+-- and has it already.
+function common.explain(problem)
+    local is_bare = type(problem) == "string"
+        and not problem:find("\nstack traceback:\n", 1, true)
+    return is_bare and debug and debug.traceback(problem, 2) or problem
+end
+
 -- Blocks until `is_over()`, at most for so many seconds; meanwhile only the events of this object
 -- are dispatched. Returns whether it is over; nil and a message when nothing can be waited for.
 function common.block(object, seconds, is_over)

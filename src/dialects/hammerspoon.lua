@@ -200,7 +200,8 @@ local function set_out(socket, place, fn, route)
     socket[PLACE] = place
     native.set(socket, "connect_timeout", math.max(owner.timeout, 0))
     if owner.timeout == 0 then
-        lanes.expire(socket, lane, "connect" .. core.where(place.host, place.port) .. ": timed out")
+        lane.reason = "connect" .. core.where(place.host, place.port) .. ": timed out"
+        lanes.expire(socket, lane)
         return socket
     end
     local ok, message = native.connect(socket, place.host, place.port, nil, route)

@@ -7,7 +7,7 @@
 -- of a queue runs for its head alone.
 
 local _, core = ...
-local native, timers = core.socket, core.timer
+local common, native, timers = core.common, core.socket, core.timer
 local read_exact, read_until = native.read_exact, native.read_until
 local unpack = table.unpack or unpack
 
@@ -142,16 +142,6 @@ end
 
 -- Callbacks ---------------------------------------------------------------------------------------
 
--- One that leaves a pump of its own has its traceback already.
-local function explain(problem)
-    local is_bare = type(problem) == "string"
-        and not problem:find("\nstack traceback:\n", 1, true)
-    if is_bare and debug then
-        return debug.traceback(problem, 2)
-    end
-    return problem
-end
-
 -- An error is caught and told, and everything goes on (1.6). Nothing may be left to be done
 -- behind the last callback of an event: with nobody to tell, its error ends the event.
 local function call(lane, fn, ...)
@@ -164,7 +154,7 @@ local function call(lane, fn, ...)
     local arguments, count = { ... }, select("#", ...)
     local ok, problem = xpcall(function()
         fn(unpack(arguments, 1, count))
-    end, explain)
+    end, common.explain)
     if not ok then
         lane.owner.report(problem, lane.owner.object.sock)
     end
@@ -219,14 +209,12 @@ end
 
 -- The same for what went wrong without an event of the core's.
 local function give_up(sock, lane, message, level)
-    lane.owner.log(level or "debug", message)
+    lane.owner.log(level or "debug", message or lane.reason)
     lanes.finish(sock)
 end
 
 local function time_out(sock, lane, what)
-    local info = native.info(sock)
-    local where = core.where(info.host or info.peer_address, info.port or info.peer_port)
-    give_up(sock, lane, what .. where .. ": timed out")
+    give_up(sock, lane, what .. common.whom(sock) .. ": timed out")
 end
 
 -- Live: an end that the system knows of counts as soon as nothing is left to be read (6.9).
@@ -428,12 +416,9 @@ function due.reads(sock, lane)
 end
 
 -- An attempt to connect that was given no time.
-function due.attempt(sock, lane)
-    give_up(sock, lane, lane.reason)
-end
+due.attempt = give_up
 
-function lanes.expire(sock, lane, reason)
-    lane.reason = reason
+function lanes.expire(sock, lane)
     start_clock(sock, lane, "attempt", 0)
 end
 

@@ -61,15 +61,8 @@ function notes.publish(object, record)
     end
 end
 
-local traceback = debug and debug.traceback
-
--- The message handler of whoever goes on after an error and raises it then. One that leaves a pump
--- of its own has its traceback already.
-function notes.keep_place(problem)
-    local is_bare = type(problem) == "string"
-        and not problem:find("\nstack traceback:\n", 1, true)
-    return is_bare and traceback and traceback(problem, 2) or problem
-end
+-- The message handler of whoever goes on after an error and raises it then.
+notes.keep_place = core.common.explain
 
 -- A turn: `tell` has a function for each kind of note.
 function notes.turn(object, tell)

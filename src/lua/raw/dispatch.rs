@@ -19,6 +19,7 @@ use super::own::disarm;
 use super::socket::hold_error;
 use super::stack::Stack;
 use super::tasks::{give_turn, wake};
+use super::unheard::push_listener;
 use crate::address::Address;
 use crate::error::Error;
 use crate::lua::state::{Item, State};
@@ -320,12 +321,7 @@ pub(super) fn call(
     state: &State,
 ) -> Outcome {
     let object = stack.top();
-    let (mut number, mut is_class) = (number, push_handler(stack, base, number as u32, object));
-    if stack.is_nil(-1) && matches!(argument, Argument::Failure) && !is_watched(stack, object) {
-        stack.set_top(object);
-        number = Number::Unheard;
-        is_class = push_handler(stack, base, number as u32, object);
-    }
+    let (number, is_class) = push_listener(stack, base, number, argument, object);
     if stack.is_nil(-1) && !matches!(argument, Argument::Server(_)) {
         stack.set_top(object - 1);
         return Outcome::Silent;
@@ -386,11 +382,6 @@ fn call_timer(stack: Stack, base: Base, state: &State, object: c_int, last: bool
     finish(stack, base, state, object, number, went_well)
 }
 
-/// Whether a task waits on the object, and so hears what befalls it.
-fn is_watched(stack: Stack, object: c_int) -> bool {
-    Object::at(stack, object).is_some_and(|object| object.watched.get())
-}
-
 /// Takes the object off; an error stays on top of it.
 fn finish(
     stack: Stack,
@@ -411,7 +402,7 @@ fn finish(
 }
 
 /// Pushes the function for an event: the class's, else the object's own handler, else nil.
-fn push_handler(stack: Stack, base: Base, place: u32, object: c_int) -> bool {
+pub(super) fn push_handler(stack: Stack, base: Base, place: u32, object: c_int) -> bool {
     if stack.push_metatable(object) {
         stack.raw_get_at(-1, place);
         if stack.is_function(-1) {
