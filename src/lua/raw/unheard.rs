@@ -6,7 +6,8 @@ use std::ffi::c_int;
 
 use mlua::ffi::lua_State;
 
-use super::dispatch::{Argument, Base, Number, push_handler};
+use super::arguments::Argument;
+use super::dispatch::{Base, Number, push_handler};
 use super::guard::fenced;
 use super::object::Object;
 use super::stack::{Function, Stack};
