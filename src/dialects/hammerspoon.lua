@@ -380,7 +380,8 @@ local Socket = core.class {
     on = lanes.on,
     close = methods.disconnect,
     tostring = function(socket)
-        return state.text(methods.info(socket), tostring(socket[OWNER]):match("0x%x+"))
+        -- Windows' C library writes an address without "0x".
+        return state.text(methods.info(socket), "0x" .. tostring(socket[OWNER]):match("%x+$"))
     end,
 }
 

@@ -251,8 +251,9 @@ local Socket = core.class {
         local info = methods.info(object)
         local side = info.userData == "SERVER" and "local" or "connected"
         local host = info[side .. "Host"]
-        return ("hs.socket.udp: %s:%d (%s)"):format(host == "" and "(null)" or host,
-            info[side .. "Port"], tostring(object[OWNER]):match("0x%x+"))
+        -- Windows' C library writes an address without "0x".
+        return ("hs.socket.udp: %s:%d (0x%s)"):format(host == "" and "(null)" or host,
+            info[side .. "Port"], tostring(object[OWNER]):match("%x+$"))
     end,
 }
 
