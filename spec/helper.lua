@@ -307,6 +307,21 @@ function helper.collect()
     collectgarbage()
 end
 
+--- Ends a spec on Windows, which lacks what it goes on with: `run.lua` counts it among its kind.
+function helper.unix_only(kind)
+    if helper.is_windows then
+        error("needs Unix: " .. kind, 0)
+    end
+end
+
+--- How many descriptors this process has open; on Windows, handles.
+function helper.descriptors()
+    if helper.is_windows then
+        return require("windows_kit").handles()
+    end
+    return tonumber(capture("ls /proc/$PPID/fd | wc -l"))
+end
+
 local function own_path()
     return helper.is_windows and _G.arg[-1]
         or capture("readlink /proc/$PPID/exe"):match("^(%S+)") or _G.arg[-1]
@@ -332,7 +347,7 @@ end
 -- `helper.run` where there is no shell of Unix: the child's time is bounded by who runs the specs.
 local function run_on_windows(script, interpreter, setup)
     if setup then
-        error("this needs a shell of Unix: " .. setup, 3)
+        helper.unix_only("a shell of Unix")
     end
     local path = script_file(with_paths(script))
     -- One more pair of quotes around the whole: cmd.exe takes the first and the last off. Without

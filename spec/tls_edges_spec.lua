@@ -18,12 +18,7 @@ local function trusting(more)
     return merge({ cafile = certificates:path("ca.pem") }, more)
 end
 
-local function descriptors()
-    local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
-    local count = pipe:read("*n")
-    pipe:close()
-    return count
-end
+local descriptors = helper.descriptors
 
 -- Connects through a relay to `port`: must be refused, with nothing of the application sent.
 local function refused(code, port, options, host)

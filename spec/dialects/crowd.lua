@@ -7,12 +7,7 @@ local evsock = helper.evsock
 local CROWD = math.ceil(100 / math.min(helper.fewer, 2))
 local ROUNDS = math.ceil(10 / helper.fewer)
 
-local function descriptors()
-    local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
-    local count = pipe:read("*n")
-    pipe:close()
-    return count
-end
+local descriptors = helper.descriptors
 
 local collect = helper.collect
 

@@ -371,12 +371,7 @@ end)
 describe("hs.socket: garbage collection", function()
     local collect = helper.collect
 
-    local function descriptors()
-        local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
-        local count = tonumber(pipe:read("*a"))
-        pipe:close()
-        return count
-    end
+    local descriptors = helper.descriptors
 
     it("1.9 dropping the last reference closes the connection silently", function()
         local record = helper.server()

@@ -16,12 +16,7 @@ end)
 
 local collect = helper.collect
 
-local function descriptors()
-    local pipe = io.popen("ls /proc/$PPID/fd | wc -l")
-    local count = tonumber(pipe:read("*a"))
-    pipe:close()
-    return count
-end
+local descriptors = helper.descriptors
 
 describe("Pharos, common: rules", function()
     it("1.1 a local port that refuses: connect returns first and tells later", function()

@@ -46,6 +46,7 @@ function tools.child(script, interpreter, setup)
 end
 
 local function compiled(source, target, flags)
+    helper.unix_only("a C compiler at run time")
     local folder = target:match("^(.*)/")
     -- By way of rename: another suite may be about to use it.
     local command = "mkdir -p %s && gcc -O2 -Wall -Werror -o %s.$$ spec/peer/%s.c %s 2>&1"

@@ -63,6 +63,7 @@ function kit.concat(list, more)
 end
 
 local function new_directory()
+    helper.unix_only("OpenSSL and other programs as peers")
     local directory = capture("mktemp -d /tmp/evsock-tls-XXXXXX")
     assert(directory:find("^/tmp/"), "no directory for a peer")
     return directory
@@ -164,7 +165,8 @@ local asked = 0
 
 local function handed_over_folder()
     asked = asked + 1
-    local folder = ("%s/%s.%d"):format(handed_over, _G.arg[1]:gsub("/", "_"), asked)
+    local folder = ("%s/%s.%d"):format(
+        handed_over, (_G.arg[1]:match("([^/]*)_spec%.lua$") or _G.arg[1]):sub(1, 16), asked)
     if not helper.is_windows then
         assert(capture("mkdir " .. folder .. " 2>&1") == "", folder)
     elseif not kit.read_file(folder .. "/ca.pem") then
