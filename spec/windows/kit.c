@@ -40,10 +40,20 @@ static int select_one(lua_State *L) {
     return 2;
 }
 
+/* handles(): how many this process has open. Wine does not count them: 0. */
+static int handles(lua_State *L) {
+    DWORD count = 0;
+    GetProcessHandleCount(GetCurrentProcess(), &count);
+    lua_pushinteger(L, count);
+    return 1;
+}
+
 __declspec(dllexport) int luaopen_windows_kit(lua_State *L) {
     lua_newtable(L);
     lua_pushcfunction(L, press_in);
     lua_setfield(L, -2, "press_in");
+    lua_pushcfunction(L, handles);
+    lua_setfield(L, -2, "handles");
     lua_pushcfunction(L, select_one);
     lua_setfield(L, -2, "select");
     return 1;

@@ -2,9 +2,10 @@
 --
 --   lua.exe spec/windows/run.lua [--setup] FILE...
 --
--- Prints TAP lines, each with file and full name. What needs Unix (`inapplicable.txt`) is not run,
--- and said to be so; what measures (`#figures`) is left out, as in the suites of `make test`. With
--- --setup only the blocks `setup` are run: they make certificates (`spec/peers/tls_kit.lua`).
+-- Prints TAP lines, each with file and full name. What needs Unix (`inapplicable.txt`, or the spec
+-- says so by `helper.unix_only`) is said to be so, with its kind; what measures (`#figures`) is left
+-- out, as in the suites of `make test`. With --setup only the blocks `setup` are run: they make the
+-- certificates (`spec/peers/tls_kit.lua`).
 -- Not here: which failures are known (`verdict.lua`).
 
 -- The command line's first word, as `arg[-1]` has it, is the interpreter.
@@ -99,10 +100,15 @@ local function run_item(file, item, broken)
         problem = call_all { item.fn }
         running = false
     end
+    local lack = problem and problem ~= PENDING and problem:match("^needs Unix: ([^\n]*)")
     problem = problem or call_all(finallies)
     problem = call_all(gather(item.block, "after_each")) or problem
     if problem == PENDING then
         problem = "pending: nothing is skipped silently"
+    end
+    if lack then
+        io.write(("# does not apply: %s - %s: %s\n"):format(lack, file, name))
+        return
     end
     report(not problem, file, name, problem)
 end
@@ -186,11 +192,14 @@ end
 
 for _, file in ipairs(arg) do
     block = new_block(file)
+    local kind = lists.reason(inapplicable, file, "(all of it)")
     local chunk, problem = loadfile(file)
-    if chunk then
+    if chunk and not kind then
         problem = call_all { chunk }
     end
-    if problem then
+    if kind then
+        io.write(("# does not apply: %s - %s: (all of it)\n"):format(kind, file))
+    elseif problem then
         report(false, file, "(loading)", problem)
     else
         run_block(file, block)
