@@ -3,7 +3,7 @@
 --   lua.exe spec/windows/run.lua [--setup] FILE...
 --
 -- Prints TAP lines, each with file and full name. What needs Unix (`inapplicable.txt`, or the spec
--- says so by `helper.unix_only`) is said to be so, with its kind; what measures (`#figures`) is left
+-- says so by `helper.unix_only`) is said to be so, with its kind; what measures (#figures) is left
 -- out, as in the suites of `make test`. With --setup only the blocks `setup` are run: they make the
 -- certificates (`spec/peers/tls_kit.lua`).
 -- Not here: which failures are known (`verdict.lua`).
