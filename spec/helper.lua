@@ -215,6 +215,37 @@ function helper.misuse(fn, text)
     end
 end
 
+--- Calls `fn`, of any number of lines, which must raise an error at one of them that contains
+--- `text`.
+function helper.raises(text, fn)
+    local ok, message = pcall(fn)
+    if ok then
+        error("no error raised, expected: " .. text, 2)
+    end
+    local info = debug.getinfo(fn, "S")
+    local line = tonumber(tostring(message):match("^[^\n]-:(%d+): ")) or 0
+    if type(message) ~= "string" or line < info.linedefined or line > info.lastlinedefined
+        or not message:find(text, 1, true) then
+        error(("expected an error at %s:%d-%d: %s, got: %s"):format(info.short_src,
+            info.linedefined, info.lastlinedefined, text, tostring(message)), 2)
+    end
+end
+
+--- Lets the library's thread work while nothing is dispatched.
+function helper.compute(seconds)
+    local deadline = evsock.now() + seconds
+    while evsock.now() < deadline do
+        collectgarbage("step")
+    end
+end
+
+--- A condition for `pump_until`: the object is in that state.
+function helper.is_state(object, state)
+    return function()
+        return object.state == state
+    end
+end
+
 -- A pump whose errors belong to the report of the test, not to the caller.
 local function quiet_pump(mine)
     local ok, message = pcall(evsock.pump, evsock.active() == 0 and 0 or 0.02)
@@ -305,6 +336,23 @@ function helper.collect()
     scrub(30)
     collectgarbage()
     collectgarbage()
+end
+
+--- For `setup` and `teardown` of tests of what is collected: a trace of LuaJIT keeps the upvalues
+--- it was recorded with, which is no fault of the library.
+function helper.traces_off()
+    local jit = rawget(_G, "jit")
+    if jit then
+        jit.off()
+        jit.flush()
+    end
+end
+
+function helper.traces_on()
+    local jit = rawget(_G, "jit")
+    if jit then
+        jit.on()
+    end
 end
 
 --- Ends a spec on Windows, which lacks what it goes on with: `run.lua` counts it among its kind.

@@ -2,27 +2,11 @@
 -- dialects.md 1.7, 1.8, 1.10 > "values"; 1.11, 1.14, 1.15 > "the host"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocket, TcpSocketServer, Timer = qsys.TcpSocket, qsys.TcpSocketServer, qsys.Timer
-
-local function client()
-    return helper.track(TcpSocket.New())
-end
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
-
-local function connected()
-    local server = helper.server()
-    local sock = client()
-    sock:Connect("127.0.0.1", server.port)
-    wait(function()
-        return sock.IsConnected and server.sockets[1]
-    end, "the pair is connected")
-    return sock, server.sockets[1]
-end
+local client, wait, connected = tools.client, tools.wait, tools.connected
 
 after_each(helper.finish)
 

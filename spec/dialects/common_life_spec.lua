@@ -2,13 +2,11 @@
 -- dialects.md 1.9 > "garbage collection"; 1.13 > "configure"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocket, TcpSocketServer = qsys.TcpSocket, qsys.TcpSocketServer
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
+local wait = tools.wait
 
 local collect = helper.collect
 
@@ -19,10 +17,7 @@ local function wait_collected(weak)
     end, "the object is collected")
 end
 
-after_each(function()
-    qsys.configure({ hosts = {}, ports = {} })
-    helper.finish()
-end)
+after_each(tools.finish)
 
 describe("common rules: garbage collection", function()
     -- Both make the socket in a function of its own, so that no register of the test holds it.

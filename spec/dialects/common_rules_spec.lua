@@ -3,46 +3,11 @@
 -- (1.9, 1.13: common_life_spec; 1.7, 1.8, 1.10, 1.11, 1.14, 1.15: common_host_spec)
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocket, TcpSocketServer, Timer = qsys.TcpSocket, qsys.TcpSocketServer, qsys.Timer
-
-local function client(settings)
-    local sock, log = helper.track(TcpSocket.New()), {}
-    sock.EventHandler = function(_, event)
-        collectgarbage()
-        log[#log + 1] = event
-        if log.also then
-            log.also(event)
-        end
-    end
-    for name, value in pairs(settings or {}) do
-        sock[name] = value
-    end
-    return sock, log
-end
-
-local function connected(settings)
-    local server = helper.server()
-    local sock, log = client(settings)
-    sock:Connect("127.0.0.1", server.port)
-    helper.pump_until(function()
-        return sock.IsConnected and server.sockets[1]
-    end, 5, "the pair is connected")
-    return sock, server.sockets[1], log, server
-end
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
-
--- Lets the I/O thread work while the script does not pump.
-local function compute(seconds)
-    local stop = evsock.now() + seconds
-    while evsock.now() < stop do
-        collectgarbage("step")
-    end
-end
+local client, connected, wait, compute = tools.client, tools.connected, tools.wait, helper.compute
 
 after_each(helper.finish)
 

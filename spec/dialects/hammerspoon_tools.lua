@@ -133,16 +133,7 @@ function tools.exists(path)
     return os.rename(path, path) ~= nil
 end
 
---- A call must raise at a line of `call` and say `text`.
-function tools.raises(text, call)
-    local ok, message = pcall(call)
-    assert.is_false(ok, "no error, expected: " .. text)
-    assert.is_string(message)
-    local info = debug.getinfo(call, "S")
-    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
-    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
-    assert.is_truthy(message:find(text, 1, true), message)
-end
+tools.raises = helper.raises
 
 --- The kind of a number where Lua tells.
 function tools.is_integer(value)

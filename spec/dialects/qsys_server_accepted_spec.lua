@@ -2,40 +2,12 @@
 -- dialects.md 3 (EventHandler and the socket given) > "accepted sockets", "life"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
-local TcpSocket, TcpSocketServer = qsys.TcpSocket, qsys.TcpSocketServer
-
-local function new_server(handler)
-    local server = helper.track(TcpSocketServer.New())
-    server.EventHandler = handler
-    return server
-end
-
--- A server on a free port that keeps what it accepts.
-local function listening(on_socket)
-    local accepted, port = {}, helper.free_port()
-    local server = new_server(function(sock)
-        collectgarbage()
-        accepted[#accepted + 1] = sock
-        helper.track(sock)
-        if on_socket then
-            on_socket(sock)
-        end
-    end)
-    assert.is_nil(server:Listen(port))
-    return server, port, accepted
-end
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
-
-local function wait_state(sock, state)
-    wait(function()
-        return sock.state == state
-    end, "the client is " .. state)
-end
+local TcpSocket = qsys.TcpSocket
+local new_server, listening, wait, wait_state =
+    tools.server, tools.listening, tools.wait, tools.wait_state
 
 local function note_events(sock, log)
     sock.EventHandler = function(given, event)

@@ -2,54 +2,16 @@
 -- dialects.md 3 > "class", "Listen", "Close" (accepted sockets: qsys_server_accepted_spec)
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocketServer = qsys.TcpSocketServer
-
-local function new_server(handler)
-    local server = helper.track(TcpSocketServer.New())
-    server.EventHandler = handler
-    return server
-end
-
--- A server on a free port that keeps what it accepts.
-local function listening(on_socket)
-    local accepted, port = {}, helper.free_port()
-    local server = new_server(function(sock)
-        collectgarbage()
-        accepted[#accepted + 1] = sock
-        helper.track(sock)
-        if on_socket then
-            on_socket(sock)
-        end
-    end)
-    assert.is_nil(server:Listen(port))
-    return server, port, accepted
-end
+local new_server, listening, wait, wait_state, assert_raises =
+    tools.server, tools.listening, tools.wait, tools.wait_state, helper.raises
 
 -- A native client.
 local function dial(port, host)
     return helper.track(evsock.connect(host or "127.0.0.1", port))
-end
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
-
-local function wait_state(sock, state)
-    wait(function()
-        return sock.state == state
-    end, "the client is " .. state)
-end
-
-local function assert_raises(word, call)
-    local ok, message = pcall(call)
-    assert.is_false(ok)
-    assert.is_string(message)
-    local info = debug.getinfo(call, "S")
-    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
-    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
-    assert.is_truthy(message:find(word, 1, true), message)
 end
 
 after_each(helper.finish)

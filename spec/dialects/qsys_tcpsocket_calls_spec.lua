@@ -2,65 +2,15 @@
 -- dialects.md 2.1 > "class"; 2.2 > "Connect", "Disconnect", "Write"; 2.3 table > "properties"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local qsys = require "evsock.qsys"
 local TcpSocket = qsys.TcpSocket
+local client, connected, wait_connected, wait_closed, wait_buffered =
+    tools.client, tools.connected, tools.wait_connected, tools.wait_closed, tools.wait_buffered
+local assert_raises = helper.raises
 
-local function client(settings)
-    local sock, log = helper.track(TcpSocket.New()), {}
-    sock.EventHandler = function(_, event)
-        collectgarbage()
-        log[#log + 1] = event
-    end
-    for name, value in pairs(settings or {}) do
-        sock[name] = value
-    end
-    return sock, log
-end
-
-local function connected(settings)
-    local server = helper.server()
-    local sock, log = client(settings)
-    sock:Connect("127.0.0.1", server.port)
-    helper.pump_until(function()
-        return sock.IsConnected and server.sockets[1]
-    end, 5, "the pair is connected")
-    return sock, server.sockets[1], log
-end
-
-local function wait_connected(sock)
-    helper.pump_until(function()
-        return sock.IsConnected
-    end, 5, "CONNECTED")
-end
-
-local function wait_closed(peer)
-    helper.pump_until(function()
-        return peer.state == "closed"
-    end, 5, "the peer sees the end")
-end
-
-local function wait_buffered(peer, count)
-    helper.pump_until(function()
-        return peer.buffered >= count
-    end, 5, "the peer has " .. count .. " bytes")
-end
-
--- A call must raise at a line of `call` and say `word`.
-local function assert_raises(word, call)
-    local ok, message = pcall(call)
-    assert.is_false(ok)
-    assert.is_string(message)
-    local info = debug.getinfo(call, "S")
-    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
-    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
-    assert.is_truthy(message:lower():find(word:lower(), 1, true), message)
-end
-
-after_each(function()
-    qsys.configure({ hosts = {}, ports = {} })
-    helper.finish()
-end)
+after_each(tools.finish)
 
 describe("Q-SYS TcpSocket: class", function()
     it("2.1 TcpSocket.New: a new unconnected socket each time", function()

@@ -2,54 +2,13 @@
 -- dialects.md 2.4 > "connecting", "data", "endings" (its error texts: qsys_tcpsocket_timeouts_spec)
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local TcpSocket = require("evsock.qsys").TcpSocket
+local client, connected, wait_events, compute =
+    tools.client, tools.connected, tools.wait_events, helper.compute
 
 local Events = TcpSocket.Events
--- A socket whose EventHandler notes every event as "EVENT" and its error, moment and IsConnected.
-local function client(settings)
-    local sock = helper.track(TcpSocket.New())
-    local log = { errors = {}, times = {}, connected = {} }
-    sock.EventHandler = function(given, event, err)
-        collectgarbage()
-        assert(given == sock, "the handler got another socket")
-        log[#log + 1] = event
-        log.errors[#log] = err
-        log.times[#log] = evsock.now()
-        log.connected[#log] = given.IsConnected
-        if log.also then
-            log.also(event)
-        end
-    end
-    for name, value in pairs(settings or {}) do
-        sock[name] = value
-    end
-    return sock, log
-end
-
-local function wait_events(log, count)
-    helper.pump_until(function()
-        return #log >= count
-    end, 5, "event " .. count .. " after " .. table.concat(log, " "))
-end
-
-local function connected(settings)
-    local server = helper.server()
-    local sock, log = client(settings)
-    sock:Connect("127.0.0.1", server.port)
-    helper.pump_until(function()
-        return log[1] and server.sockets[1]
-    end, 5, "the pair is connected")
-    return sock, server.sockets[1], log, server
-end
-
--- Lets the I/O thread work while the script does not pump.
-local function compute(seconds)
-    local stop = evsock.now() + seconds
-    while evsock.now() < stop do
-        collectgarbage("step")
-    end
-end
 
 after_each(helper.finish)
 

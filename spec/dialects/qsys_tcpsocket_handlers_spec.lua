@@ -2,42 +2,11 @@
 -- dialects.md 2.3 (handlers, "Which handler is called", "Third argument") > "handlers"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local TcpSocket = require("evsock.qsys").TcpSocket
+local client, connected, wait_events = tools.client, tools.connected, tools.wait_events
 
 local Events = TcpSocket.Events
--- A socket whose EventHandler notes every event as "EVENT" with its error and argument count.
-local function client(settings)
-    local sock = helper.track(TcpSocket.New())
-    local log = { errors = {}, arguments = {} }
-    sock.EventHandler = function(...)
-        collectgarbage()
-        local given, event, err = ...
-        assert(given == sock, "the handler got another socket")
-        log[#log + 1] = event
-        log.errors[#log] = err
-        log.arguments[#log] = select("#", ...)
-    end
-    for name, value in pairs(settings or {}) do
-        sock[name] = value
-    end
-    return sock, log
-end
-
-local function wait_events(log, count)
-    helper.pump_until(function()
-        return #log >= count
-    end, 5, "event " .. count .. " after " .. table.concat(log, " "))
-end
-
-local function connected(settings)
-    local server = helper.server()
-    local sock, log = client(settings)
-    sock:Connect("127.0.0.1", server.port)
-    helper.pump_until(function()
-        return log[1] and server.sockets[1]
-    end, 5, "the pair is connected")
-    return sock, server.sockets[1], log, server
-end
 
 after_each(helper.finish)
 

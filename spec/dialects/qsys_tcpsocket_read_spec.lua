@@ -3,6 +3,7 @@
 
 local helper = require "spec.helper"
 local TcpSocket = require("evsock.qsys").TcpSocket
+local assert_raises = helper.raises
 
 local EOL = TcpSocket.EOL
 -- A connected Q-SYS socket, the native peer it talks to, and the count of its DATA events.
@@ -40,17 +41,6 @@ local function lines(sock, ...)
         line = sock:ReadLine(...)
     end
     return list
-end
-
--- A call must raise at a line of `call` and say `word`.
-local function assert_raises(word, call)
-    local ok, message = pcall(call)
-    assert.is_false(ok)
-    assert.is_string(message)
-    local info = debug.getinfo(call, "S")
-    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
-    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
-    assert.is_truthy(message:lower():find(word, 1, true), message)
 end
 
 after_each(helper.finish)
@@ -146,7 +136,7 @@ describe("Q-SYS TcpSocket: ReadLine", function()
         local sock, peer = pair()
         deliver(sock, peer, "line\r\n")
         for _, bad in ipairs({ 6, -1, 1.5, "CrLf", {}, true }) do
-            assert_raises("eol", function()
+            assert_raises("EOL", function()
                 sock:ReadLine(bad)
             end)
         end

@@ -3,30 +3,11 @@
 -- "Write then Disconnect"; 2.7 > "object"; 2.8 (no event after Disconnect) > "Disconnect in"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local TcpSocket = require("evsock.qsys").TcpSocket
-
-local function client(settings)
-    local sock, log = helper.track(TcpSocket.New()), {}
-    sock.EventHandler = function(_, event)
-        collectgarbage()
-        log[#log + 1] = event
-    end
-    for name, value in pairs(settings or {}) do
-        sock[name] = value
-    end
-    return sock, log
-end
-
-local function connected(settings)
-    local server = helper.server()
-    local sock, log = client(settings)
-    sock:Connect("127.0.0.1", server.port)
-    helper.pump_until(function()
-        return sock.IsConnected and server.sockets[1]
-    end, 5, "the pair is connected")
-    return sock, server.sockets[1], log, server
-end
+local client, connected, wait_connected, wait_closed, wait_buffered =
+    tools.client, tools.connected, tools.wait_connected, tools.wait_closed, tools.wait_buffered
 
 -- A socket that was refused and now waits for its next attempt, which is a minute away.
 local function waiting()
@@ -36,24 +17,6 @@ local function waiting()
         return log[1]
     end, 5, "the refusal")
     return sock, log
-end
-
-local function wait_connected(sock)
-    helper.pump_until(function()
-        return sock.IsConnected
-    end, 5, "CONNECTED")
-end
-
-local function wait_closed(peer)
-    helper.pump_until(function()
-        return peer.state == "closed"
-    end, 5, "the peer sees the end")
-end
-
-local function wait_buffered(peer, count)
-    helper.pump_until(function()
-        return peer.buffered >= count
-    end, 5, "the peer has " .. count .. " bytes")
 end
 
 -- Write must raise the "not connected" of a socket that has no connection.

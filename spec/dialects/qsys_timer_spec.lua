@@ -2,35 +2,15 @@
 -- dialects.md 2.9 > "Start", "Stop", "CallAfter and Now", "life and punctuality"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local evsock = helper.evsock
 local Timer = require("evsock.qsys").Timer
+local wait, compute, assert_raises = tools.wait, helper.compute, helper.raises
 
 local function new_timer(handler)
     local timer = helper.track(Timer.New())
     timer.EventHandler = handler
     return timer
-end
-
--- The script computes and does not pump.
-local function compute(seconds)
-    local stop = evsock.now() + seconds
-    while evsock.now() < stop do
-        collectgarbage("step")
-    end
-end
-
-local function wait(condition, what)
-    helper.pump_until(condition, 5, what)
-end
-
-local function assert_raises(word, call)
-    local ok, message = pcall(call)
-    assert.is_false(ok)
-    assert.is_string(message)
-    local info = debug.getinfo(call, "S")
-    local line = tonumber(message:match("^[^\n]-:(%d+): ")) or 0
-    assert.is_true(line >= info.linedefined and line <= info.lastlinedefined, message)
-    assert.is_truthy(message:find(word, 1, true), message)
 end
 
 after_each(helper.finish)

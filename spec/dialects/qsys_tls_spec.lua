@@ -3,37 +3,21 @@
 -- 2.2 > "reading and writing over TLS"; 1.13 (cafile, hosts) > "the host's settings"
 
 local helper = require "spec.helper"
+local tools = require "spec.dialects.qsys_tools"
 local kit = require "spec.peers.tls_kit"
 local qsys = require "evsock.qsys"
 local TcpSocket = qsys.TcpSocket
 
 local EOL = TcpSocket.EOL
+local wait_events = tools.wait_events
 
 -- A TLS socket whose EventHandler notes every event, its error and IsConnected.
 local function client(settings)
-    local sock = helper.track(TcpSocket.NewTls())
-    local log = { errors = {}, connected = {} }
-    sock.ReconnectTimeout = 0
-    sock.EventHandler = function(given, event, err)
-        collectgarbage()
-        assert(given == sock, "the handler got another socket")
-        log[#log + 1] = event
-        log.errors[#log] = err
-        log.connected[#log] = given.IsConnected
-        if log.also then
-            log.also(event)
-        end
-    end
+    local all = { ReconnectTimeout = 0 }
     for name, value in pairs(settings or {}) do
-        sock[name] = value
+        all[name] = value
     end
-    return sock, log
-end
-
-local function wait_events(log, count)
-    helper.pump_until(function()
-        return #log >= count
-    end, 5 * helper.slow, "event " .. count .. " after " .. table.concat(log, " "))
+    return tools.client(all, TcpSocket.NewTls)
 end
 
 local function is_text(value)

@@ -87,12 +87,6 @@ function tools.timed(fn, ...)
     return evsock.now() - began, a, b
 end
 
---- Lets the I/O thread work while nothing is dispatched.
-function tools.compute(seconds)
-    local stop = evsock.now() + seconds
-    while evsock.now() < stop do
-        collectgarbage("step")
-    end
-end
+tools.compute = helper.compute
 
 return tools
