@@ -5,16 +5,11 @@ local helper = require "spec.helper"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
+local is_state = helper.is_state
 
 local MIB = 1024 * 1024
 -- More than the buffers of the system take on a loopback connection.
 local FLOOD = 24
-
-local function is_state(sock, state)
-    return function()
-        return sock.state == state
-    end
-end
 
 local function flood(sock)
     local block = ("0123456789abcdef"):rep(MIB / 16)

@@ -4,20 +4,7 @@ local helper = require "spec.helper"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-
-local function is_state(sock, state)
-    return function()
-        return sock.state == state
-    end
-end
-
--- Lets the library's thread work while nothing is dispatched.
-local function compute(seconds)
-    local deadline = evsock.now() + seconds
-    while evsock.now() < deadline do
-        math.sin(1)
-    end
-end
+local is_state, compute = helper.is_state, helper.compute
 
 local function has(sock, count)
     return function()

@@ -5,17 +5,8 @@ local helper = require "spec.helper"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 
--- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
-local jit = rawget(_G, "jit")
-if jit then
-    setup(function()
-        jit.off()
-        jit.flush()
-    end)
-    teardown(function()
-        jit.on()
-    end)
-end
+setup(helper.traces_off)
+teardown(helper.traces_on)
 
 local function collect()
     collectgarbage()

@@ -5,12 +5,7 @@ local helper = require "spec.helper"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-
-local function is_state(sock, state)
-    return function()
-        return sock.state == state
-    end
-end
+local is_state = helper.is_state
 
 -- The kernel's timer of a connection, by its local port, and in how many seconds it fires: 2 is
 -- keepalive (proc(5), tcp).

@@ -4,14 +4,7 @@ local helper = require "spec.helper"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-
--- Lets the library's thread work while nothing is dispatched.
-local function compute(seconds)
-    local deadline = evsock.now() + seconds
-    while evsock.now() < deadline do
-        math.sin(1)
-    end
-end
+local compute = helper.compute
 
 local function nothing()
 end

@@ -4,12 +4,7 @@ local helper = require "spec.helper"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-
-local function is_state(sock, state)
-    return function()
-        return sock.state == state
-    end
-end
+local is_state = helper.is_state
 
 describe("reconnect", function()
     after_each(helper.finish)

@@ -7,7 +7,7 @@ local helper = require "spec.helper"
 local kit = require "spec.tls_kit"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-local merge = kit.merge
+local merge, closing_of, wait_for = kit.merge, kit.closing_of, kit.wait_for
 
 local SECRET = "a secret of the application"
 local WAIT = 5 * helper.slow
@@ -38,19 +38,6 @@ local function refused(code, port, options, host)
     assert.equal("closed", sock.state)
     assert.is_nil(between.up:find(SECRET, 1, true))
     return told[1], sock
-end
-
-local function closing_of(sock)
-    local told = {}
-    sock.on_close = expect(function(_, message, code)
-        told.over, told.message, told.code = true, message, code
-    end, 1)
-    return told
-end
-
-local function wait_for(told)
-    pump_until(function() return told.over end, WAIT, "on_close")
-    return told.code
 end
 
 describe("TLS", function()

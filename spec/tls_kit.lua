@@ -78,6 +78,21 @@ function kit.pair(certificates, client_options, server_options, port)
     return client, record.sockets[1], record
 end
 
+--- How a connection ends: `over`, and what `on_close` was told as `message` and `code`.
+function kit.closing_of(sock)
+    local told = {}
+    sock.on_close = helper.expect(function(_, message, code)
+        told.over, told.message, told.code = true, message, code
+    end, 1)
+    return told
+end
+
+--- Waits for that end and returns its code.
+function kit.wait_for(told)
+    helper.pump_until(function() return told.over end, 5 * helper.slow, "on_close")
+    return told.code
+end
+
 --- A relay to a port, in plain TCP: `up` and `down` are what passed. `change(bytes, way)` may
 --- answer with others, or with nil to hold them; `cut()` ends both sides without a word of TLS.
 function kit.relay(port)

@@ -3,8 +3,10 @@
 
 local helper = require "spec.helper"
 local kit = require "spec.peers.tls_kit"
+local tls_kit = require "spec.tls_kit"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
+local relay = tls_kit.relay
 
 local certificates
 
@@ -18,20 +20,7 @@ end
 
 -- A server with a certificate; `sockets` and `errors` of the record.
 local function tls_server(tls, options)
-    local record = { sockets = {}, errors = {} }
-    local given = { tls = certificates:identity("ecdsa", tls) }
-    for name, value in pairs(options or {}) do
-        given[name] = value
-    end
-    given.on_accept = function(_, sock)
-        record.sockets[#record.sockets + 1] = helper.track(sock)
-    end
-    given.on_error = function(_, message, code)
-        record.errors[#record.errors + 1] = { message, code }
-    end
-    record.server = helper.track(assert(evsock.listen("127.0.0.1", 0, given)))
-    record.port = record.server.port
-    return record
+    return tls_kit.server(certificates, "ecdsa", tls, options)
 end
 
 local function tls_pair(client_tls, server_tls, client_options, server_options)
@@ -45,40 +34,6 @@ local function tls_pair(client_tls, server_tls, client_options, server_options)
         return client.state == "open" and record.sockets[1]
     end, 5 * helper.slow, "a secured pair")
     return client, record.sockets[1], record
-end
-
--- A relay in clear between a client and a server's port: `up` and `down` are what passed; `cut`
--- ends both sides without a word.
-local function relay(port)
-    local record = { up = "", down = "" }
-    local front = helper.server()
-    front.server.on_accept = function(_, near)
-        helper.track(near)
-        local far = helper.connect(port)
-        near.on_data = function()
-            local piece = near:read()
-            record.up = record.up .. piece
-            far:write(piece)
-        end
-        far.on_data = function()
-            local piece = far:read()
-            record.down = record.down .. piece
-            near:write(piece)
-        end
-        near.on_close = function()
-            far:close()
-        end
-        far.on_close = function()
-            near:close()
-        end
-        record.cut = function()
-            near.on_close, far.on_close = nil, nil
-            near:close()
-            far:close()
-        end
-    end
-    record.port = front.port
-    return record
 end
 
 local function refused(code, host, port, tls)

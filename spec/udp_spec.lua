@@ -631,17 +631,8 @@ end)
 describe("the life of a socket for datagrams", function()
     after_each(helper.finish)
 
-    -- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
-    local jit = rawget(_G, "jit")
-    if jit then
-        setup(function()
-            jit.off()
-            jit.flush()
-        end)
-        teardown(function()
-            jit.on()
-        end)
-    end
+    setup(helper.traces_off)
+    teardown(helper.traces_on)
 
     -- Overwrites what finished calls left on the stack, where the collector may see an object.
     local function scrub(depth)

@@ -21,7 +21,6 @@ local function native_client(server)
 end
 
 -- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
-local jit = rawget(_G, "jit")
 
 local collect = helper.collect
 
@@ -262,15 +261,8 @@ describe("Renoise, common rules: values", function()
 end)
 
 describe("Renoise, common rules: garbage collection", function()
-    if jit then
-        setup(function()
-            jit.off()
-            jit.flush()
-        end)
-        teardown(function()
-            jit.on()
-        end)
-    end
+    setup(helper.traces_off)
+    teardown(helper.traces_on)
 
     local function weak_list()
         return setmetatable({}, { __mode = "k" })
