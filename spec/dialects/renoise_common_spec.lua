@@ -20,8 +20,6 @@ local function native_client(server)
     return native
 end
 
--- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
-
 local collect = helper.collect
 
 after_each(function()
