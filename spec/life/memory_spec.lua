@@ -224,6 +224,42 @@ end, function(task)
         "the task: " .. tostring(answer) .. ", left: " .. rest)
     task:cancel()
 end)
+-- Tasks that sleep, are spawned, join: each comes to its end.
+local function sleeps() evsock.sleep(0.005) end
+local spawns = {
+    ["that sleeps"] = function() return evsock.spawn(sleeps), 1 end,
+    ["that was spawned"] = function()
+        return evsock.spawn(function(own) assert(own == "its own") sleeps() end, "its own"), 0
+    end,
+    ["that joins"] = function()
+        return evsock.spawn(function() return evsock.spawn(sleeps):join() end), 2
+    end,
+    ["that waits with a timeout"] = function()
+        return evsock.spawn(function() return client:receive("*l", 0.01) end), 1
+    end,
+}
+for name, spawn in pairs(spawns) do
+    starving(function()
+        client:read()
+        local task, pumps = spawn()
+        for _ = 1, pumps do evsock.pump(0) end
+        -- So that calls need memory of their own again.
+        collectgarbage()
+        collectgarbage()
+        return task
+    end, function(task)
+        local deadline = evsock.now() + 5
+        while not task.done and evsock.now() < deadline do
+            evsock.pump(0.002)
+        end
+    end, function(task)
+        local deadline = evsock.now() + 5
+        while not task.done do
+            assert(evsock.now() < deadline, "the task " .. name .. " never ended")
+            pcall(evsock.pump, 0.01)
+        end
+    end)
+end
 -- What is told with a text, or makes an object, each in a pump.
 local told
 local happenings = {

@@ -121,8 +121,8 @@ local function stand_in_line(waiter)
         local desk = desks[sock]
         if not desk then
             desk = {}
-            desks[sock] = desk
             native.watch(sock, true)
+            desks[sock] = desk
         end
         if waiter.reads then
             desk.reader = waiter
@@ -176,8 +176,8 @@ local Alarm = core.class { name = "evsock.Alarm", kind = "timer", anchor = "obje
 local function disarm(task)
     if task.armed then
         core.timer.cancel(task.alarm)
-        task.armed = false
         native.count(1)
+        task.armed = false
     end
 end
 
@@ -185,14 +185,14 @@ local function arm(task, seconds)
     local alarm = task.alarm
     if not alarm then
         alarm = Alarm.new()
-        task.alarm = alarm
         sleepers[alarm] = task
         native.watch(alarm, true)
+        task.alarm = alarm
     end
     local ok, message, code = core.timer.start(alarm, seconds, false)
     if ok then
-        task.armed = true
         native.count(-1)
+        task.armed = true
     end
     return ok, message, code
 end
@@ -201,7 +201,7 @@ end
 local function seat(task, waiter)
     waiter.task = task
     task.waiter = waiter
-    if waiter.timeout then
+    if waiter.timeout and not task.armed then
         local ok, message, code = arm(task, waiter.timeout)
         if not ok then
             waiter.a, waiter.b, waiter.c, waiter.answered = nil, message, code, true
@@ -274,14 +274,18 @@ local function is_due(waiter)
     return not was_stolen(waiter.task) and waiter:check()
 end
 
+local function begin(task, thread, ...)
+    task.arguments = nil
+    return resume(thread, ...)
+end
+
 -- Lets a task that is suspended run until it waits or is over.
 local function proceed(task)
     local thread = task.thread
     task.depth = native.depth()
     local arguments = task.arguments
     if arguments then
-        task.arguments = nil
-        return settle(task, thread, resume(thread, unpack(arguments, 1, task.count)))
+        return settle(task, thread, begin(task, thread, unpack(arguments, 1, task.count)))
     end
     return settle(task, thread, resume(thread))
 end
@@ -318,8 +322,10 @@ end
 local function wake(object, later)
     local sleeper = sleepers[object]
     if sleeper then
-        sleeper.armed = false
-        native.count(1)
+        if sleeper.armed then
+            native.count(1)
+            sleeper.armed = false
+        end
         local waiter = sleeper.waiter
         if not waiter then
             return false
@@ -370,16 +376,63 @@ local function wake(object, later)
     return false
 end
 
+-- Whether the waiter is where it will be found.
+local function stands(waiter)
+    local list = waiter.sock and desks[waiter.sock] or waiter.joins and waiter.joins.joiners or {}
+    local found = list.reader == waiter
+    for place = 1, #list do
+        found = found or list[place] == waiter
+    end
+    return found or not (waiter.sock or waiter.joins)
+end
+
+-- For want of memory the task may have been left where nobody would wake it.
+local function look_at(task)
+    if task.asked or was_stolen(task) or task.done or status(task.thread) ~= "suspended" then
+        return
+    end
+    local waiter = task.waiter
+    if waiter and task.armed and not core.timer.active(task.alarm) then
+        native.count(1)
+        task.armed = false
+        waiter.late = true
+    end
+    if waiter and not (waiter.done or waiter.late or waiter.joins and waiter.joins.done) then
+        if stands(waiter) and (task.armed or not waiter.timeout) then
+            return
+        end
+        -- It waits anew.
+        task.waiter = false
+    end
+    ask_for_turn(task)
+end
+
+-- For want of memory some were not woken: all look again.
+local function look_again()
+    local all = {}
+    for task in pairs(alive) do
+        all[#all + 1] = task
+    end
+    for _, task in ipairs(all) do
+        look_at(task)
+    end
+    local watched = {}
+    for sock in pairs(desks) do
+        watched[#watched + 1] = sock
+    end
+    for _, sock in ipairs(watched) do
+        wake(sock, true)
+    end
+    -- Some may have asked in vain; one turn too many does nothing.
+    for _ = first_turn, last_turn do
+        native.turn()
+    end
+end
+
 -- Gives the task that asked first its turn. `missed`: for want of memory some were not woken.
 local function give_turn(missed)
     if missed then
-        local watched = {}
-        for sock in pairs(desks) do
-            watched[#watched + 1] = sock
-        end
-        for _, sock in ipairs(watched) do
-            wake(sock, true)
-        end
+        look_again()
     end
     if first_turn > last_turn then
         -- A connection ended without an event.
@@ -408,7 +461,7 @@ local function give_turn(missed)
     local waiter = task.waiter
     if not waiter then
         return go_on(task)
-    elseif not was_stolen(task) and (waiter.done or waiter:check()) then
+    elseif not was_stolen(task) and (waiter.done or waiter:check() or waiter.late) then
         return admit(waiter)
     end
     return false
