@@ -1,7 +1,7 @@
 //! What a certificate says: names, dates, the key, whether it may vouch for others.
 //!
 //! Not here: judgement of chains, which is rustls'. This explains its answers, and serves where rustls
-//! has none: for certificates that are known by themselves (`trust`), and for those that nobody
+//! has none: for certificates that are known by themselves (`given`), and for those that nobody
 //! verifies (`proof`). So it takes every version, and lengths as BER has them, too.
 
 use std::fmt;

@@ -10,7 +10,7 @@ use rustls::unbuffered::{
     ConnectionState, EncodeError, EncodeTlsData, EncryptError, UnbufferedStatus, WriteTraffic,
 };
 
-use super::config::Version;
+use super::settings::Version;
 use super::verdict;
 use crate::error::{Code, Result};
 

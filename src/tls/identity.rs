@@ -8,9 +8,9 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::UnixTime;
 use rustls::sign::CertifiedKey;
 
-use super::config::Settings;
 use super::der::{self, Certificate, PublicKey};
 use super::pem::Pem;
+use super::settings::Settings;
 use crate::error::{Code, Error};
 
 /// A certificate with its chain and key, fit for use.

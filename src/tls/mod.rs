@@ -7,16 +7,21 @@
 mod config;
 mod der;
 mod engine;
+mod facts;
+mod given;
 mod identity;
 mod pem;
 mod proof;
 pub mod roots;
 mod session;
+mod settings;
 mod suites;
 mod trust;
 mod verdict;
 mod verifier;
 
-pub use config::{ClientAuth, Config, Settings, Version};
+pub use config::Config;
+pub use facts::{Facts, Verified};
 pub use pem::Pem;
-pub use session::{Facts, Session, Verified};
+pub use session::Session;
+pub use settings::{ClientAuth, Settings, Version};

@@ -10,7 +10,7 @@ use std::thread;
 
 use once_cell::sync::OnceCell;
 
-use super::trust::Given;
+use super::given::Given;
 use crate::sync::{Mutex, lock};
 
 /// What is called when the roots are there.

@@ -14,41 +14,15 @@ use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection
 use rustls::sign::CertifiedKey;
 use rustls::{CommonState, ProtocolVersion};
 
-use super::config::{Config, Role, Version, server_name};
+use super::config::{Config, Role, server_name};
 use super::engine::{OVERHEAD, Sink, Traffic, Written, advance, flush, write};
+use super::facts::{Facts, Verified};
+use super::settings::Version;
 use super::verdict;
 use crate::error::{Code, Error, Result};
 use crate::limits::{TLS_RECORD, TLS_WAITING};
 use crate::quote::named;
 use crate::sync::Arc;
-
-/// What was verified of the peer.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Verified {
-    /// The chain, but not the name (`insecure_name`).
-    Chain,
-    /// Nothing: `verify = false`, or a client that showed no certificate.
-    No,
-    /// Everything there is.
-    Yes,
-}
-
-/// What the two ends agreed on.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Facts {
-    /// "1.2" or "1.3".
-    pub version: &'static str,
-    /// The IANA name, "`TLS_AES_128_GCM_SHA256`".
-    pub cipher: String,
-    /// The application protocol, if one was agreed on.
-    pub alpn: Option<Vec<u8>>,
-    /// The name that the client asked for; addresses are not asked for by name.
-    pub server_name: Option<String>,
-    /// What was verified of the peer.
-    pub verified: Verified,
-    /// Whether an earlier session went on.
-    pub resumed: bool,
-}
 
 enum Connection {
     Client(Box<UnbufferedClientConnection>),

@@ -14,7 +14,7 @@ use rustls::{
     Tls12CipherSuite,
 };
 
-use super::config::Version;
+use super::settings::Version;
 use crate::sync::Arc;
 
 static PROVIDER: Lazy<Arc<CryptoProvider>> = Lazy::new(|| Arc::new(backend::default_provider()));

@@ -9,8 +9,8 @@ use rustls::{
     ProtocolVersion,
 };
 
-use super::config::Version;
 use super::der::{self, Certificate, Host};
+use super::settings::Version;
 use crate::error::{Code, Error};
 use crate::quote::{LONGEST, named, shown};
 use crate::sync::Arc;

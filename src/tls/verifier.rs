@@ -15,8 +15,9 @@ use rustls::{
 };
 
 use super::der::{Certificate, PublicKey};
+use super::given::Given;
 use super::proof::{self, Protocol, RSA_LEAST};
-use super::trust::{Given, Trust, verify_dates, verify_name};
+use super::trust::{Trust, verify_dates, verify_name};
 use super::verdict::{self, carry};
 use crate::error::{Code, Error};
 use crate::sync::Arc;

@@ -1,0 +1,66 @@
+//! What the script asks of TLS.
+//!
+//! Not here: what becomes of it (`config`).
+
+use super::pem::Pem;
+
+/// Versions of TLS that are spoken.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Version {
+    /// RFC 5246.
+    #[default]
+    Tls12,
+    /// RFC 8446.
+    Tls13,
+}
+
+/// Whether a server asks clients for certificates.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum ClientAuth {
+    /// It does not.
+    #[default]
+    None,
+    /// It does, and verifies one that is sent.
+    Request,
+    /// It refuses clients without.
+    Require,
+}
+
+/// What the script asks for.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Whether the peer's certificate is verified at all.
+    pub verify: bool,
+    /// The chain is verified, the name in the certificate is not.
+    pub insecure_name: bool,
+    /// The name to ask for and to find in the certificate, in place of the host.
+    pub server_name: Option<String>,
+    /// Roots in place of the system's.
+    pub ca: Option<Pem>,
+    /// Our certificate and its chain.
+    pub cert: Option<Pem>,
+    /// Its key; it may also stand in `cert`.
+    pub key: Option<Pem>,
+    /// Application protocols, the most wanted first.
+    pub alpn: Vec<Vec<u8>>,
+    /// The oldest version that is accepted.
+    pub min_version: Version,
+    /// For servers.
+    pub client_auth: ClientAuth,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            verify: true,
+            insecure_name: false,
+            server_name: None,
+            ca: None,
+            cert: None,
+            key: None,
+            alpn: Vec::new(),
+            min_version: Version::default(),
+            client_auth: ClientAuth::default(),
+        }
+    }
+}
