@@ -21,7 +21,7 @@ use crate::net::alarm::Alarm;
 use crate::net::connect_plan::{self, ConnectPlan, Detour};
 use crate::net::door::Door;
 use crate::net::listener::{Listener, any_v4, any_v6};
-use crate::net::secure::Tls;
+use crate::net::options::Tls;
 use crate::net::stream::Stream;
 use crate::quote::shown;
 use crate::reactor::Descriptor;

@@ -6,8 +6,9 @@ use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value
 
 use crate::lua::raw::server::ServerPart;
 use crate::net::hub::Hub;
-use crate::net::secure::{ClientAuth, Config, Pem, Settings, Version};
-use crate::net::secure::{Facts, Tls, Verified, read_file};
+use crate::net::options::Tls;
+use crate::net::stream::secure::{ClientAuth, Config, Pem, Settings, Version};
+use crate::net::stream::secure::{Facts, Verified, read_file};
 use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
 

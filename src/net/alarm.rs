@@ -28,10 +28,7 @@ struct Inner {
 impl Alarm {
     /// A timer that runs out at `at`; one that already has is reported without the poller.
     pub fn start(hub: &Hub, at: Instant, now: Instant) -> Arc<Self> {
-        let alarm = hub.insert(|token| {
-            let alarm = Arc::new(Self { token, inner: Mutex::default() });
-            (Source::Alarm(Arc::clone(&alarm)), alarm)
-        });
+        let alarm = hub.insert(|token| Self { token, inner: Mutex::default() });
         alarm.rearm(hub, at, now);
         alarm
     }
@@ -61,8 +58,14 @@ impl Alarm {
         hub.remove(self.token);
     }
 
-    /// The time has come.
-    pub fn on_alarm(&self, hub: &Hub, at: Instant) {
+    /// Hands out its events.
+    pub fn collect(&self, take: impl FnMut(Event)) {
+        lock(&self.inner).mail.collect(take);
+    }
+}
+
+impl Source for Alarm {
+    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
         let mut inner = lock(&self.inner);
         if inner.at == Some(at.into()) {
             inner.at = None;
@@ -70,8 +73,8 @@ impl Alarm {
         }
     }
 
-    /// A fault of ours when the time had come: it has come all the same.
-    pub fn on_fault(&self, hub: &Hub) {
+    /// When the time had come it has come all the same.
+    fn on_fault(&self, hub: &Arc<Hub>) {
         let mut inner = lock(&self.inner);
         if inner.at.is_some_and(|at| at.instant() <= Instant::now()) {
             inner.at = None;
@@ -79,8 +82,5 @@ impl Alarm {
         }
     }
 
-    /// Hands out its events.
-    pub fn collect(&self, take: impl FnMut(Event)) {
-        lock(&self.inner).mail.collect(take);
-    }
+    fn end(&self, _hub: &Arc<Hub>) {}
 }

@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering, fence};
 
 use crate::limits;
 use crate::limits::MEMORY_STEP as STEP;
-use crate::net::hub::Hub;
+use crate::net::hub::{Hub, Message};
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 
@@ -158,7 +158,7 @@ impl Door {
         }
         self.memory.alarm.store(true, Ordering::Release);
         if let Some(first) = *lock(&self.memory.first) {
-            call(&hub, first);
+            hub.send(first, Message::Recheck);
         }
     }
 
@@ -189,7 +189,7 @@ impl Door {
         let mut stalled = lock(&self.memory.stalled);
         while stalled.first().is_some_and(|(weight, _)| *weight <= most) {
             if let Some((_, bits)) = stalled.pop_first() {
-                call(&hub, Token::from_bits(bits));
+                hub.send(Token::from_bits(bits), Message::Recheck);
             }
         }
         self.note_least(&stalled);
@@ -203,16 +203,9 @@ impl Door {
     fn call_listeners(&self) {
         let Some(hub) = self.hub.upgrade() else { return };
         for token in lock(&self.stopped).drain(..) {
-            call(&hub, token);
+            hub.send(token, Message::Recheck);
         }
     }
-}
-
-/// Has a source look again.
-fn call(hub: &Hub, token: Token) {
-    // The queue is unbounded and never closed: this cannot fail.
-    let _ = hub.vacancies.push(token);
-    hub.wake.wake();
 }
 
 /// Held by an accepted connection while it is open.

@@ -5,6 +5,7 @@
 //! Invariant: a source has at most one token in the queue, so the queue is bounded by the number
 //! of sources ([`Mailbox`]).
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
@@ -16,42 +17,59 @@ use slab::Slab;
 
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::net::alarm::Alarm;
-use crate::net::datagram::Datagram;
-use crate::net::listener::Listener;
-use crate::net::stream::Stream;
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::timers::Timers;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::Descriptor;
-use crate::sys::poller::Poller;
 pub use crate::sys::poller::WAKE_KEY;
+use crate::sys::poller::{Poller, Readiness};
 use crate::sys::wake::{Bell, Wake};
 
-/// Whatever can have events.
-#[derive(Clone, Debug)]
-pub enum Source {
-    /// A timer of the script.
-    Alarm(Arc<Alarm>),
-    /// A socket for datagrams.
-    Datagram(Arc<Datagram>),
-    /// An address listened on.
-    Listener(Arc<Listener>),
-    /// A connection.
-    Stream(Arc<Stream>),
+/// What another thread or another source has for one source; the leader delivers it.
+#[derive(Debug)]
+pub enum Message {
+    /// A lookup answered.
+    Resolved(Result<Vec<SocketAddr>>),
+    /// Something that it waited for outside is there.
+    Recheck,
+    /// The handshake of that accepted connection is over.
+    HandshakeOver(Token, std::result::Result<(), Option<Box<Error>>>),
 }
 
-/// The listener, the connection that it has accepted, and whether the handshake succeeded or why not.
-pub type Arrival = (Token, Token, std::result::Result<(), Option<Box<Error>>>);
+/// Something with a token: a connection, a listener, a socket for datagrams, a timer.
+pub trait Source: fmt::Debug + Send + Sync {
+    /// A report of the poller. `scratch` is the leader's receive buffer.
+    fn on_ready(&self, _hub: &Arc<Hub>, _ready: Readiness, _scratch: &mut Vec<u8>) {}
 
-/// What a lookup answered.
-pub type Answer = (Token, Result<Vec<SocketAddr>>);
+    /// A message was delivered.
+    fn on_message(&self, _hub: &Arc<Hub>, _message: Message) {}
+
+    /// Its alarm went off.
+    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant);
+
+    /// A fault of ours while it was served.
+    fn on_fault(&self, hub: &Arc<Hub>);
+
+    /// The reactor ends.
+    fn end(&self, hub: &Arc<Hub>);
+
+    /// Reads although nobody has reported it. Whether there is something new to tell, and how many
+    /// bytes wait; `None` for what is no connection.
+    fn read_ahead(&self, _hub: &Arc<Hub>, _scratch: &mut Vec<u8>) -> Option<(bool, usize)> {
+        None
+    }
+
+    /// Whether clients come here.
+    fn accepts(&self) -> bool {
+        false
+    }
+}
 
 #[derive(Debug, Default)]
 struct Registry {
-    slots: Slab<(NonZeroU32, Source)>,
+    slots: Slab<(NonZeroU32, Arc<dyn Source>)>,
     generation: Option<NonZeroU32>,
 }
 
@@ -62,13 +80,8 @@ pub struct Hub {
     pub poller: Poller,
     /// Ends a wait of the leader.
     pub wake: Wake,
-    /// Answers of lookups, for the leader to hand on.
-    pub answers: ConcurrentQueue<Answer>,
-    /// Listeners of full servers that have room again, and sockets for datagrams whose names were
-    /// looked up, for the leader to look at.
-    pub vacancies: ConcurrentQueue<Token>,
-    /// For listeners: accepted connections whose handshake is over.
-    pub arrivals: ConcurrentQueue<Arrival>,
+    /// For the leader to deliver.
+    messages: ConcurrentQueue<(Token, Message)>,
     /// How often anybody has polled.
     pub polls: AtomicU32,
     /// Somebody waits for memory of a server: how much the script has read is to be looked at.
@@ -98,9 +111,7 @@ impl Hub {
         Ok(Self {
             poller,
             wake,
-            answers: ConcurrentQueue::unbounded(),
-            vacancies: ConcurrentQueue::unbounded(),
-            arrivals: ConcurrentQueue::unbounded(),
+            messages: ConcurrentQueue::unbounded(),
             polls: AtomicU32::new(0),
             pressed: AtomicBool::new(false),
             tokens: ConcurrentQueue::unbounded(),
@@ -114,15 +125,15 @@ impl Hub {
     }
 
     /// Enters a source that is made with its own token.
-    pub fn insert<T>(&self, make: impl FnOnce(Token) -> (Source, T)) -> T {
+    pub fn insert<T: Source + 'static>(&self, make: impl FnOnce(Token) -> T) -> Arc<T> {
         let mut registry = lock(&self.registry);
         let next = registry.generation.and_then(|last| last.checked_add(1));
         let generation = *registry.generation.insert(next.unwrap_or(NonZeroU32::MIN));
         let entry = registry.slots.vacant_entry();
         let slot = u32::try_from(entry.key()).unwrap_or(u32::MAX);
-        let (source, result) = make(Token { slot, generation });
-        entry.insert((generation, source));
-        result
+        let source = Arc::new(make(Token { slot, generation }));
+        entry.insert((generation, Arc::clone(&source) as Arc<dyn Source>));
+        source
     }
 
     /// Forgets a source; its late events will be dropped.
@@ -136,24 +147,33 @@ impl Hub {
 
     /// The source of a token that is still valid.
     #[must_use]
-    pub fn source(&self, token: Token) -> Option<Source> {
+    pub fn source(&self, token: Token) -> Option<Arc<dyn Source>> {
         let registry = lock(&self.registry);
         let (generation, source) = registry.slots.get(token.slot as usize)?;
-        (*generation == token.generation).then(|| source.clone())
+        (*generation == token.generation).then(|| Arc::clone(source))
     }
 
-    /// The sources at these slots, in one go.
-    pub fn sources_at(&self, slots: impl Iterator<Item = usize>, mut found: impl FnMut(Source)) {
-        let registry = lock(&self.registry);
-        for slot in slots {
-            if let Some((_, source)) = registry.slots.get(slot) {
-                found(source.clone());
-            }
-        }
+    /// The source at a slot, whatever its generation.
+    #[must_use]
+    pub fn source_at(&self, slot: usize) -> Option<Arc<dyn Source>> {
+        lock(&self.registry).slots.get(slot).map(|(_, source)| Arc::clone(source))
+    }
+
+    /// Has the leader deliver a message.
+    pub fn send(&self, token: Token, message: Message) {
+        // The queue is unbounded and never closed: this cannot fail.
+        let _ = self.messages.push((token, message));
+        self.wake.wake();
+    }
+
+    /// The oldest message.
+    #[must_use]
+    pub fn next_message(&self) -> Option<(Token, Message)> {
+        self.messages.pop().ok()
     }
 
     /// Takes every source out (the end of the reactor).
-    pub fn drain_sources(&self) -> Vec<Source> {
+    pub fn drain_sources(&self) -> Vec<Arc<dyn Source>> {
         lock(&self.registry).slots.drain().map(|(_, source)| source).collect()
     }
 

@@ -18,7 +18,7 @@ use crate::error::{Code, Error, Result};
 use crate::limits;
 use crate::net::door::{Door, Gate};
 use crate::net::fence::{fault, fenced};
-use crate::net::hub::{Hub, Source};
+use crate::net::hub::{Hub, Message, Source};
 use crate::net::options::Options;
 use crate::net::stream::Stream;
 use crate::proto::event::Event;
@@ -26,7 +26,7 @@ use crate::proto::handshakes::{Answered, Handshakes};
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
-use crate::sys::poller::Interest;
+use crate::sys::poller::{Interest, Readiness};
 pub use crate::sys::socket::{any_v4, any_v6};
 use crate::sys::{path, process, socket};
 
@@ -73,11 +73,11 @@ struct Inner {
     interest: Interest,
     /// For connections that are secured before they are announced.
     options: Option<Arc<Options>>,
-    handshakes: Handshakes,
+    handshakes: Handshakes<Arc<Stream>>,
     /// Connections after their handshakes that wait for room.
     secured: VecDeque<Arc<Stream>>,
     /// Connections that are to be ended once the lock is free: never two sources at once.
-    unwanted: Vec<Token>,
+    unwanted: Vec<Arc<Stream>>,
     accepted: VecDeque<Accepted>,
     /// `Accepted` events that were not dispatched: as many as connections wait, and more only when
     /// the script took some without waiting for the event.
@@ -128,11 +128,14 @@ impl Listener {
         // Half of the descriptors are left for everything else, also if the server has two listeners.
         let most_handshakes = limits::HANDSHAKES.min(process::most_descriptors() / 4).max(1);
         let backlog = usize::try_from(backlog).unwrap_or(1).min(limits::ACCEPTED_WAITING);
-        let listener = hub.insert(|token| {
-            let listener =
-                Self { token, address: local, file, door, most_handshakes, backlog, inner };
-            let listener = Arc::new(listener);
-            (Source::Listener(Arc::clone(&listener)), listener)
+        let listener = hub.insert(|token| Self {
+            token,
+            address: local,
+            file,
+            door,
+            most_handshakes,
+            backlog,
+            inner,
         });
         let watched = fenced(|| listener.watch(hub, &mut lock(&listener.inner)));
         listener.door.set_first(listener.token);
@@ -157,8 +160,8 @@ impl Listener {
         &self.address
     }
 
-    /// A report of the poller.
-    pub fn on_ready(&self, hub: &Arc<Hub>) {
+    /// Takes what waits in the system now.
+    pub fn accept_now(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| self.accept(hub, inner));
     }
 
@@ -199,8 +202,8 @@ impl Listener {
     ) {
         let answered = Answered::default();
         let sign = answered.clone();
-        let token = Stream::receive_secure(hub, socket, peer, options, self.token, sign);
-        inner.handshakes.insert(token, Instant::now(), answered);
+        let stream = Stream::receive_secure(hub, socket, peer, options, self.token, sign);
+        inner.handshakes.insert(stream.token(), stream, Instant::now(), answered);
         if inner.handshakes.len() <= self.most_handshakes {
             return;
         }
@@ -248,32 +251,27 @@ impl Listener {
             }
             (result, std::mem::take(&mut inner.unwanted))
         };
-        for token in unwanted {
-            if let Some(Source::Stream(stream)) = hub.source(token) {
-                stream.turn_away(hub);
-            }
+        for stream in unwanted {
+            stream.turn_away(hub);
         }
         result
     }
 
-    /// The handshake of a connection is over.
-    pub fn arrive(
+    /// The handshake of a connection is over. One that was given up has been turned away already.
+    fn handshake_over(
         &self,
-        hub: &Arc<Hub>,
+        hub: &Hub,
+        inner: &mut Inner,
         token: Token,
-        news: std::result::Result<Option<Source>, Option<Box<Error>>>,
+        result: std::result::Result<(), Option<Box<Error>>>,
     ) {
-        self.step(hub, |inner| {
-            let known = inner.handshakes.remove(token);
-            inner.crowded &= inner.handshakes.len() > self.most_handshakes / 2;
-            match news {
-                // One that was given up is to end, whatever it has reached meanwhile.
-                Ok(_) if !known => inner.unwanted.push(token),
-                Ok(Some(Source::Stream(stream))) => inner.secured.push_back(stream),
-                Err(Some(error)) => self.tell(hub, inner, error),
-                _ => {}
-            }
-        });
+        let stream = inner.handshakes.remove(token);
+        inner.crowded &= inner.handshakes.len() > self.most_handshakes / 2;
+        match result {
+            Ok(()) => inner.secured.extend(stream),
+            Err(Some(error)) => self.tell(hub, inner, error),
+            Err(None) => {}
+        }
     }
 
     /// Tells the script what it should know although everything works.
@@ -292,11 +290,6 @@ impl Listener {
         }
     }
 
-    /// A fault of ours while it was served.
-    pub fn on_fault(&self, hub: &Hub) {
-        self.pause(hub, &mut lock(&self.inner), fault("accept"));
-    }
-
     fn failed(&self, error: &io::Error) -> Error {
         Error::os(&format!("accept {}", self.address), error)
     }
@@ -310,20 +303,6 @@ impl Listener {
             inner.told = true;
             self.tell(hub, inner, Box::new(error));
         }
-    }
-
-    /// The pause is over.
-    pub fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
-        self.step(hub, |inner| {
-            if inner.retry_at == Some(at) {
-                inner.retry_at = None;
-            }
-        });
-    }
-
-    /// Looks again whether there is room (after a connection of a full server ended).
-    pub fn look_again(&self, hub: &Arc<Hub>) {
-        self.step(hub, |_| {});
     }
 
     /// Hands out its events.
@@ -405,20 +384,15 @@ impl Listener {
                 self.remove_file();
                 let _ = fenced(|| hub.poller.change(&socket, 0, interest, Interest::NONE));
             }
-            let handshakes: Vec<Token> = inner.handshakes.drain().collect();
+            let handshakes: Vec<Arc<Stream>> = inner.handshakes.drain().collect();
             let secured = std::mem::take(&mut inner.secured);
             (std::mem::take(&mut inner.accepted), secured, handshakes)
         };
-        for token in handshakes {
-            if let Some(Source::Stream(stream)) = hub.source(token) {
-                stream.detach(hub);
-            }
-        }
         let waiting = accepted.into_iter().filter_map(|accepted| match accepted {
             Accepted::Secured { stream, .. } => Some(stream),
             Accepted::Plain { .. } => None,
         });
-        for stream in secured.into_iter().chain(waiting) {
+        for stream in handshakes.into_iter().chain(secured).chain(waiting) {
             stream.detach(hub);
         }
         hub.remove(self.token);
@@ -467,6 +441,43 @@ impl Listener {
         hub.poller.change(socket, self.token.slot as usize, inner.interest, wanted)?;
         inner.interest = wanted;
         Ok(())
+    }
+}
+
+impl Source for Listener {
+    fn on_ready(&self, hub: &Arc<Hub>, _ready: Readiness, _scratch: &mut Vec<u8>) {
+        self.accept_now(hub);
+    }
+
+    /// A handshake is over, or a connection of a full server has ended and there may be room, for
+    /// which every step looks.
+    fn on_message(&self, hub: &Arc<Hub>, message: Message) {
+        self.step(hub, |inner| {
+            if let Message::HandshakeOver(token, result) = message {
+                self.handshake_over(hub, inner, token, result);
+            }
+        });
+    }
+
+    /// The pause is over.
+    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
+        self.step(hub, |inner| {
+            if inner.retry_at == Some(at) {
+                inner.retry_at = None;
+            }
+        });
+    }
+
+    fn on_fault(&self, hub: &Arc<Hub>) {
+        self.pause(hub, &mut lock(&self.inner), fault("accept"));
+    }
+
+    fn end(&self, hub: &Arc<Hub>) {
+        self.close(hub);
+    }
+
+    fn accepts(&self) -> bool {
+        true
     }
 }
 

@@ -7,9 +7,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::limits;
-use crate::net::secure::Tls;
 use crate::proto::backoff::Backoff;
 use crate::sync::Arc;
+use crate::tls::Config;
+
+/// The configurations of both roles, as far as they were given.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// For outgoing connections.
+    pub client: Arc<Config>,
+    /// For accepted ones; needs a certificate.
+    pub server: Option<Arc<Config>>,
+}
 
 /// Options of one connection; durations of zero have become `None`.
 #[expect(clippy::struct_excessive_bools, reason = "choices that do not depend on each other")]
@@ -50,6 +59,12 @@ pub struct Options {
 }
 
 impl Options {
+    /// Whether connections begin with a handshake.
+    #[must_use]
+    pub fn begins_secure(&self) -> bool {
+        self.tls.is_some()
+    }
+
     /// How long it may take until a connection stands.
     #[must_use]
     pub fn bound(&self, is_accepted: bool) -> Option<Duration> {

@@ -31,45 +31,52 @@ impl Answered {
 type Key = (NonZeroU32, u32);
 
 #[derive(Debug)]
-struct Handshake {
-    token: Token,
+struct Handshake<S> {
+    stream: S,
     since: Instant,
     answered: Answered,
 }
 
-/// All of them.
-#[derive(Debug, Default)]
-pub struct Handshakes {
-    silent: BTreeMap<Key, Handshake>,
-    answered: BTreeMap<Key, Handshake>,
+/// All of them, each with its connection.
+#[derive(Debug)]
+pub struct Handshakes<S> {
+    silent: BTreeMap<Key, Handshake<S>>,
+    answered: BTreeMap<Key, Handshake<S>>,
 }
 
-impl Handshakes {
+impl<S> Default for Handshakes<S> {
+    fn default() -> Self {
+        Self { silent: BTreeMap::new(), answered: BTreeMap::new() }
+    }
+}
+
+impl<S> Handshakes<S> {
     /// One more has begun.
-    pub fn insert(&mut self, token: Token, since: Instant, answered: Answered) {
-        self.silent.insert(key(token), Handshake { token, since, answered });
+    pub fn insert(&mut self, token: Token, stream: S, since: Instant, answered: Answered) {
+        self.silent.insert(key(token), Handshake { stream, since, answered });
     }
 
-    /// It is over. Whether it stood here still.
-    pub fn remove(&mut self, token: Token) -> bool {
+    /// It is over. The connection, if it stood here still.
+    pub fn remove(&mut self, token: Token) -> Option<S> {
         let key = key(token);
-        self.silent.remove(&key).or_else(|| self.answered.remove(&key)).is_some()
+        let removed = self.silent.remove(&key).or_else(|| self.answered.remove(&key));
+        removed.map(|handshake| handshake.stream)
     }
 
     /// Takes the one whose peer is least likely to go on: the oldest that was never answered, else
     /// the oldest of all.
-    pub fn take_oldest(&mut self) -> Option<Token> {
+    pub fn take_oldest(&mut self) -> Option<S> {
         self.sort();
         let oldest = self.silent.pop_first().or_else(|| self.answered.pop_first());
-        oldest.map(|(_, handshake)| handshake.token)
+        oldest.map(|(_, handshake)| handshake.stream)
     }
 
     /// Takes the oldest that was never answered, if it has had at least so much time.
-    pub fn take_silent_for(&mut self, time: Duration, now: Instant) -> Option<Token> {
+    pub fn take_silent_for(&mut self, time: Duration, now: Instant) -> Option<S> {
         self.sort();
         let oldest = self.silent.first_entry()?;
         let silent = now.saturating_duration_since(oldest.get().since);
-        (silent >= time).then(|| oldest.remove().token)
+        (silent >= time).then(|| oldest.remove().stream)
     }
 
     /// How many are under way.
@@ -85,9 +92,9 @@ impl Handshakes {
     }
 
     /// Takes all.
-    pub fn drain(&mut self) -> impl Iterator<Item = Token> {
+    pub fn drain(&mut self) -> impl Iterator<Item = S> {
         let Self { silent, answered } = std::mem::take(self);
-        silent.into_values().chain(answered.into_values()).map(|handshake| handshake.token)
+        silent.into_values().chain(answered.into_values()).map(|handshake| handshake.stream)
     }
 
     /// Sees to it that the oldest of the silent ones is silent. Each is moved once.
@@ -119,11 +126,11 @@ mod tests {
         let (mut all, now) = (Handshakes::default(), Instant::now());
         let signs: Vec<Answered> = (0..4).map(|_| Answered::default()).collect();
         for (age, sign) in (1..).zip(&signs) {
-            all.insert(token(age), now, sign.clone());
+            all.insert(token(age), token(age), now, sign.clone());
         }
         signs[0].set();
         signs[2].set();
-        assert!(all.remove(token(2)) && !all.remove(token(2)));
+        assert_eq!((all.remove(token(2)), all.remove(token(2))), (Some(token(2)), None));
         assert_eq!(all.len(), 3);
         let order: Vec<_> = std::iter::from_fn(|| all.take_oldest()).collect();
         assert_eq!(order, [token(4), token(1), token(3)]);
@@ -135,8 +142,8 @@ mod tests {
         let (mut all, begin) = (Handshakes::default(), Instant::now());
         let answered = Answered::default();
         answered.set();
-        all.insert(token(1), begin, answered);
-        all.insert(token(2), begin, Answered::default());
+        all.insert(token(1), token(1), begin, answered);
+        all.insert(token(2), token(2), begin, Answered::default());
         let (time, later) = (Duration::from_secs(1), begin + Duration::from_secs(1));
         assert_eq!(all.take_silent_for(time, begin), None);
         assert_eq!(all.take_silent_for(time, later), Some(token(2)));

@@ -16,9 +16,9 @@ use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::fence::{fault, fenced};
 use crate::net::hub::Hub;
-use crate::net::hub::Source;
 use crate::reactor::lead::Lead;
 use crate::reactor::polling::Desk;
+use crate::reactor::thread::Shared;
 use crate::sync::Arc;
 pub use crate::sys::Descriptor;
 #[cfg(feature = "fault")]
@@ -27,14 +27,6 @@ use crate::sys::poller::Waited;
 use crate::sys::process;
 pub use crate::sys::process::{fork_generation, settle_in};
 pub use crate::sys::stderr::say;
-
-#[derive(Debug)]
-struct Shared {
-    hub: Arc<Hub>,
-    lead: Lead<Desk>,
-    done: StdMutex<bool>,
-    gone: Condvar,
-}
 
 /// The reactor of one Lua state.
 #[derive(Debug)]
@@ -217,12 +209,7 @@ impl Drop for Reactor {
             let _ = thread.join();
         }
         for source in self.shared.hub.drain_sources() {
-            match source {
-                Source::Alarm(_) => {}
-                Source::Datagram(datagram) => datagram.close(&self.shared.hub),
-                Source::Listener(listener) => listener.close(&self.shared.hub),
-                Source::Stream(stream) => stream.end(&self.shared.hub),
-            }
+            source.end(&self.shared.hub);
         }
     }
 }

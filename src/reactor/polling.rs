@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use crate::limits;
 use crate::net::fence::fenced;
 use crate::net::hub::{Hub, Source, WAKE_KEY};
-use crate::net::stream::Stream;
 use crate::sync::Arc;
 use crate::sys::fault::{self, Place};
 use crate::sys::poller::{HeldSignals, Poller, Readiness, Reports, Waited};
@@ -32,7 +31,7 @@ const AHEAD: Duration = Duration::from_micros(200);
 pub(super) struct Desk {
     reports: Reports,
     ready: Vec<Readiness>,
-    sources: Vec<Source>,
+    sources: Vec<Arc<dyn Source>>,
     scratch: Vec<u8>,
     /// Until when the present wait may poll without sleeping.
     spin_until: Option<Instant>,
@@ -42,7 +41,7 @@ pub(super) struct Desk {
     /// and none of them waits for us alone; a spin would fetch them one by one.
     crowd: u8,
     /// The connection of the last report, if it was alone.
-    lone: Weak<Stream>,
+    lone: Option<Weak<dyn Source>>,
     /// How often it was read since anybody else was looked for, and when that was.
     ahead: u8,
     looked: Option<Instant>,
@@ -144,11 +143,9 @@ impl Desk {
         if !lately || self.ahead >= READS_AHEAD {
             return None;
         }
-        let stream = self.lone.upgrade()?;
-        let source = Source::Stream(Arc::clone(&stream));
-        let (mut came, mut count) = (false, 0);
+        let source = self.lone.as_ref()?.upgrade()?;
         let scratch = &mut self.scratch;
-        serve_source(hub, &source, || (came, count) = stream.read_ahead(hub, scratch));
+        let (came, count) = serve_source(hub, &*source, || source.read_ahead(hub, scratch))??;
         if came {
             // A flood is no dialogue: everybody has a turn before more of it.
             self.ahead += if count < limits::SMALL_ARRIVAL { 1 } else { READS_AHEAD };
@@ -192,62 +189,33 @@ impl Desk {
         // except for a source that went away since the report.
         let sources = &mut self.sources;
         self.ready.retain(|ready| {
-            let before = sources.len();
-            hub.sources_at(std::iter::once(ready.key), |source| sources.push(source));
-            sources.len() > before
+            let source = hub.source_at(ready.key);
+            let found = source.is_some();
+            sources.extend(source);
+            found
         });
-        let comes = matches!(self.sources.as_slice(), [Source::Listener(_)]);
+        let comes = matches!(self.sources.as_slice(), [source] if source.accepts());
         self.crowd = if comes || self.sources.len() > 1 {
             CROWD_MEMORY
         } else {
             self.crowd.saturating_sub(1)
         };
         self.lone = match self.sources.as_slice() {
-            [Source::Stream(stream)] => Arc::downgrade(stream),
-            _ => Weak::new(),
+            [source] => Some(Arc::downgrade(source)),
+            _ => None,
         };
         for (source, ready) in self.sources.drain(..).zip(self.ready.drain(..)) {
             let scratch = &mut self.scratch;
-            serve_source(hub, &source, || match &source {
-                Source::Alarm(_) => {}
-                Source::Datagram(datagram) => datagram.on_ready(hub),
-                Source::Listener(listener) => listener.on_ready(hub),
-                Source::Stream(stream) => stream.on_ready(hub, ready, scratch),
-            });
+            serve_source(hub, &*source, || source.on_ready(hub, ready, scratch));
         }
     }
 }
 
-/// Answers of lookups, and what is to look again at what it waits for.
 fn serve_messages(hub: &Arc<Hub>) {
-    while let Ok((token, answer)) = hub.answers.pop() {
-        if let Some(Source::Stream(stream)) = hub.source(token) {
-            let source = Source::Stream(Arc::clone(&stream));
-            serve_source(hub, &source, || stream.on_answer(hub, answer));
-        }
-    }
-    while let Ok(token) = hub.vacancies.pop() {
-        let Some(source) = hub.source(token) else { continue };
-        serve_source(hub, &source, || match &source {
-            Source::Alarm(_) => {}
-            Source::Datagram(datagram) => datagram.look_again(hub),
-            Source::Listener(listener) => listener.look_again(hub),
-            Source::Stream(stream) => stream.look_again(hub),
-        });
-    }
-    while let Ok((token, stream, news)) = hub.arrivals.pop() {
-        let arrived = news.map(|()| hub.source(stream));
-        match hub.source(token) {
-            Some(Source::Listener(listener)) => {
-                let source = Source::Listener(Arc::clone(&listener));
-                serve_source(hub, &source, || listener.arrive(hub, stream, arrived));
-            }
-            // It was closed meanwhile.
-            _ => {
-                if let Ok(Some(Source::Stream(stream))) = arrived {
-                    stream.detach(hub);
-                }
-            }
+    while let Some((token, message)) = hub.next_message() {
+        // A source that is gone needs none.
+        if let Some(source) = hub.source(token) {
+            serve_source(hub, &*source, || source.on_message(hub, message));
         }
     }
 }
@@ -257,31 +225,19 @@ pub(super) fn fire_due(hub: &Arc<Hub>, now: Instant) {
     // At most as many as there are now: one that is set again for the past must not hold the others.
     for _ in 0..hub.timers() {
         let Some((slot, at)) = hub.due(now) else { return };
-        let mut found = None;
-        hub.sources_at(std::iter::once(slot), |source| found = Some(source));
-        let Some(source) = found else { continue };
-        serve_source(hub, &source, || match &source {
-            Source::Alarm(alarm) => alarm.on_alarm(hub, at),
-            Source::Datagram(datagram) => datagram.on_alarm(hub, at),
-            Source::Listener(listener) => listener.on_alarm(hub, at),
-            Source::Stream(stream) => stream.on_alarm(hub, at),
-        });
+        let Some(source) = hub.source_at(slot) else { continue };
+        serve_source(hub, &*source, || source.on_alarm(hub, at));
     }
 }
 
-fn serve_source(hub: &Arc<Hub>, source: &Source, body: impl FnOnce()) {
+fn serve_source<T>(hub: &Arc<Hub>, source: &dyn Source, body: impl FnOnce() -> T) -> Option<T> {
     let served = fenced(|| {
         fault::point(Place::Source);
-        body();
+        body()
     });
-    if served.is_some() {
-        return;
+    if served.is_none() {
+        // A second fault while reporting the first leaves nothing better to do.
+        let _ = fenced(|| source.on_fault(hub));
     }
-    // A second fault while reporting the first leaves nothing better to do.
-    let _ = fenced(|| match source {
-        Source::Alarm(alarm) => alarm.on_fault(hub),
-        Source::Datagram(datagram) => datagram.on_fault(hub),
-        Source::Listener(listener) => listener.on_fault(hub),
-        Source::Stream(stream) => stream.on_fault(hub),
-    });
+    served
 }

@@ -1,11 +1,23 @@
 //! The thread: leads while the script does not.
 
-use std::sync::PoisonError;
+use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Instant;
 
-use super::Shared;
 use crate::limits;
 use crate::net::fence::fenced;
+use crate::net::hub::Hub;
+use crate::reactor::lead::Lead;
+use crate::reactor::polling::Desk;
+use crate::sync::Arc;
+
+/// What the thread and the script's side share.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) hub: Arc<Hub>,
+    pub(super) lead: Lead<Desk>,
+    pub(super) done: Mutex<bool>,
+    pub(super) gone: Condvar,
+}
 
 pub(super) fn run(shared: &Shared) {
     while fenced(|| lead(shared)).is_none() {

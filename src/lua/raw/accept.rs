@@ -131,7 +131,7 @@ pub(super) extern "C-unwind" fn accept(state: *mut lua_State) -> c_int {
     for place in 0..count {
         let listener = part.listeners.borrow().get(place).cloned();
         let (Some(listener), Some(hub)) = (listener, state.hub()) else { continue };
-        fenced(stack, || listener.on_ready(hub));
+        fenced(stack, || listener.accept_now(hub));
         let (token, comes) = (listener.token(), listener.has_waiting());
         // It must not live across what may raise.
         drop(listener);

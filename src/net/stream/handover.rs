@@ -15,19 +15,6 @@ use crate::proto::life::Input;
 use crate::sync::{Arc, lock};
 
 impl Stream {
-    /// Reads although nobody has reported it. Whether there is something new to tell, and how many
-    /// bytes wait for the script's side.
-    pub fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> (bool, usize) {
-        let seen = self.step(hub, |inner| {
-            let before = inner.mail.len();
-            if inner.socket.is_some() && inner.interest.read() {
-                inner.receive(hub, self.token, scratch, false);
-            }
-            (inner.mail.len() > before, inner.inbound.bytes.len())
-        });
-        seen.unwrap_or((true, 0))
-    }
-
     /// Lets data of an accepted connection come.
     pub fn release_data(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| {

@@ -16,7 +16,7 @@ use crate::limits;
 use crate::net::connect_plan::{ConnectPlan, Way, loopback};
 use crate::net::datagram::{Datagram, Inner};
 use crate::net::fence::fault;
-use crate::net::hub::Hub;
+use crate::net::hub::{Hub, Message};
 use crate::net::resolver::{self, Lookup};
 use crate::proto::event::Event;
 use crate::sync::{Arc, Mutex, lock};
@@ -243,9 +243,7 @@ impl Datagram {
         let answer = move |addresses| {
             *lock(&answer) = Some(addresses);
             if let Some(hub) = hub.upgrade() {
-                // The queue is unbounded and never closed: this cannot fail.
-                let _ = hub.vacancies.push(token);
-                hub.wake.wake();
+                hub.send(token, Message::Recheck);
             }
         };
         let lookup = resolver::look_up(name, Box::new(answer))?;

@@ -6,6 +6,8 @@
 //! Invariants: a datagram is one whatever its length; `owed` events were posted that the script has
 //! not seen, at least one for each datagram held unless it pauses.
 
+mod parcels;
+
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
@@ -18,9 +20,9 @@ use crate::address::{Address, Literal};
 use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
+use crate::net::datagram::parcels::{Parcels, renamed};
 use crate::net::fence::{fault, fenced};
-use crate::net::hub::{Hub, Source};
-use crate::net::parcels::{Parcels, renamed};
+use crate::net::hub::{Hub, Message, Source};
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
@@ -29,7 +31,7 @@ use crate::sync::{Arc, Mutex, lock};
 pub use crate::sys::Descriptor;
 pub use crate::sys::datagram::Binding;
 use crate::sys::datagram::{self, Received};
-use crate::sys::poller::Interest;
+use crate::sys::poller::{Interest, Readiness};
 
 /// What has come, and from whom.
 #[derive(Debug)]
@@ -45,29 +47,29 @@ pub struct Packet {
 /// The socket.
 #[derive(Debug)]
 pub struct Datagram {
-    pub(super) token: Token,
-    pub(super) local: SocketAddr,
+    token: Token,
+    local: SocketAddr,
     fd: Descriptor,
     /// A longer datagram is cut.
     max_size: AtomicUsize,
     bytes_in: AtomicU64,
-    pub(super) bytes_out: AtomicU64,
+    bytes_out: AtomicU64,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Inner {
-    pub(super) socket: Option<Socket>,
+struct Inner {
+    socket: Option<Socket>,
     interest: Interest,
-    pub(super) mail: Mailbox,
+    mail: Mailbox,
     received: VecDeque<Packet>,
     received_bytes: usize,
     /// Events that tell of a datagram and that the script has not seen.
     owed: usize,
     paused: bool,
     /// The other end, once it is fixed.
-    pub(super) peer: Option<SocketAddr>,
-    pub(super) parcels: Parcels,
+    peer: Option<SocketAddr>,
+    parcels: Parcels,
     /// After a refusal that may come again at once it is left alone until then.
     retry_at: Option<Instant>,
     /// The script was told of it; said once until something comes.
@@ -93,11 +95,8 @@ impl Datagram {
         let inner = Mutex::new(Inner { socket: Some(socket), paused, ..Inner::default() });
         let (bytes_in, bytes_out) = (AtomicU64::new(0), AtomicU64::new(0));
         let max_size = AtomicUsize::new(max_size);
-        let datagram = hub.insert(|token| {
-            let datagram = Self { token, local, fd, max_size, bytes_in, bytes_out, inner };
-            let datagram = Arc::new(datagram);
-            (Source::Datagram(Arc::clone(&datagram)), datagram)
-        });
+        let datagram =
+            hub.insert(|token| Self { token, local, fd, max_size, bytes_in, bytes_out, inner });
         let watched = fenced(|| datagram.watch(hub, &mut lock(&datagram.inner)));
         let error = match watched {
             Some(Ok(())) => return Ok(datagram),
@@ -201,14 +200,6 @@ impl Datagram {
         done.map_err(|error| Error::os(context, &error))
     }
 
-    /// A report of the poller.
-    pub fn on_ready(&self, hub: &Hub) {
-        self.step(hub, |inner| {
-            self.flush(hub, inner);
-            self.receive(hub, inner);
-        });
-    }
-
     fn receive(&self, hub: &Hub, inner: &mut Inner) {
         let mut buffer = hub.buffer();
         for _ in 0..limits::DATAGRAMS_HELD {
@@ -249,7 +240,7 @@ impl Datagram {
     }
 
     /// Tells the script of trouble; of so much at most.
-    pub(super) fn report(&self, hub: &Hub, inner: &mut Inner, error: Error) {
+    fn report(&self, hub: &Hub, inner: &mut Inner, error: Error) {
         if inner.mail.len() < limits::EVENTS_WAITING {
             hub.post(&mut inner.mail, self.token, Event::Failed(Box::new(error)));
         }
@@ -268,7 +259,7 @@ impl Datagram {
 
     /// Runs one step under the lock and brings the registration up to date afterwards. After a
     /// fault of ours the socket rests for a moment and goes on.
-    pub(super) fn step<R>(&self, hub: &Hub, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+    fn step<R>(&self, hub: &Hub, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = lock(&self.inner);
         let result = fenced(|| body(&mut inner));
         let settled = fenced(|| self.settle(hub, &mut inner));
@@ -276,25 +267,6 @@ impl Datagram {
             self.pause(hub, &mut inner, fault("udp"));
         }
         result
-    }
-
-    /// A fault of ours while it was served.
-    pub fn on_fault(&self, hub: &Hub) {
-        self.pause(hub, &mut lock(&self.inner), fault("udp"));
-    }
-
-    /// The pause is over.
-    pub fn on_alarm(&self, hub: &Hub, at: Instant) {
-        self.step(hub, |inner| {
-            if inner.retry_at == Some(at) {
-                inner.retry_at = None;
-            }
-        });
-    }
-
-    /// Names were looked up.
-    pub fn look_again(&self, hub: &Hub) {
-        self.step(hub, |inner| self.conclude(hub, inner));
     }
 
     /// Hands out its events.
@@ -341,6 +313,37 @@ impl Datagram {
         hub.poller.change(socket, self.token.slot as usize, inner.interest, wanted)?;
         inner.interest = wanted;
         Ok(())
+    }
+}
+
+impl Source for Datagram {
+    fn on_ready(&self, hub: &Arc<Hub>, _ready: Readiness, _scratch: &mut Vec<u8>) {
+        self.step(hub, |inner| {
+            self.flush(hub, inner);
+            self.receive(hub, inner);
+        });
+    }
+
+    /// Names were looked up.
+    fn on_message(&self, hub: &Arc<Hub>, _message: Message) {
+        self.step(hub, |inner| self.conclude(hub, inner));
+    }
+
+    /// The pause is over.
+    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
+        self.step(hub, |inner| {
+            if inner.retry_at == Some(at) {
+                inner.retry_at = None;
+            }
+        });
+    }
+
+    fn on_fault(&self, hub: &Arc<Hub>) {
+        self.pause(hub, &mut lock(&self.inner), fault("udp"));
+    }
+
+    fn end(&self, hub: &Arc<Hub>) {
+        self.close(hub);
     }
 }
 

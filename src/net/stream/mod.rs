@@ -1,12 +1,18 @@
 //! One connection: its descriptor, its life and its two queues.
 //!
-//! The decisions are `proto::life`'s; this file carries them out. The data path is in
-//! `net::traffic`, setting out in `net::dialing`. Every method may be called by the leader or by the script's thread: the lock of
-//! the stream makes them one after the other.
+//! The decisions are `proto::life`'s; this folder carries them out. The data path is in `traffic`, setting
+//! out in `dialing`. Every method may be called by the leader or by the script's thread: the lock of the
+//! stream makes them one after the other.
 //! Invariants: a descriptor is registered exactly when its interest is not empty; once detached,
-//! nothing is posted, and the stream leaves the registry when its descriptor is closed.
+//! nothing is posted, and the stream leaves the registry when its descriptor is closed. A panic ends
+//! the connection that it strikes, and a connection whose end was not told is told of it.
 
-use std::net::SocketAddr;
+mod dialing;
+mod handover;
+mod looks;
+pub mod secure;
+mod traffic;
+
 use std::time::{Duration, Instant};
 
 use socket2::Socket;
@@ -15,13 +21,14 @@ use crate::address::Address;
 use crate::error::{Error, Result};
 use crate::limits;
 use crate::net::connect_plan::ConnectPlan;
-use crate::net::dialing::Dialing;
 use crate::net::door::Gate;
 use crate::net::fence::{fault, fenced};
-use crate::net::hub::{Hub, Source};
+use crate::net::hub::{Hub, Message, Source};
 use crate::net::options::Options;
-use crate::net::secure::Secure;
-use crate::net::traffic::{Inbound, Outbound};
+use crate::net::stream::dialing::Dialing;
+use crate::net::stream::secure::Secure;
+use crate::net::stream::traffic::{Inbound, Outbound};
+use crate::proto::event::Event;
 use crate::proto::lazy::Lazy;
 use crate::proto::life::{Action, Input, Life, Phase, Terms};
 use crate::proto::mailbox::Mailbox;
@@ -35,38 +42,38 @@ use crate::sys::socket;
 /// A connection.
 #[derive(Debug)]
 pub struct Stream {
-    pub(super) token: Token,
-    pub(super) inner: Mutex<Inner>,
+    token: Token,
+    inner: Mutex<Inner>,
 }
 
 #[derive(Debug)]
-pub(super) struct Inner {
-    pub(super) life: Life,
-    pub(super) socket: Option<Socket>,
-    pub(super) interest: Interest,
-    pub(super) inbound: Lazy<Inbound>,
-    pub(super) outbound: Lazy<Outbound>,
-    pub(super) mail: Mailbox,
-    pub(super) options: Arc<Options>,
-    pub(super) armed: Option<Moment>,
+struct Inner {
+    life: Life,
+    socket: Option<Socket>,
+    interest: Interest,
+    inbound: Lazy<Inbound>,
+    outbound: Lazy<Outbound>,
+    mail: Mailbox,
+    options: Arc<Options>,
+    armed: Option<Moment>,
     /// An attempt has begun whose end was not told.
-    pub(super) owed: bool,
+    owed: bool,
     /// An accepted connection whose `on_accept` has not returned: nothing is read from it.
-    pub(super) held_back: bool,
+    held_back: bool,
     /// Who that is, unless the plan says so.
-    pub(super) other: Option<Box<Other>>,
+    other: Option<Box<Other>>,
     /// Where to; `None` for an accepted connection.
-    pub(super) plan: Option<Arc<ConnectPlan>>,
-    pub(super) dialing: Option<Box<Dialing>>,
-    pub(super) secure: Option<Box<Secure>>,
+    plan: Option<Arc<ConnectPlan>>,
+    dialing: Option<Box<Dialing>>,
+    secure: Option<Box<Secure>>,
 }
 
 /// The other end of a connection.
 #[derive(Debug, Default)]
-pub(super) struct Other {
-    pub(super) address: Option<Address>,
+struct Other {
+    address: Option<Address>,
     /// Of an accepted one, from its handshake on, while it is open.
-    pub(super) gate: Option<Gate>,
+    gate: Option<Gate>,
 }
 
 impl Stream {
@@ -98,7 +105,7 @@ impl Stream {
         stream
     }
 
-    pub(super) fn enter(
+    fn enter(
         hub: &Arc<Hub>,
         options: Arc<Options>,
         socket: Option<Socket>,
@@ -121,10 +128,7 @@ impl Stream {
             dialing: None,
             secure: None,
         };
-        hub.insert(|token| {
-            let stream = Arc::new(Self { token, inner: Mutex::new(inner) });
-            (Source::Stream(Arc::clone(&stream)), stream)
-        })
+        hub.insert(|token| Self { token, inner: Mutex::new(inner) })
     }
 
     /// Its name.
@@ -135,61 +139,11 @@ impl Stream {
 
     /// Runs one step under the lock and brings registration and alarm up to date afterwards.
     /// `None` if a fault of ours has ended the connection instead.
-    pub(super) fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
+    fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let mut inner = lock(&self.inner);
         let result = inner.fenced(hub, self.token, body);
         inner.fenced(hub, self.token, |inner| inner.settle(hub, self.token));
         result
-    }
-
-    /// A report of the poller. `scratch` is the leader's receive buffer.
-    pub fn on_ready(&self, hub: &Arc<Hub>, ready: Readiness, scratch: &mut Vec<u8>) {
-        self.step(hub, |inner| {
-            if inner.socket.is_none() {
-                inner.check_dials(hub, self.token);
-                return;
-            }
-            let reset = ready.ending == Ending::Reset;
-            if ready.ending != Ending::Unsaid && inner.interest.hang_up() {
-                inner.receive_rest(hub, self.token, scratch, reset);
-            }
-            if ready.writable && inner.interest.write() {
-                inner.flush(hub, self.token);
-            }
-            // With a failed write, reading is to find out how it ended.
-            let worth_it = ready.readable || inner.outbound.broken.is_some();
-            if worth_it && inner.interest.read() {
-                inner.receive(hub, self.token, scratch, reset);
-            }
-        });
-    }
-
-    /// Its alarm went off.
-    pub fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
-        self.step(hub, |inner| {
-            if inner.armed == Some(at.into()) {
-                inner.armed = None;
-            }
-            let now = Instant::now();
-            let late = inner.life.alarm(&inner.terms()).is_some_and(|by| by <= now);
-            if late && inner.life.is_lingering() {
-                inner.drop_socket(hub);
-            }
-            inner.feed(hub, self.token, Input::Alarm);
-        });
-    }
-
-    /// The lookup answered.
-    pub fn on_answer(&self, hub: &Arc<Hub>, answer: Result<Vec<SocketAddr>>) {
-        self.step(hub, |inner| {
-            let answer = answer.map(|addresses| inner.ordered(addresses));
-            inner.feed(hub, self.token, Input::Resolved(answer));
-        });
-    }
-
-    /// A fault of ours: the stream ends with `EINTERNAL`, the others go on.
-    pub fn on_fault(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| inner.fail(hub, self.token));
     }
 
     /// Queues the parts in order; `Ok` once they are accepted.
@@ -259,14 +213,6 @@ impl Stream {
         }
     }
 
-    /// The reactor ends: the descriptors are closed at once.
-    pub fn end(&self, hub: &Arc<Hub>) {
-        let mut inner = lock(&self.inner);
-        inner.mail.plug();
-        let _ = fenced(|| inner.hang_up(hub));
-        let _ = fenced(|| inner.drop_socket(hub));
-    }
-
     /// Begins the pause before the next attempt.
     pub fn wait(&self, hub: &Arc<Hub>, pause: Duration) {
         self.step(hub, |inner| {
@@ -295,6 +241,81 @@ impl Stream {
     }
 }
 
+impl Source for Stream {
+    /// A report of the poller. `scratch` is the leader's receive buffer.
+    fn on_ready(&self, hub: &Arc<Hub>, ready: Readiness, scratch: &mut Vec<u8>) {
+        self.step(hub, |inner| {
+            if inner.socket.is_none() {
+                inner.check_dials(hub, self.token);
+                return;
+            }
+            let reset = ready.ending == Ending::Reset;
+            if ready.ending != Ending::Unsaid && inner.interest.hang_up() {
+                inner.receive_rest(hub, self.token, scratch, reset);
+            }
+            if ready.writable && inner.interest.write() {
+                inner.flush(hub, self.token);
+            }
+            // With a failed write, reading is to find out how it ended.
+            let worth_it = ready.readable || inner.outbound.broken.is_some();
+            if worth_it && inner.interest.read() {
+                inner.receive(hub, self.token, scratch, reset);
+            }
+        });
+    }
+
+    /// Its alarm went off.
+    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
+        self.step(hub, |inner| {
+            if inner.armed == Some(at.into()) {
+                inner.armed = None;
+            }
+            let now = Instant::now();
+            let late = inner.life.alarm(&inner.terms()).is_some_and(|by| by <= now);
+            if late && inner.life.is_lingering() {
+                inner.drop_socket(hub);
+            }
+            inner.feed(hub, self.token, Input::Alarm);
+        });
+    }
+
+    /// The lookup answered, or the system's roots are there.
+    fn on_message(&self, hub: &Arc<Hub>, message: Message) {
+        self.step(hub, |inner| match message {
+            Message::Resolved(answer) => {
+                let answer = answer.map(|addresses| inner.ordered(addresses));
+                inner.feed(hub, self.token, Input::Resolved(answer));
+            }
+            Message::Recheck => inner.go_on_securing(hub, self.token),
+            Message::HandshakeOver(..) => {}
+        });
+    }
+
+    /// A fault of ours: the stream ends with `EINTERNAL`, the others go on.
+    fn on_fault(&self, hub: &Arc<Hub>) {
+        self.step(hub, |inner| inner.fail(hub, self.token));
+    }
+
+    fn read_ahead(&self, hub: &Arc<Hub>, scratch: &mut Vec<u8>) -> Option<(bool, usize)> {
+        let seen = self.step(hub, |inner| {
+            let before = inner.mail.len();
+            if inner.socket.is_some() && inner.interest.read() {
+                inner.receive(hub, self.token, scratch, false);
+            }
+            (inner.mail.len() > before, inner.inbound.bytes.len())
+        });
+        Some(seen.unwrap_or((true, 0)))
+    }
+
+    /// The reactor ends: the descriptors are closed at once.
+    fn end(&self, hub: &Arc<Hub>) {
+        let mut inner = lock(&self.inner);
+        inner.mail.plug();
+        let _ = fenced(|| inner.hang_up(hub));
+        let _ = fenced(|| inner.drop_socket(hub));
+    }
+}
+
 impl Inner {
     fn terms(&self) -> Terms {
         let held = self.secure.as_ref().and_then(|secure| secure.held.oldest());
@@ -311,7 +332,7 @@ impl Inner {
 
     /// Hands an input to the machine and carries out what it asks for. Dials that fail at once
     /// become inputs of their own.
-    pub(super) fn feed(&mut self, hub: &Arc<Hub>, token: Token, input: Input) {
+    fn feed(&mut self, hub: &Arc<Hub>, token: Token, input: Input) {
         // Most inputs bring no other: only those that do take memory.
         let mut next = Some(input);
         let mut inputs = Vec::new();
@@ -343,7 +364,7 @@ impl Inner {
     }
 
     /// `before`: the options that held until now.
-    pub(super) fn apply_options(&mut self, hub: &Arc<Hub>, token: Token, before: Option<&Options>) {
+    fn apply_options(&mut self, hub: &Arc<Hub>, token: Token, before: Option<&Options>) {
         let Some(socket) = &self.socket else { return };
         let mut set = Ok(());
         // Accepted sockets inherit the flag from their listener, which saves the call.
@@ -384,7 +405,7 @@ impl Inner {
         silent && matches!(io::recv(socket, &mut Vec::with_capacity(64), 64), Progress::Again)
     }
 
-    pub(super) fn drop_socket(&mut self, hub: &Arc<Hub>) {
+    fn drop_socket(&mut self, hub: &Arc<Hub>) {
         self.life.end_linger();
         if let Some(outbound) = self.outbound.present() {
             outbound.lost |= !outbound.queue.is_empty();
@@ -397,7 +418,7 @@ impl Inner {
     }
 
     /// Nobody is to be told any more.
-    pub(super) fn detach(&mut self) {
+    fn detach(&mut self) {
         self.mail.plug();
     }
 
@@ -412,11 +433,11 @@ impl Inner {
         }
     }
 
-    pub(super) fn is_lingering(&self) -> bool {
+    fn is_lingering(&self) -> bool {
         self.life.is_lingering()
     }
 
-    pub(super) fn wanted(&self) -> Interest {
+    fn wanted(&self) -> Interest {
         let ended = self.life.has_ended();
         let write = !self.outbound.queue.is_empty();
         match self.life.phase() {
@@ -435,7 +456,7 @@ impl Inner {
     }
 
     /// Registration and alarm follow the state.
-    pub(super) fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
+    fn settle(&mut self, hub: &Arc<Hub>, token: Token) {
         self.weigh(token);
         if self.socket.is_some() {
             let wanted = self.wanted();
@@ -471,6 +492,50 @@ impl Inner {
 
 fn reading(is_so: bool) -> Interest {
     Interest::NONE.with(Interest::READ, is_so)
+}
+
+impl Inner {
+    /// Runs one step; a panic in it ends the connection with `EINTERNAL`.
+    fn fenced<T>(
+        &mut self,
+        hub: &Arc<Hub>,
+        token: Token,
+        body: impl FnOnce(&mut Self) -> T,
+    ) -> Option<T> {
+        let result = fenced(|| body(self));
+        if result.is_none() {
+            // A second fault while reporting the first leaves nothing better to do.
+            let _ = fenced(|| self.fail(hub, token));
+        }
+        result
+    }
+
+    /// Tells the script.
+    fn post(&mut self, hub: &Arc<Hub>, token: Token, event: Event) {
+        self.owed &= !matches!(event, Event::Closed(_));
+        let mut event = event;
+        if self.is_for_greeter(hub, token, &mut event) {
+            return;
+        }
+        let event = match event {
+            Event::Closed(Some(error)) => Event::Closed(Some(Box::new(self.named(*error)))),
+            event => event,
+        };
+        hub.post(&mut self.mail, token, event);
+    }
+
+    fn fail(&mut self, hub: &Arc<Hub>, token: Token) {
+        // An alarm that struck is on no list any more.
+        hub.arm(token, self.armed.take().map(Moment::instant), None);
+        self.feed(hub, token, Input::Fault(fault("connection")));
+        if self.owed {
+            // The machine has ended, and what it asked for was lost on the way.
+            self.hang_up(hub);
+            self.drop_socket(hub);
+            self.post(hub, token, Event::Closed(Some(Box::new(fault("connection")))));
+        }
+        self.settle(hub, token);
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use socket2::Socket;
 use crate::address::Address;
 use crate::error::{Code, Error, Result};
 use crate::net::connect_plan::{Way, loopback};
-use crate::net::hub::Hub;
+use crate::net::hub::{Hub, Message};
 use crate::net::resolver::{self, Lookup};
 use crate::net::stream::{Inner, Other};
 use crate::proto::lazy::Lazy;
@@ -73,9 +73,7 @@ impl Inner {
                         address.set_port(port);
                     }
                     if let Some(hub) = hub.upgrade() {
-                        // The queue is unbounded and never closed: this cannot fail.
-                        let _ = hub.answers.push((token, found));
-                        hub.wake.wake();
+                        hub.send(token, Message::Resolved(found));
                     }
                 };
                 match resolver::look_up(name, Box::new(answer)) {

@@ -14,8 +14,8 @@ use crate::address::Address;
 use crate::error::{Code, Error, Result};
 use crate::net::door::Gate;
 use crate::net::fence::fault;
-use crate::net::hub::Hub;
-use crate::net::options::Options;
+use crate::net::hub::{Hub, Message};
+use crate::net::options::{Options, Tls};
 use crate::net::stream::{Inner, Other, Stream};
 use crate::proto::event::Event;
 use crate::proto::handshakes::Answered;
@@ -28,15 +28,6 @@ use crate::sys::process;
 pub use crate::tls::{ClientAuth, Config, Pem, Settings, Version};
 pub use crate::tls::{Facts, Verified};
 use crate::tls::{Session, roots};
-
-/// The configurations of both roles, as far as they were given.
-#[derive(Clone, Debug)]
-pub struct Tls {
-    /// For outgoing connections.
-    pub client: Arc<Config>,
-    /// For accepted ones; needs a certificate.
-    pub server: Option<Arc<Config>>,
-}
 
 /// What a secured stream has more.
 #[derive(Debug)]
@@ -58,14 +49,6 @@ pub(super) struct Greeter {
     answered: Answered,
 }
 
-impl Options {
-    /// Whether connections begin with a handshake.
-    #[must_use]
-    pub fn begins_secure(&self) -> bool {
-        self.tls.is_some()
-    }
-}
-
 impl Stream {
     /// Takes an accepted connection over that its listener announces once it is secured.
     pub fn receive_secure(
@@ -75,7 +58,7 @@ impl Stream {
         options: Arc<Options>,
         listener: Token,
         answered: Answered,
-    ) -> Token {
+    ) -> Arc<Self> {
         let other = Other { address: peer, gate: None };
         let stream = Self::enter(hub, options, Some(socket), None, Some(other));
         stream.step(hub, |inner| {
@@ -85,7 +68,7 @@ impl Stream {
                 inner.feed(hub, stream.token, Input::Adopt);
             }
         });
-        stream.token()
+        stream
     }
 
     /// The server has room for the connection, whose handshake is over.
@@ -119,11 +102,6 @@ impl Stream {
         let begun = self.step(hub, |inner| inner.upgrade(hub, self.token, tls, early));
         begun.unwrap_or_else(|| Err(fault("start_tls")))
     }
-
-    /// Something that it waited for outside is there.
-    pub fn look_again(&self, hub: &Arc<Hub>) {
-        self.step(hub, |inner| inner.go_on_securing(hub, self.token));
-    }
 }
 
 impl Inner {
@@ -148,9 +126,7 @@ impl Inner {
             let hub = Arc::downgrade(hub);
             secure.config.when_ready(Box::new(move || {
                 if let Some(hub) = hub.upgrade() {
-                    // The queue is unbounded and never closed: this cannot fail.
-                    let _ = hub.vacancies.push(token);
-                    hub.wake.wake();
+                    hub.send(token, Message::Recheck);
                 }
             }));
             return None;
@@ -406,9 +382,7 @@ impl Inner {
         if news.is_err() {
             self.detach();
         }
-        // The queue is unbounded and never closed: this cannot fail.
-        let _ = hub.arrivals.push((listener, token, news));
-        hub.wake.wake();
+        hub.send(listener, Message::HandshakeOver(token, news));
         true
     }
 
