@@ -15,7 +15,7 @@ end
 
 local function compile(name, flags)
     local path = ("%s/%s-figures-%s"):format(TOOLS, name, helper.lua_name)
-    local said, status = shell(("mkdir -p %s && gcc -O2 -o %s spec/peer/%s.c %s"):format(
+    local said, status = shell(("mkdir -p %s && gcc -O2 -o %s spec/programs/%s.c %s"):format(
         TOOLS, path, name, flags or ""))
     assert.equal(0, status, said)
     return path
@@ -56,7 +56,7 @@ local function descriptors()
     pipe:close()
     return count
 end
--- Bytes of the heap in use, Lua's and ours (spec/peer/heap.c).
+-- Bytes of the heap in use, Lua's and ours (spec/programs/heap.c).
 local function in_use()
     collectgarbage() collectgarbage()
     os.execute("kill -USR2 " .. pid)
@@ -347,13 +347,13 @@ describe("#figures", function()
     for kind, listen in pairs(servers) do
         for how, word in pairs { ["that say nothing"] = "", ["of a byte a second"] = "trickle" } do
             it("2,000 peers " .. how .. " delay no client of a " .. kind .. " server", function()
-                local certificates = require("spec.peers.tls_kit").certificates()
+                local certificates = require("spec.peers.openssl").certificates()
                 local paths = ("local CERT, KEY, CA = %q, %q, %q\n"):format(
                     certificates:path("ecdsa.pem"), certificates:path("ecdsa.key"),
                     certificates:path("ca.pem"))
                 local siege = ([[
                     local peers = io.popen("%s -e \"package.cpath = [==[" .. package.cpath
-                        .. "]==]\" spec/peer/silent.lua " .. port .. " 2000 60 %s")
+                        .. "]==]\" spec/programs/silent.lua " .. port .. " 2000 60 %s")
                     local count, worst, gone = 0, 0, 0
                     local open = 0
                     -- While they come, too; and until those whose time is up have come back.

@@ -1,8 +1,8 @@
--- What the TLS specs of the native API share: certificates beyond those of `peers/tls_kit.lua`,
+-- What the TLS specs of the native API share: certificates beyond those of `peers/openssl.lua`,
 -- servers and pairs with them, a relay that sees, cuts and spoils what passes.
 
 local helper = require "spec.helper"
-local peers = require "spec.peers.tls_kit"
+local peers = require "spec.peers.openssl"
 local evsock = helper.evsock
 
 local kit = { openssl = peers.openssl, run = peers.run }

@@ -2,7 +2,7 @@
 -- peers are in spec/peers/tls_spec, bad certificates in spec/rust/tls_verify.rs.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local tls_kit = require "spec.tls_kit"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until

@@ -2,7 +2,7 @@
 -- it. What stderr gets is looked at in children.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 
 -- What a child begins with. `closed()`: a port where nobody listens; `pump_until(condition)`,

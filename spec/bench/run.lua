@@ -11,7 +11,7 @@ local workloads = require "spec.bench.workloads"
 local machine = require "spec.bench.machine"
 local report = require "spec.bench.report"
 local chart = require "spec.bench.chart"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 
 local QUICK = os.getenv("BENCH") == "quick"
 -- Growth comes behind it and takes its own time.

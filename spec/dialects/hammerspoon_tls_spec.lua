@@ -2,7 +2,7 @@
 -- dialects.md 6.8 > "TLS"; 1.13 (cafile, hosts)
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local tools = require "spec.dialects.hammerspoon_tools"
 local hammerspoon = require "evsock.hammerspoon"
 local new, wait, raises = tools.new, tools.wait, tools.raises

@@ -3,7 +3,7 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local kit = require "spec.dialects.pharos_kit"
+local kit = require "spec.dialects.pharos_tools"
 local pharos = require "evsock.pharos"
 local TcpSocket = pharos.net.TcpSocket
 

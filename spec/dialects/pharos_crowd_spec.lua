@@ -4,7 +4,7 @@
 
 local helper = require "spec.helper"
 local check = require "spec.dialects.crowd"
-local tls = require "spec.peers.tls_kit"
+local tls = require "spec.peers.openssl"
 local pharos = require "evsock.pharos"
 local net = pharos.net
 

@@ -4,7 +4,7 @@
 -- knows the whole text. The seed is fixed: a failure comes again.
 
 local helper = require "spec.helper"
-local kit = require "spec.dialects.pharos_kit"
+local kit = require "spec.dialects.pharos_tools"
 
 local CASES = 2000
 

@@ -4,8 +4,8 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local kit = require "spec.dialects.pharos_kit"
-local tls = require "spec.peers.tls_kit"
+local kit = require "spec.dialects.pharos_tools"
+local tls = require "spec.peers.openssl"
 local pharos = require "evsock.pharos"
 local net = pharos.net
 local SslSocket, SslServer, SslConfiguration = net.SslSocket, net.SslServer, net.SslConfiguration

@@ -2,7 +2,7 @@
 -- dialects.md 4.9; the rules of chapter 1 where they speak of datagrams.
 
 local helper = require "spec.helper"
-local kit = require "spec.dialects.pharos_kit"
+local kit = require "spec.dialects.pharos_tools"
 local pharos = require "evsock.pharos"
 local net, evsock = pharos.net, helper.evsock
 

@@ -4,7 +4,7 @@
 
 local helper = require "spec.helper"
 local tools = require "spec.dialects.qsys_tools"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local qsys = require "evsock.qsys"
 local TcpSocket = qsys.TcpSocket
 

@@ -49,7 +49,7 @@ local function compiled(source, target, flags)
     helper.unix_only("a C compiler at run time")
     local folder = target:match("^(.*)/")
     -- By way of rename: another suite may be about to use it.
-    local command = "mkdir -p %s && gcc -O2 -Wall -Werror -o %s.$$ spec/peer/%s.c %s 2>&1"
+    local command = "mkdir -p %s && gcc -O2 -Wall -Werror -o %s.$$ spec/programs/%s.c %s 2>&1"
         .. " && mv %s.$$ %s; echo [$?]"
     local pipe = assert(io.popen(command:format(folder, target, source, flags, target, target)))
     local said = pipe:read("*a")

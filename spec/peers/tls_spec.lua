@@ -1,7 +1,7 @@
 -- Other people's TLS as the peer: OpenSSL's tools, curl, nginx and LuaSec, in both directions.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 
 -- What is sent each way.
 local SIZE = 300 * 1024

@@ -3,7 +3,7 @@
 -- And a client's certificate that it had signed itself could not be pinned by a server at all.
 
 local helper = require "spec.helper"
-local peers = require "spec.peers.tls_kit"
+local peers = require "spec.peers.openssl"
 local evsock = helper.evsock
 
 -- `device`: certificate of a device; `forged`: by the device's key, for the client's host; `own`:

@@ -5,7 +5,7 @@
 -- file", as a server's name in "is no host name".
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local qsys = require "evsock.qsys"
 local evsock = helper.evsock
 

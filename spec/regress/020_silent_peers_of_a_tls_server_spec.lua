@@ -4,7 +4,7 @@
 -- a time of its own, and when there are too many the oldest that says nothing is ended.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local pharos = require "evsock.pharos"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
@@ -120,7 +120,7 @@ describe("regress 020", function()
             end
             server:pause()
             local peers = io.popen("%s -e 'package.cpath = [==[" .. package.cpath
-                .. "]==]' spec/peer/silent.lua " .. server.port .. " 80 18 trickle")
+                .. "]==]' spec/programs/silent.lua " .. server.port .. " 80 18 trickle")
             assert(peers:read("*l") == "connected")
             local client = evsock.connect("127.0.0.1", server.port, {
                 tls = { cafile = %q, server_name = "localhost" },

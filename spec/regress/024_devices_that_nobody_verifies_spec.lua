@@ -7,7 +7,7 @@
 -- (`spec/rust/tls_odd.rs`).
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 
 local WAIT = 5 * helper.slow

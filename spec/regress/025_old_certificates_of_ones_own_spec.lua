@@ -5,7 +5,7 @@
 
 local helper = require "spec.helper"
 local kit = require "spec.tls_kit"
-local peers = require "spec.peers.tls_kit"
+local peers = require "spec.peers.openssl"
 local evsock = helper.evsock
 
 local WAIT = 5 * helper.slow

@@ -4,7 +4,7 @@
 -- hundred; and `{ verify = false, ca = "garbage" }` was taken as if it were fine.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
 

@@ -3,7 +3,7 @@
 -- somebody refers to the server.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 

@@ -3,7 +3,7 @@
 -- get what was set, and what cannot be changed any more says so.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 local pump_until = helper.pump_until
 

@@ -8,7 +8,7 @@
 -- make one; what is read and written is shown everywhere by `src/address.rs`.
 
 local helper = require "spec.helper"
-local kit = require "spec.peers.tls_kit"
+local kit = require "spec.peers.openssl"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 

@@ -5,7 +5,7 @@
 -- Prints TAP lines, each with file and full name. What needs Unix (`inapplicable.txt`, or the spec
 -- says so by `helper.unix_only`) is said to be so, with its kind; what measures (#figures) is left
 -- out, as in the suites of `make test`. With --setup only the blocks `setup` are run: they make the
--- certificates (`spec/peers/tls_kit.lua`).
+-- certificates (`spec/peers/openssl.lua`).
 -- Not here: which failures are known (`verdict.lua`).
 
 -- The command line's first word, as `arg[-1]` has it, is the interpreter.
