@@ -1,5 +1,5 @@
 -- Names: the process-wide pool of lookups, and the race between the addresses of a name (RFC 8305).
--- The lookups are made by a library that is preloaded into a child (programs/slow_names.c): names that
+-- The lookups are made by a library that is preloaded into a child (slow_names.c): names that
 -- begin with "never-" are never answered, "gated-" when the child says so, "answers-" at once.
 
 local helper = require "spec.helper"
@@ -14,7 +14,8 @@ local function compile(name, ending, flags)
     local path = ("%s/%s-%s%s"):format(TOOLS, name, helper.lua_name, ending)
     -- By way of rename: another suite may be about to use it.
     helper.unix_only("a C compiler at run time")
-    local command = "mkdir -p %s && gcc -O2 -o %s.$$ spec/programs/%s.c %s 2>&1 && mv %s.$$ %s; echo $?"
+    local command = "mkdir -p %s && gcc -O2 -o %s.$$ spec/programs/%s.c %s 2>&1"
+        .. " && mv %s.$$ %s; echo $?"
     local pipe = assert(io.popen(command:format(TOOLS, path, name, flags, path, path)))
     local said = pipe:read("*a")
     pipe:close()
