@@ -9,10 +9,7 @@ local TcpSocket = pharos.net.TcpSocket
 
 local said, wait, wait_for = kit.said, kit.wait, kit.wait_for
 
-after_each(function()
-    pharos.configure { hosts = {}, ports = {}, connect_timeout = 30 }
-    helper.finish()
-end)
+after_each(kit.finish)
 
 local collect = helper.collect
 

@@ -14,10 +14,7 @@ local CONNECTED = SETTING_OUT .. ", state_changed 3, connected"
 local DISCONNECTED = "state_changed 6, state_changed 0, disconnected"
 local REMOTE_CLOSED = "error 1, " .. DISCONNECTED
 
-after_each(function()
-    pharos.configure { hosts = {}, ports = {}, connect_timeout = 30 }
-    helper.finish()
-end)
+after_each(kit.finish)
 
 -- Nothing else comes for a while.
 local function assert_quiet(log, expected)

@@ -9,10 +9,7 @@ local TcpSocket = pharos.net.TcpSocket
 
 local said, wait, wait_for, deliver = kit.said, kit.wait, kit.wait_for, kit.deliver
 
-after_each(function()
-    pharos.configure { hosts = {}, ports = {}, connect_timeout = 30 }
-    helper.finish()
-end)
+after_each(kit.finish)
 
 describe("Pharos Stream: properties", function()
     it("4.5 of a new socket", function()

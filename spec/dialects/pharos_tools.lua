@@ -1,7 +1,8 @@
 -- What the specs of Pharos share: sockets whose handlers note what they see, pairs, waiting.
 
 local helper = require "spec.helper"
-local net = require("evsock.pharos").net
+local pharos = require "evsock.pharos"
+local net = pharos.net
 
 local kit = {}
 
@@ -121,6 +122,12 @@ function kit.aside(fn)
     if problem then
         error(problem, 0)
     end
+end
+
+--- For after_each: the host's settings as they were, and nothing left active.
+function kit.finish()
+    pharos.configure { hosts = {}, ports = {}, connect_timeout = 30 }
+    helper.finish()
 end
 
 return kit
