@@ -7,6 +7,7 @@ local tools = require "spec.life.tools"
 -- `interrupt(seconds)` sends SIGINT after a while; `stop_watch()` says how long ago, in seconds.
 local CHILD = [[
     local evsock = require "evsock"
+    evsock.on_unhandled = false
     local path = os.tmpname()
     -- Never at once: while `os.execute` waits for the shell the signal would be ignored.
     local function interrupt(seconds)

@@ -45,7 +45,7 @@ describe("regress 008", function()
             end
             print "over"
         ]]):format(math.floor(100 / helper.fewer)))
+        assert.are.equal(0, status, output)
         assert.are.equal("over\n", output)
-        assert.are.equal(0, status)
     end)
 end)
