@@ -37,7 +37,7 @@ lint:
 	cargo fmt --check
 	cargo clippy --quiet --all-targets -- -D warnings
 	cargo clippy --quiet --features lua54 --lib -- -D warnings
-	luacheck --quiet src spec examples rockspec
+	luacheck --quiet src spec examples rockspec bin/evsock-qsys
 
 build:
 	@.ci/prepare build

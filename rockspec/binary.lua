@@ -32,7 +32,7 @@ description = { summary = %q, license = %q }
 dependencies = { %q }
 build = {
     type = "none",
-    install = { lib = { evsock = %q } },
+    install = { lib = { evsock = %q }, bin = { "bin/evsock-qsys" } },
     copy_directories = { "doc", "src/meta", "examples" },
 }
 ]]):format(version, summary, source.description.license, dependency(), file))

@@ -30,6 +30,7 @@ build = {
     build_command = [["$(LUA)" rockspec/build.lua "$(LUA_INCDIR)"]],
     install_command = [["$(LUA)" rockspec/install.lua "$(LUA_INCDIR)" "$(LIBDIR)" "$(LIB_EXTENSION)"]],
     copy_directories = { "src/meta", "examples" },
+    install = { bin = { "bin/evsock-qsys" } },
     platforms = {
         -- The same by make; the makefile says why.
         windows = {

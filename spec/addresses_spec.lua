@@ -1,6 +1,8 @@
 -- Where connections come from and go to: `bind`, IPv6, and how addresses are written.
 
 local helper = require "spec.helper"
+local network = require "spec.network"
+local places = require "spec.places"
 local evsock = helper.evsock
 local pump_until = helper.pump_until
 
@@ -11,9 +13,7 @@ local function fate(host, port, options)
 end
 
 local function accepted(record)
-    pump_until(function()
-        return record.sockets[1]
-    end)
+    pump_until(function() return record.sockets[1] end)
     return table.remove(record.sockets, 1)
 end
 
@@ -40,9 +40,7 @@ describe("bind", function()
             assert.equal(port, peer.peer_port)
             -- The server's end first, so that no TIME_WAIT keeps this very pair of addresses.
             peer:close()
-            pump_until(function()
-                return sock.state == "closed" and peer.state == "closed"
-            end)
+            pump_until(function() return sock.state == "closed" and peer.state == "closed" end)
         end
     end)
 
@@ -142,9 +140,7 @@ describe("IPv6", function()
         })))
         assert.is_true((fate("127.0.0.1", server.port)))
         assert.is_true((fate("::1", server.port)))
-        pump_until(function()
-            return seen["127.0.0.1"] and seen["::1"]
-        end)
+        pump_until(function() return seen["127.0.0.1"] and seen["::1"] end)
     end)
 
     it("of a wrong form is no host", function()
@@ -153,4 +149,76 @@ describe("IPv6", function()
             assert.is_true(code == "EBADHOST" or code == "EHOSTNOTFOUND", host .. tostring(code))
         end
     end)
+end)
+
+describe("an address", function()
+    after_each(helper.finish)
+
+    -- One of this machine, with which both ends of the cable are the same. `other`: another way to
+    -- write it.
+    local function here(given, told, other)
+        return {
+            given = given, told = told, shown = given:match("^%[(.*)%]$") or given, other = other,
+            own = given, own_told = told, own_shown = given:match("^%[(.*)%]$") or given,
+            from = given, from_told = told, from_told_here = told,
+        }
+    end
+
+    local function wait(what, condition)
+        pump_until(condition, 10 * helper.slow, what)
+    end
+
+    local has_ipv6 = evsock.listen("::1", 0)
+    if has_ipv6 then
+        has_ipv6:close()
+    end
+    local forms = { here("127.0.0.1", "127.0.0.1", "::ffff:127.0.0.1") }
+    if has_ipv6 then
+        forms[#forms + 1] = here("::1", "::1", "[0:0:0::1]")
+        forms[#forms + 1] = here("[::1]", "::1", "0::0:1")
+    end
+    for _, place in ipairs(places(evsock, wait)) do
+        it("is taken and told in its one form: " .. place.name, function()
+            for _, form in ipairs(forms) do
+                place.check(form)
+            end
+        end)
+    end
+
+    local interpreter, remove = network.interpreter()
+    teardown(function()
+        if interpreter then
+            remove()
+        end
+    end)
+
+    for _, place in ipairs(interpreter and places(evsock, wait) or {}) do
+        it("with a zone is taken and told in its one form: " .. place.name, function()
+            local output, status = helper.run(([[
+                local evsock = require "evsock"
+                local child = require "spec.child"
+                evsock.on_unhandled = false
+                local function wait(what, condition)
+                    child.wait_until(evsock, what, condition, 10)
+                end
+                local number = io.popen("ip -o link show va"):read("*a"):match("^%%d+")
+                for _, given in ipairs { "fe80::b%%va", "[fe80::b%%va]", "fe80::b%%" .. number } do
+                    for _, place in ipairs(require "spec.places" (evsock, wait)) do
+                        if place.name == %q then
+                            place.check {
+                                given = given, told = "fe80::b%%va",
+                                shown = given:match("^%%[(.*)%%]$") or given,
+                                other = "[fe80:0::b%%va]",
+                                own = "[fe80::b%%vb]", own_told = "fe80::b%%vb",
+                                own_shown = "fe80::b%%vb", from = "fe80::a%%va",
+                                from_told = "fe80::a%%vb", from_told_here = "fe80::a%%va",
+                            }
+                        end
+                    end
+                end
+                print "fine"
+            ]]):format(place.name), interpreter)
+            helper.printed("fine\n", output, status)
+        end)
+    end
 end)

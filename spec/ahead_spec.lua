@@ -102,9 +102,7 @@ local function said_beside(on_data, script)
         end,
     }
     local pipe = helper.start(script:format(server.port, server.port))
-    pump_until(function()
-        return over == 2
-    end, 15, "the client to end")
+    pump_until(function() return over == 2 end, 15, "the client to end")
     local said = pipe:read("*a")
     pipe:close()
     return said

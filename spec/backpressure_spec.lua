@@ -22,14 +22,22 @@ end
 local function drain(sock, count, seconds)
     local total = 0
     pump_until(function()
-        local text = sock:read()
-        while text do
-            total = total + #text
-            text = sock:read()
-        end
+        total = total + helper.read_away(sock)
         return total >= count
     end, seconds or 10, "everything arrived")
     return total
+end
+
+-- Lets the peer read the flood: `on_drain` must come once, where `check` looks at the socket.
+local function drained_once(client, peer, check)
+    local drained = false
+    client.on_drain = expect(function(sock)
+        drained = true
+        check(sock)
+    end, 1)
+    drain(peer, FLOOD * MIB)
+    pump_until(function() return drained end)
+    helper.pump_for(0.05)
 end
 
 -- A socket whose peer does not read, with `pending` far above 0.
@@ -265,27 +273,17 @@ describe("back-pressure", function()
     describe("on_drain", function()
         it("comes when pending fell to 0 after having been above it", function()
             local client, peer = stalled()
-            local drained = false
-            client.on_drain = expect(function(sock)
-                drained = true
+            drained_once(client, peer, function(sock)
                 assert.equal(0, sock.pending)
-            end, 1)
-            drain(peer, FLOOD * MIB)
-            pump_until(function() return drained end)
-            helper.pump_for(0.05)
+            end)
         end)
 
         it("comes when pending fell to drain_at", function()
             local client, peer = stalled({ drain_at = MIB })
             assert.is_true(client.pending > MIB)
-            local drained = false
-            client.on_drain = expect(function(sock)
-                drained = true
+            drained_once(client, peer, function(sock)
                 assert.is_true(sock.pending <= MIB)
-            end, 1)
-            drain(peer, FLOOD * MIB)
-            pump_until(function() return drained end)
-            helper.pump_for(0.05)
+            end)
         end)
 
         it("comes again when it rose above drain_at again", function()
@@ -334,9 +332,7 @@ describe("back-pressure", function()
         local function stuff(client, peer)
             helper.fill(client, peer, ("x"):rep(10000))
             peer:write(("x"):rep(50000))
-            pump_until(function()
-                return peer.pending == 0
-            end)
+            pump_until(function() return peer.pending == 0 end)
             helper.pump_for(0.02)
             assert.equal(10000, client.buffered)
         end
@@ -356,9 +352,7 @@ describe("back-pressure", function()
             local client, ends = stuffed(function(peer)
                 peer:abort()
             end)
-            pump_until(function()
-                return ends[1]
-            end)
+            pump_until(function() return ends[1] end)
             assert.same({ "ECONNRESET" }, ends)
             assert.equal(60000, client.buffered)
             assert.equal(("x"):rep(60000), client:read())
@@ -370,9 +364,7 @@ describe("back-pressure", function()
                 peer.on_end = nil
                 peer:close()
             end)
-            pump_until(function()
-                return ends[1]
-            end)
+            pump_until(function() return ends[1] end)
             assert.same({ "orderly" }, ends)
             assert.equal(60000, #client:read())
         end)

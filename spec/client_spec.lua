@@ -240,21 +240,15 @@ describe("a client", function()
             helper.pump_for(0.05)
         end)
 
-        it("comes once, without arguments, after our close", function()
-            local client = helper.pair({ on_close = expect(orderly, 1) })
-            client:close()
-            client:close()
-            pump_until(is_state(client, "closed"))
-            helper.pump_for(0.05)
-        end)
-
-        it("comes once, without arguments, after our abort", function()
-            local client = helper.pair({ on_close = expect(orderly, 1) })
-            client:abort()
-            client:abort()
-            pump_until(is_state(client, "closed"))
-            helper.pump_for(0.05)
-        end)
+        for _, way in ipairs { "close", "abort" } do
+            it("comes once, without arguments, after our " .. way, function()
+                local client = helper.pair({ on_close = expect(orderly, 1) })
+                client[way](client)
+                client[way](client)
+                pump_until(is_state(client, "closed"))
+                helper.pump_for(0.05)
+            end)
+        end
 
         it("comes with message and code when the attempt failed", function()
             local port = helper.free_port()
@@ -440,6 +434,14 @@ describe("a client", function()
             assert.equal(5, sock.pending)
         end)
 
+        it("an attempt that nobody answers goes on, however often one looks", function()
+            local sock = helper.connect(helper.silent_port())
+            for _ = 1, 5 do
+                evsock.attend(sock, 0)
+                assert.equal("connecting", sock.state)
+            end
+        end)
+
         it("host and port are as given to connect", function()
             local record = helper.server()
             local sock = helper.track(evsock.connect("localhost", record.port))
@@ -527,9 +529,7 @@ describe("a client", function()
             local record = helper.server()
             local client = helper.connect(record.port)
             assert.is_true(client:write("early"))
-            pump_until(function()
-                return record.sockets[1] and record.sockets[1].buffered == 5
-            end)
+            pump_until(function() return record.sockets[1] and record.sockets[1].buffered == 5 end)
             assert.equal("early", record.sockets[1]:read())
         end)
 

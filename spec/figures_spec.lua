@@ -97,6 +97,20 @@ local function show(text)
     io.stderr:write("   figure: ", (text:gsub("%s+$", "")), "\n")
 end
 
+-- The least figure of so many runs, which the machine's other work can only make larger: no more
+-- of them than it takes to find one that is `good`.
+local function least_of(runs, good, script, with_echo, pin)
+    local best, said = math.huge, nil
+    for _ = 1, runs do
+        if best > good then
+            said = figure(script, with_echo, pin)
+            show(said)
+            best = math.min(best, tonumber(said:match("^(%S+)")))
+        end
+    end
+    return best, said
+end
+
 describe("#figures", function()
     after_each(helper.finish)
 
@@ -124,12 +138,7 @@ describe("#figures", function()
                 (v1 - v0) / n, n / took))
         ]]
         -- Others use the core too and are counted as switches of ours: the best of three.
-        local best = math.huge
-        for _ = 1, 3 do
-            local said = figure(script, true, "taskset -c 0")
-            show(said)
-            best = math.min(best, tonumber(said:match("^(%S+)")))
-        end
+        local best = least_of(3, 1.1, script, true, "taskset -c 0")
         assert.is_true(best <= 1.1, best)
     end)
 
@@ -145,14 +154,7 @@ describe("#figures", function()
         ]]
         -- One is ours, one is the thread's, which watches for 5 ms. On a busy machine there may be
         -- others: the best of five.
-        local best = math.huge
-        for _ = 1, 5 do
-            if best > 2 then
-                local said = figure(script, true)
-                show(said)
-                best = math.min(best, tonumber(said:match("^(%S+)")))
-            end
-        end
+        local best = least_of(5, 2, script, true)
         assert.is_true(best <= 2, best)
     end)
 
@@ -177,15 +179,8 @@ describe("#figures", function()
                 (sum("voluntary_ctxt_switches") - v0) / count, count))
         ]]
         -- A script that waits for its core looks busy with something else: the best of three.
-        local best = math.huge
-        for _ = 1, 3 do
-            if best > 0.2 then
-                local said = figure(script, true)
-                show(said)
-                assert.is_truthy(said:find("of 5000", 1, true), said)
-                best = math.min(best, tonumber(said:match("^(%S+)")))
-            end
-        end
+        local best, said = least_of(3, 0.2, script, true)
+        assert.is_truthy(said:find("of 5000", 1, true), said)
         assert.is_true(best <= 0.2, best)
     end)
 
@@ -304,6 +299,143 @@ describe("#figures", function()
         assert.equal("100000", said:match("^(%d+) exchanges"), said)
         -- Less than the smallest allocation a task.
         assert.is_true(tonumber(said:match("(%S+) KiB more")) <= 128, said)
+        assert.is_true(tonumber(said:match("(%S+) descriptors more")) <= 0, said)
+    end)
+
+    -- Each waits in two of three ways, and for as long as chance says.
+    it("1,000 tasks that wait in coroutines of their own are answered on time", function()
+        local said = figure([[
+            local co, LAST = evsock.coroutine, 0.5
+            local server = assert(evsock.listen("127.0.0.1", 0, { on_data = function(sock)
+                local line = sock:read_line()
+                while line do
+                    local answer = line
+                    evsock.after(tonumber(line:match("%S+")), function()
+                        sock:write(answer .. "\n")
+                    end)
+                    line = sock:read_line()
+                end
+            end }))
+            local waits = {
+                function(seconds, place)
+                    local sock = evsock.connect("127.0.0.1", server.port)
+                    sock:write(("%.4f of %d\n"):format(seconds, place))
+                    local line = sock:receive("*l")
+                    sock:close()
+                    return line and line:match("of (%d+)")
+                end,
+                function(seconds, place)
+                    evsock.sleep(seconds)
+                    return tostring(place)
+                end,
+                function(seconds, place)
+                    local queue = evsock.queue()
+                    evsock.after(seconds, function() queue:push(tostring(place)) end)
+                    return queue:pop()
+                end,
+            }
+            local good, latest, done = 0, 0, 0
+            math.randomseed(42)
+            for place = 1, 1000 do
+                local seconds = math.random() * LAST
+                evsock.spawn(function()
+                    local began = evsock.now()
+                    local read = co.wrap(function()
+                        for turn = 1, 2 do
+                            co.yield((waits[(place + turn) % 3 + 1](seconds, place)))
+                        end
+                    end)
+                    local first = read()
+                    latest = math.max(latest, evsock.now() - began - seconds)
+                    for _, answer in ipairs { first, (read()) } do
+                        good = good + (answer == tostring(place) and 1 or 0)
+                    end
+                    done = done + 1
+                    if done == 1000 then server:close() end
+                end)
+            end
+            evsock.run()
+            print(("%d right answers, the latest %.3f s late"):format(good, latest))
+        ]])
+        show(said)
+        assert.equal("2000", said:match("^(%d+) right"), said)
+        -- 667 connections begin in that time, too.
+        assert.is_true(tonumber(said:match("latest (%S+) s")) <= 0.5 * helper.slow, said)
+    end)
+
+    it("cancel, error, close and collection amid 1,000 such waits leave nothing behind", function()
+        local said = figure([[
+            local co = evsock.coroutine
+            evsock.on_unhandled = function() end
+            local gone = setmetatable({}, { __mode = "k" })
+            local wanted, silent = evsock.condition(), assert(evsock.listen("127.0.0.1", 0))
+            local port = silent.port
+            local function wait_somewhere(place)
+                if place % 3 == 0 then
+                    evsock.sleep(1000)
+                elseif place % 3 == 1 then
+                    wanted:wait()
+                else
+                    evsock.connect("127.0.0.1", port):receive("*l")
+                end
+            end
+            local ends = {
+                function(task) task:cancel() end,
+                -- The error comes from another coroutine of the same task.
+                function(task, fail) fail() end,
+                function(task, fail, thread)
+                    if co.close then pcall(co.close, thread) end
+                    task:cancel()
+                end,
+                function() end,
+            }
+            local function round()
+                for place = 1, 1000 do
+                    local way = place % 4 + 1
+                    local thread, failing
+                    local task = evsock.spawn(function()
+                        thread = co.create(function()
+                            if way == 2 then
+                                failing = evsock.queue()
+                                failing:pop()
+                                error("on purpose")
+                            elseif way == 4 then
+                                return evsock.sleep(0)
+                            end
+                            wait_somewhere(place)
+                        end)
+                        gone[thread] = true
+                        local ok, problem = co.resume(thread)
+                        assert(ok or problem:find("on purpose$"), problem)
+                    end)
+                    evsock.pump(0)
+                    ends[way](task, function() failing:push(true) end, thread)
+                end
+                for _ = 1, 20 do evsock.pump(0.01) end
+                for _ = 1, 5 do collectgarbage() evsock.pump(0.01) end
+                local left = 0
+                for _ in pairs(gone) do left = left + 1 end
+                return left
+            end
+            round()
+            local files = descriptors()
+            local before, growth, left, rounds = in_use(), math.huge, nil, 0
+            while growth > 64 and rounds < 5 do
+                left, rounds = round(), rounds + 1
+                local after = in_use()
+                growth, before = (after - before) / 1024, after
+            end
+            local waits = 0
+            while descriptors() > files and waits < 30 do evsock.pump(0.1) waits = waits + 1 end
+            print(("%d coroutines left, %d objects active, %.0f KiB more in use after round %d, "
+                .. "%d descriptors more"):format(
+                    left, evsock.active() - 1, growth, rounds, descriptors() - files))
+        ]])
+        show(said)
+        -- The last of each round may still stand in a variable.
+        assert.is_true(tonumber(said:match("^(%d+) coroutines")) <= 1, said)
+        assert.equal("0", said:match("(%S+) objects active"), said)
+        assert.is_true(tonumber(said:match("(%S+) KiB more")) <= 64, said)
         assert.is_true(tonumber(said:match("(%S+) descriptors more")) <= 0, said)
     end)
 

@@ -31,9 +31,7 @@ describe("flush", function()
         assert.equal(0, sock.pending)
         assert.is_true(timer.active)
         assert.equal(0, got)
-        pump_until(function()
-            return got == #BIG
-        end, 10 * helper.slow)
+        pump_until(function() return got == #BIG end, 10 * helper.slow)
     end)
 
     it("gives up when nothing has moved for that long, and drops nothing", function()
@@ -56,9 +54,7 @@ describe("flush", function()
         sock:write("early")
         assert.is_true(sock:flush(5))
         assert.equal("connecting", sock.state)
-        pump_until(function()
-            return server.sockets[1] and server.sockets[1].buffered == 5
-        end)
+        pump_until(function() return server.sockets[1] and server.sockets[1].buffered == 5 end)
     end)
 
     it("tells of a connection that takes no more", function()

@@ -132,9 +132,7 @@ describe("reading", function()
             end
             for i = 1, #text do
                 peer:write(text:sub(i, i))
-                pump_until(function()
-                    return client:info().bytes_in == #text + i
-                end, 5, "the byte")
+                pump_until(function() return client:info().bytes_in == #text + i end, 5, "the byte")
                 helper.evsock.pump()
             end
             assert.same(lines, found)

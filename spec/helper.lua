@@ -2,6 +2,7 @@
 -- sockets that are closed again, child interpreters. Not here: anything that only one spec needs.
 
 local evsock = require "evsock"
+local child = require "spec.child"
 
 -- Specs make failures that no handler hears of all the time.
 evsock.on_unhandled = false
@@ -16,6 +17,9 @@ local helper = {
     version = _VERSION,
     -- No shell of Unix, no /proc, no signals.
     is_windows = package.config:sub(1, 1) == "\\",
+    read_file = child.read_file,
+    --- Makes garbage whose finaliser calls a function.
+    when_collected = child.when_collected,
 }
 
 -- What the running test made. `finish` replaces the whole table: a wrapped handler that is called
@@ -181,6 +185,23 @@ function helper.pair(client_options, server_options)
     return client, record.sockets[1], record
 end
 
+--- Reads all that is there; how many bytes it was.
+function helper.read_away(sock)
+    local total, text = 0, sock:read()
+    while text do
+        total = total + #text
+        text = sock:read()
+    end
+    return total
+end
+
+--- A path of the file system for a Unix socket; what lies there is removed by `finish`.
+function helper.free_path()
+    local path = os.tmpname()
+    os.remove(path)
+    return helper.track(path, os.remove)
+end
+
 --- A port of 127.0.0.1 where nobody listens.
 function helper.free_port()
     local server = assert(evsock.listen("127.0.0.1", 0))
@@ -201,34 +222,55 @@ function helper.silent_port()
     return port
 end
 
---- Calls `fn`, written on one line, which must raise an error at that line that contains `text`.
-function helper.misuse(fn, text)
+--- The modules of all dialects, in the order of their names.
+function helper.dialects()
+    return require "evsock.hammerspoon", require "evsock.pharos", require "evsock.qsys",
+        (require "evsock.renoise")
+end
+
+-- Calls `fn`, which must raise an error with that text at one of its lines, of which the last is
+-- given.
+local function must_raise(fn, text, last)
     local ok, message = pcall(fn)
     if ok then
-        error("no error raised, expected: " .. text, 2)
+        error("no error raised, expected: " .. text, 3)
     end
     local info = debug.getinfo(fn, "S")
-    local place = info.short_src .. ":" .. info.linedefined .. ": "
-    if type(message) ~= "string" or message:sub(1, #place) ~= place
-        or not message:find(text, 1, true) then
-        error(("expected an error at %s%s, got: %s"):format(place, text, tostring(message)), 2)
+    local first, place = info.linedefined, info.short_src .. ":"
+    last = last or info.lastlinedefined
+    local line = type(message) == "string" and message:sub(1, #place) == place
+        and tonumber(message:match("^(%d+): ", #place + 1)) or 0
+    if line < first or line > last or not message:find(text, 1, true) then
+        error(("expected an error at %s%d-%d: %s, got: %s"):format(
+            place, first, last, text, tostring(message)), 3)
     end
+end
+
+--- Calls `fn`, written on one line, which must raise an error at that line that contains `text`.
+function helper.misuse(fn, text)
+    must_raise(fn, text, debug.getinfo(fn, "S").linedefined)
 end
 
 --- Calls `fn`, of any number of lines, which must raise an error at one of them that contains
 --- `text`.
 function helper.raises(text, fn)
-    local ok, message = pcall(fn)
-    if ok then
-        error("no error raised, expected: " .. text, 2)
-    end
-    local info = debug.getinfo(fn, "S")
-    local line = tonumber(tostring(message):match("^[^\n]-:(%d+): ")) or 0
-    if type(message) ~= "string" or line < info.linedefined or line > info.lastlinedefined
-        or not message:find(text, 1, true) then
-        error(("expected an error at %s:%d-%d: %s, got: %s"):format(info.short_src,
-            info.linedefined, info.lastlinedefined, text, tostring(message)), 2)
-    end
+    must_raise(fn, text)
+end
+
+--- A timer that cancels itself in its nth call; `fn` is called in each. Returns a record whose
+--- `count` says how many there were.
+function helper.ticks(seconds, times, fn)
+    local record, timer = { count = 0 }, nil
+    timer = evsock.every(seconds, function()
+        record.count = record.count + 1
+        if record.count == times then
+            timer:cancel()
+        end
+        if fn then
+            fn()
+        end
+    end)
+    return record
 end
 
 --- Lets the library's thread work while nothing is dispatched.
@@ -244,6 +286,85 @@ function helper.is_state(object, state)
     return function()
         return object.state == state
     end
+end
+
+--- Pumps until `object[name]` is `value`. What waits does not hold the object: LuaJIT keeps what it
+--- has compiled, and the closures that this has called.
+function helper.wait_field(object, name, value)
+    local weak = setmetatable({ object }, { __mode = "v" })
+    helper.pump_until(function()
+        return weak[1][name] == value
+    end, 5, name .. " is " .. tostring(value))
+end
+
+--- Pumps until the object is in that state.
+function helper.wait_state(object, state)
+    helper.wait_field(object, "state", state)
+end
+
+--- A task that is canceled at the end of the test.
+function helper.spawn(fn, ...)
+    return helper.track(evsock.spawn(fn, ...))
+end
+
+--- Pumps until these tasks are done.
+function helper.finished(...)
+    local tasks = { ... }
+    helper.pump_until(function()
+        for _, task in ipairs(tasks) do
+            if not task.done then
+                return false
+            end
+        end
+        return true
+    end, 5, "the end of " .. #tasks .. " tasks")
+end
+
+--- Pumps until the list has at least that many entries.
+function helper.wait_count(list, count)
+    helper.pump_until(function()
+        return #list >= count
+    end, 5, count .. " entries")
+end
+
+--- Pumps until the list has just that many entries: fails where it gets more at once.
+function helper.wait_exactly(list, count)
+    helper.pump_until(function()
+        return #list == count
+    end, 5, "exactly " .. count .. " entries")
+end
+
+--- Pumps until a record of `helper.server` has its first socket, and returns that.
+function helper.wait_accepted(record)
+    return helper.pump_until(function()
+        return record.sockets[1]
+    end, 5, "the server accepts a connection")
+end
+
+--- Pumps until the first socket of a record of `helper.server` has just so many bytes.
+function helper.wait_arrived(record, count)
+    helper.wait_field(helper.wait_accepted(record), "buffered", count)
+end
+
+--- Collects garbage until `peer`, the other end of what nothing refers to, sees its end.
+function helper.wait_collected(peer)
+    helper.pump_until(function()
+        helper.collect()
+        return peer.state == "closed"
+    end, 5, "the peer of what is collected sees the end")
+end
+
+--- Collects garbage until the port of 127.0.0.1, where something listens that nothing refers to, is
+--- free.
+function helper.wait_port_freed(port)
+    helper.pump_until(function()
+        helper.collect()
+        local server = evsock.listen("127.0.0.1", port)
+        if server then
+            server:close()
+        end
+        return server
+    end, 5, "the port is free")
 end
 
 -- A pump whose errors belong to the report of the test, not to the caller.
@@ -307,23 +428,39 @@ local function scrub(depth)
     return depth > 0 and scrub(depth - 1) + filler or 0
 end
 
---- Makes garbage whose finaliser calls `fn`: before 5.2 only userdata have finalisers.
-function helper.when_collected(fn)
-    local newproxy = rawget(_G, "newproxy")
-    if newproxy then
-        getmetatable(newproxy(true)).__gc = fn
-    else
-        setmetatable({}, { __gc = fn })
+--- Writes to `peer` and pumps until `client` can read all of it more than before; `count` is the
+--- field of the client that tells how much that is ("buffered" of a native one).
+function helper.fill(client, peer, text, count)
+    count = count or "buffered"
+    local wanted = client[count] + #text
+    peer:write(text)
+    helper.wait_field(client, count, wanted)
+end
+
+--- All 256 bytes, each once.
+function helper.all_bytes()
+    local all = {}
+    for byte = 0, 255 do
+        all[#all + 1] = string.char(byte)
+    end
+    return table.concat(all)
+end
+
+--- A function that gives whole numbers from 1 to `most`, the same ones on every Lua.
+function helper.dice(seed)
+    return function(most)
+        seed = (seed * 16807) % 2147483647
+        return seed % most + 1
     end
 end
 
---- Writes to `peer` and pumps until `client` can read all of it more than before.
-function helper.fill(client, peer, text)
-    local wanted = client.buffered + #text
-    peer:write(text)
-    helper.pump_until(function()
-        return client.buffered == wanted
-    end, 5, "all bytes arrived")
+--- Loads a file whose globals are the fields of `env`.
+function helper.load_file(path, env)
+    local set_environment = rawget(_G, "setfenv")
+    if set_environment then
+        return set_environment(assert(loadfile(path)), env)
+    end
+    return assert(loadfile(path, "t", env))
 end
 
 --- Collects all that nothing refers to. A trace of LuaJIT keeps what it was recorded with, which is
@@ -461,6 +598,14 @@ function helper.run(script, interpreter, setup)
     output = output:gsub("%-%-%d+%-%-[^\n]*\n", "")
     local text, status = output:match("^(.*)status:(%d+)%s*$")
     return text or output, tonumber(status)
+end
+
+--- What a child printed is just that, and it ended well.
+function helper.printed(wanted, output, status)
+    if output ~= wanted or status ~= 0 then
+        error(("expected status 0 and this:\n%s\ngot status %s and this:\n%s"):format(
+            wanted, tostring(status), output), 2)
+    end
 end
 
 --- Starts a script in a child interpreter, which ends by itself or after 20 s. Returns the pipe of

@@ -18,36 +18,24 @@ local prelude = [[
     end
     local function threads() return list("task") end
     local function descriptors() return #list("fd") end
-    local function read_file(path)
-        local file = assert(io.open(path))
-        local text = file:read("*a")
-        file:close()
-        return text
-    end
+    local read_file = require("spec.child").read_file
     -- User and system time of this process alone, in seconds (proc(5), stat, fields 14 and 15).
     local function cpu()
         local user, system = read_file("/proc/self/stat"):match(
             "%) %S %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ %S+ (%d+) (%d+)")
         return (user + system) / 100
     end
-    local function pair(evsock, options)
-        local peer
-        local server = assert(evsock.listen("127.0.0.1", 0, {
-            on_accept = function(_, sock) peer = sock end,
-        }))
-        local client = assert(evsock.connect("127.0.0.1", server.port, options))
-        local deadline = evsock.now() + 5
-        while not (peer and client.state == "open") do
-            assert(evsock.now() < deadline, "no connection")
-            evsock.pump(0.02)
-        end
-        return client, peer, server
-    end
+    local pair = require("spec.child").link
 ]]
 
 local function child(script)
     local output, status = helper.run(prelude .. script)
     return output, status
+end
+
+-- The same for scripts that begin with the library.
+local function with_library(script)
+    return child('local evsock = require "evsock"\n' .. script)
 end
 
 describe("loading", function()
@@ -65,8 +53,7 @@ describe("loading", function()
             local sock = evsock.socket()
             print(type(evsock), before, #threads(), sock.state)
         ]])
-        assert.equal("table\t1\t1\tidle\n", output)
-        assert.equal(0, status)
+        helper.printed("table\t1\t1\tidle\n", output, status)
     end)
 
     it("twice gives the same module", function()
@@ -93,13 +80,11 @@ describe("loading", function()
             end
             print(client:read(), other:read())
         ]])
-        assert.equal("x\ty\n", output)
-        assert.equal(0, status)
+        helper.printed("x\ty\n", output, status)
     end)
 
     it("starts one thread with the first socket, and no more with others", function()
-        local output = child([[
-            local evsock = require "evsock"
+        local output = with_library([[
             local server = assert(evsock.listen("127.0.0.1", 0))
             local clients = {}
             for i = 1, 20 do clients[i] = evsock.connect("127.0.0.1", server.port) end
@@ -114,8 +99,7 @@ describe("idling", function()
     after_each(helper.finish)
 
     it("a pump(3) with an idle socket wakes a few times at most, uses no CPU #figures", function()
-        local output, status = child([[
-            local evsock = require "evsock"
+        local output, status = with_library([[
             local client = pair(evsock, { on_data = print, read_timeout = 100 })
             local deadline = evsock.now() + 0.2
             while evsock.now() < deadline do evsock.pump(0.05) end
@@ -140,13 +124,11 @@ describe("idling", function()
             print(used <= 0.02 and "idle" or "used " .. used)
             print(client.state)
         ]])
-        assert.equal("0\ttrue\nrested\nidle\nopen\n", output)
-        assert.equal(0, status)
+        helper.printed("0\ttrue\nrested\nidle\nopen\n", output, status)
     end)
 
     it("a script that never pumps uses no CPU, connected, listening and with timers", function()
-        local output, status = child([[
-            local evsock = require "evsock"
+        local output, status = with_library([[
             local client, peer, server = pair(evsock, { on_data = print })
             local waiting = evsock.connect("127.0.0.1", 1, { reconnect = 50, on_close = print })
             local timer = evsock.every(0.5, print)
@@ -157,13 +139,11 @@ describe("idling", function()
             print(used <= 0.03 and "idle" or "used " .. used)
             print(client.state, server.port > 0, timer.active, waiting ~= nil)
         ]])
-        assert.equal("idle\nopen\ttrue\ttrue\ttrue\n", output)
-        assert.equal(0, status)
+        helper.printed("idle\nopen\ttrue\ttrue\ttrue\n", output, status)
     end)
 
     it("a flood that nobody reads uses no CPU once the limit is reached", function()
-        local output = child([[
-            local evsock = require "evsock"
+        local output = with_library([[
             local client, peer = pair(evsock, { on_data = function() end, read_limit = 65536 })
             for _ = 1, 24 do peer:write(("x"):rep(1024 * 1024)) end
             local deadline = evsock.now() + 0.5
@@ -242,9 +222,7 @@ describe("the end of the interpreter", function()
         ]]):format(record.port))
         assert.equal("", output)
         assert.equal(0, status)
-        pump_until(function()
-            return record.sockets[1] and record.sockets[1].state == "closed"
-        end)
+        pump_until(function() return record.sockets[1] and record.sockets[1].state == "closed" end)
         assert.equal("hello", record.sockets[1]:read())
     end)
 end)
@@ -253,8 +231,7 @@ describe("descriptors", function()
     after_each(helper.finish)
 
     it("are where they were after 2,000 connect/close cycles", function()
-        local output, status = child([[
-            local evsock = require "evsock"
+        local output, status = with_library([[
             local accepted, closed = 0, 0
             local server = assert(evsock.listen("127.0.0.1", 0, {
                 on_accept = function(_, sock) accepted = accepted + 1 end,
@@ -291,13 +268,11 @@ describe("descriptors", function()
             print(after <= before and "same" or ("%d, then %d"):format(before, after))
             print(evsock.active(), server.connections)
         ]])
-        assert.equal("same\n1\t0\n", output)
-        assert.equal(0, status)
+        helper.printed("same\n1\t0\n", output, status)
     end)
 
     it("come back when sockets are collected instead of closed", function()
-        local output = child([[
-            local evsock = require "evsock"
+        local output = with_library([[
             local server = assert(evsock.listen("127.0.0.1", 0, {
                 on_accept = function(_, sock) sock.on_close = function() end end,
             }))
@@ -317,8 +292,7 @@ describe("descriptors", function()
     end)
 
     it("are not inherited by programs that the script starts", function()
-        local output = child([[
-            local evsock = require "evsock"
+        local output = with_library([[
             local client, peer, server = pair(evsock)
             local pipe = io.popen("ls -l /proc/self/fd")
             local text = pipe:read("*a")

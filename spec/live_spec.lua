@@ -28,9 +28,7 @@ describe("sock:look()", function()
         client.on_data = helper.expect(function(sock, n)
             assert.same({ 3, "abc" }, { n, sock:read() })
         end, 1)
-        helper.pump_until(function()
-            return helper.calls(client.on_data) == 1
-        end)
+        helper.pump_until(function() return helper.calls(client.on_data) == 1 end)
         assert.same({ true, 0 }, { client:look() })
     end)
 
@@ -40,9 +38,7 @@ describe("sock:look()", function()
         peer:close()
         look_until(client, false, 0)
         assert.equal("open", client.state)
-        helper.pump_until(function()
-            return client.state == "closed"
-        end)
+        helper.pump_until(function() return client.state == "closed" end)
     end)
 
     it("counts what was left unread behind the end", function()
@@ -50,9 +46,7 @@ describe("sock:look()", function()
         peer:write("tail")
         peer:close()
         look_until(client, false, 4)
-        helper.pump_until(function()
-            return client.state == "closed"
-        end)
+        helper.pump_until(function() return client.state == "closed" end)
         assert.same({ false, 4 }, { client:look() })
         assert.equal("tail", client:read())
         assert.same({ false, 0 }, { client:look() })
@@ -88,13 +82,7 @@ describe("sock:look()", function()
 end)
 
 describe("sock:mark()", function()
-    local certificates
-    setup(function()
-        certificates = tls_kit.certificates()
-    end)
-    teardown(function()
-        certificates:remove()
-    end)
+    local certificates = tls_kit.certificates_for(setup, teardown)
 
     -- More than the system takes at once while the peer does not read.
     local BLOCK = ("x"):rep(1024 * 1024)
@@ -107,9 +95,7 @@ describe("sock:mark()", function()
         assert.equal(0, helper.calls(client.on_mark))
         evsock.pump()
         assert.equal(1, helper.calls(client.on_mark))
-        helper.pump_until(function()
-            return peer.buffered == 3
-        end)
+        helper.pump_until(function() return peer.buffered == 3 end)
     end)
 
     it("comes once a mark, in order, each as soon as its own bytes have left", function()
@@ -128,9 +114,7 @@ describe("sock:mark()", function()
             sock:read()
         end
         peer:read()
-        helper.pump_until(function()
-            return #pending == 12
-        end, 5 * helper.slow)
+        helper.pump_until(function() return #pending == 12 end, 5 * helper.slow)
         -- Told one by one, not all when the queue was empty at last.
         assert.is_true(pending[6] > 0, "the sixth came when everything had left")
     end)
@@ -148,9 +132,7 @@ describe("sock:mark()", function()
         client:mark()
         client:write("and more")
         client:mark()
-        helper.pump_until(function()
-            return #log == 3
-        end)
+        helper.pump_until(function() return #log == 3 end)
         assert.same({ "connect", "mark", "mark" }, log)
     end)
 
@@ -161,9 +143,7 @@ describe("sock:mark()", function()
         client:write(BLOCK:rep(12))
         client:mark()
         peer:abort()
-        helper.pump_until(function()
-            return client.state == "closed"
-        end)
+        helper.pump_until(function() return client.state == "closed" end)
     end)
 
     it("is refused where a write would be", function()
@@ -191,15 +171,11 @@ describe("sock:mark()", function()
         client:write("held")
         client:mark()
         client:mark()
-        helper.pump_until(function()
-            return #log == 3
-        end)
+        helper.pump_until(function() return #log == 3 end)
         assert.same({ "connect", 0, 0 }, log)
         client:write(("y"):rep(100000))
         client:mark()
-        helper.pump_until(function()
-            return #log == 4
-        end)
+        helper.pump_until(function() return #log == 4 end)
     end)
 end)
 
@@ -228,9 +204,7 @@ describe("server:accept()", function()
         assert.equal("open", sock.state)
         assert.equal(9, sock.read_timeout)
         assert.equal(1, server.connections)
-        helper.pump_until(function()
-            return client.state == "open"
-        end)
+        helper.pump_until(function() return client.state == "open" end)
         helper.pump_for(0.02)
     end)
 
@@ -243,9 +217,7 @@ describe("server:accept()", function()
         local client = helper.connect(server.port)
         client:write("echo")
         take(server)
-        helper.pump_until(function()
-            return client.buffered == 4
-        end)
+        helper.pump_until(function() return client.buffered == 4 end)
     end)
 
     it("takes them in the order in which they came, and events bring the others", function()
@@ -258,18 +230,14 @@ describe("server:accept()", function()
         local ports = {}
         for i = 1, 4 do
             local client = helper.connect(server.port)
-            helper.pump_until(function()
-                return (client:look())
-            end)
+            helper.pump_until(function() return (client:look()) end)
             ports[i] = client:info().local_port
             if i % 2 == 1 then
                 local sock = server:accept()
                 got[#got + 1] = sock and helper.track(sock).peer_port
             end
         end
-        helper.pump_until(function()
-            return #got == 4
-        end)
+        helper.pump_until(function() return #got == 4 end)
         assert.same(ports, got)
     end)
 
@@ -293,9 +261,7 @@ describe("ipv4_first", function()
         client.on_resolve = function(_, list)
             found = list
         end
-        helper.pump_until(function()
-            return client.state == "open"
-        end)
+        helper.pump_until(function() return client.state == "open" end)
         return found, client
     end
 

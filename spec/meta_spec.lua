@@ -9,19 +9,18 @@ local helper = require "spec.helper"
 local hammerspoon = require "evsock.hammerspoon"
 local pharos = require "evsock.pharos"
 local qsys = require "evsock.qsys"
+local qsys_host = require "evsock.qsys.host"
 local renoise = require "evsock.renoise"
+local testing = require "evsock.testing"
 
 local files = {
     "src/meta/evsock.lua", "src/meta/evsock/qsys.lua", "src/meta/evsock/renoise.lua",
     "src/meta/evsock/hammerspoon.lua", "src/meta/evsock/pharos.lua",
+    "src/meta/evsock/testing.lua",
+    "src/meta/evsock/qsys/host.lua",
 }
 
-local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read("*a")
-    file:close()
-    return text
-end
+local read = helper.read_file
 
 -- Reading the declarations ------------------------------------------------------------------------
 
@@ -31,6 +30,15 @@ local function add(class, name, what)
     assert(not class.own[name], "declared twice: " .. class.name .. "." .. name)
     what.line = class.meta.line
     class.own[name] = what
+end
+
+-- What is said above a field, behind the field before it.
+local function text_above(comment)
+    local place = #comment
+    while place > 0 and comment[place]:match("^%-%-%- ") do
+        place = place - 1
+    end
+    return table.concat(comment, " ", place + 1) .. " "
 end
 
 -- One declaration a line: a class, a field, an alias with its texts, a table, a function.
@@ -52,7 +60,10 @@ local function read_line(meta, line, comment)
         end
         local literal = rest:match('^"([^"]*)"%s*') or rest:match("^(%d+)%s")
             or rest:match("^(%d+)$")
-        add(meta.class, field:gsub("?$", ""), { kind = "value", literal = literal })
+        add(meta.class, field:gsub("?$", ""), {
+            kind = "value", literal = literal, type = rest:match("^%S+"),
+            text = text_above(comment) .. rest,
+        })
         return
     end
     local alias, body = line:match("^%-%-%-@alias ([%w_.]+)%s*(.*)$")
@@ -243,10 +254,23 @@ local function of_options(names, more, call, ...)
     return names
 end
 
+-- The rows of a list in `src/net/options.rs`, as the checks get them.
+local native = table_behind(evsock.listen, "native", "options")
+
+local function names_of(list)
+    local names = {}
+    for place, row in ipairs(native.options(list)) do
+        names[place] = row.name
+    end
+    return names
+end
+
 -- By class of src/meta: a function that tells its real names.
 local real = {}
 
 real["evsock"] = function()
+    -- It is loaded when it is first asked for.
+    assert(evsock.coroutine)
     local names = of_table(evsock)
     -- Neither stands in the table: one is computed, the other is what a script may set.
     names.spin = { kind = kind_of(assert(evsock.spin)) }
@@ -256,6 +280,10 @@ end
 
 real["evsock.Socket"] = function()
     return of_object(evsock.socket())
+end
+
+real["evsock.ServerInfo"] = function()
+    return of_table(helper.server().server:info())
 end
 
 real["evsock.SocketHandlers"] = function()
@@ -282,8 +310,7 @@ real["evsock.UdpHandlers"] = function()
 end
 
 real["evsock.UdpOptions"] = function()
-    local check = table_behind(evsock.udp, "datagram_options", "max_size")
-    return of_list(keys(check), "value", of_list(udp_definition().handlers, "value"))
+    return of_list(names_of "udp", "value", of_list(udp_definition().handlers, "value"))
 end
 
 real["evsock.Timer"] = function()
@@ -300,8 +327,16 @@ real["evsock.Task"] = function()
     return names
 end
 
+real["evsock.Condition"] = function()
+    return of_table(getmetatable(evsock.condition()).__index)
+end
+
+real["evsock.Queue"] = function()
+    return of_table(getmetatable(evsock.queue()).__index)
+end
+
 local function socket_options(...)
-    local names = of_list(keys(table_behind(evsock.listen, "options", "connect_timeout")), "value")
+    local names = of_list(names_of "socket", "value")
     return of_options(names, getmetatable(evsock.socket()).__definition.handlers, ...)
 end
 
@@ -320,9 +355,15 @@ real["evsock.ListenOptions"] = function()
     local server = assert(evsock.listen("127.0.0.1", 0))
     server:close()
     local names = socket_options(evsock.listen, "127.0.0.1", 0)
-    of_list(keys(table_behind(evsock.listen, "listen_options", "backlog")), "value", names)
+    of_list(names_of "server", "value", names)
     local handlers = getmetatable(server).__definition.handlers
     return of_options(names, handlers, evsock.listen, "127.0.0.1", 0)
+end
+
+real["evsock.Keepalive"] = function()
+    return asked_for(function(probes)
+        evsock.socket({ keepalive = probes })
+    end, {})
 end
 
 real["evsock.Reconnect"] = function()
@@ -332,17 +373,40 @@ real["evsock.Reconnect"] = function()
 end
 
 real["evsock.TlsOptions"] = function()
-    return of_list(keys(table_behind(evsock.tls, "tls_fields", "verify")), "value")
+    return of_list(names_of "tls", "value")
 end
 
 -- A handshake would need certificates; its names stand in one function.
 real["evsock.TlsFacts"] = function()
-    local file = assert(io.open("src/lua/tls.rs"))
-    local text = file:read("*a"):match("fn facts.*")
-    file:close()
+    local text = read("src/lua/options/tls.rs"):match("fn facts.*")
     local names = {}
     for name in text:gmatch('table%.set%("([%w_]+)"') do
         names[name] = { kind = "value" }
+    end
+    return names
+end
+
+real["evsock.Address"] = function()
+    return of_table(assert(evsock.resolve("127.0.0.1"))[1])
+end
+
+real["evsock.Watch"] = function()
+    local server = helper.track(assert(evsock.listen("127.0.0.1", 0)))
+    return of_object(helper.track(assert(evsock.watch(server.fd, "r"))))
+end
+
+-- What the rows of all kinds have together.
+real["evsock.ObjectFacts"] = function()
+    local client = helper.pair()
+    helper.track(evsock.every(60, print))
+    helper.track(assert(evsock.watch(client.fd, "r")))
+    local task = helper.spawn(client.receive, client, "*l")
+    helper.pump_until(function()
+        return task.waiter
+    end)
+    local names = of_list({ "where" }, "value")
+    for _, row in ipairs(evsock.objects()) do
+        of_list(keys(row), "value", names)
     end
     return names
 end
@@ -384,38 +448,45 @@ real["evsock.ErrorCode"] = function()
 end
 
 real["evsock.State"] = function()
-    local list = assert(read("src/lua/raw/object.rs"):match("\nimpl View (%b{})"), "no states")
+    local list = assert(read("src/proto/script.rs"):match("\nimpl SocketState (%b{})"), "no states")
     return words_of(list, '=> "(%l+)"')
 end
 
-real["evsock.qsys"] = function()
-    return of_table(qsys)
-end
-
-real["evsock.qsys.TcpSockets"] = function()
-    return of_table(qsys.TcpSocket)
-end
-
-real["evsock.qsys.TcpSocketServers"] = function()
-    return of_table(qsys.TcpSocketServer)
-end
-
-real["evsock.qsys.Timers"] = function()
-    return of_table(qsys.Timer)
-end
-
-for _, name in ipairs { "TcpSocket", "TcpSocketServer", "Timer" } do
+for _, name in ipairs { "TcpSocket", "TcpSocketServer", "Timer", "UdpSocket" } do
     real["evsock.qsys." .. name] = function()
         return of_object(qsys[name].New())
     end
 end
 
-real["evsock.qsys.Events"] = function()
-    return of_table(qsys.TcpSocket.Events)
+real["evsock.qsys.Packet"] = function()
+    local sock, packet = helper.track(qsys.UdpSocket.New()), nil
+    sock.Data = function(_, got)
+        packet = got
+    end
+    sock:Open("127.0.0.1", 0)
+    local peer = helper.track(assert(evsock.udp("127.0.0.1")))
+    peer:send_to("hello", "127.0.0.1", tonumber(tostring(sock):match(":(%d+)$")))
+    helper.pump_until(function()
+        return packet
+    end, 5, "a datagram")
+    return of_table(packet)
 end
 
-real["evsock.qsys.EOL"] = function()
-    return of_table(qsys.TcpSocket.EOL)
+real["evsock.qsys.HttpRequest"] = function()
+    return asked_for(qsys.HttpClient.Upload, { Url = "http://" })
+end
+
+real["evsock.qsys.HttpAuth"] = function()
+    local client = {}
+    function client:Get(request)
+        assert(self == client)
+        qsys.HttpClient.Get(request)
+    end
+    return expected_words(client, "Get", { Url = "http://", Auth = "none" })
+end
+
+real["evsock.qsys.UrlParts"] = function()
+    return asked_for(qsys.HttpClient.CreateUrl, { Host = "a" })
 end
 
 real["evsock.qsys.Event"] = function()
@@ -426,6 +497,73 @@ real["evsock.qsys.Event"] = function()
     return names
 end
 
+-- A plugin of one control, and the methods that are for its own parts alone.
+local function qsys_plugin()
+    local plugin = qsys_host.load("spec/programs/qsys/projector.qplug", {
+        hosts = { ["10.0.0.9"] = false }, properties = { ["IP Address"] = "10.0.0.9" },
+        logger = false,
+    })
+    plugin:stop()
+    return plugin
+end
+
+local internal = { __index = true, __tostring = true, failed = true, find = true, grow = true,
+    new = true, panel = true, say = true }
+
+local function public(class)
+    local names = of_table(class)
+    for name in pairs(internal) do
+        names[name] = nil
+    end
+    return names
+end
+
+real["evsock.qsys.host"] = function()
+    return of_table(qsys_host)
+end
+
+real["evsock.qsys.host.Options"] = function()
+    return of_list(keys(table_behind(qsys_host.load, "OPTIONS", "components")), "value")
+end
+
+real["evsock.qsys.host.Panel"] = function()
+    local names = public(getmetatable(getmetatable(qsys_plugin()).__index).__index)
+    names.Controls = { kind = "value" }
+    return names
+end
+
+real["evsock.qsys.host.Plugin"] = function()
+    local plugin = qsys_plugin()
+    local names = real["evsock.qsys.host.Panel"]()
+    for name, what in pairs(public(getmetatable(plugin).__index)) do
+        names[name] = what
+    end
+    for _, name in ipairs {
+        "globals", "info", "log", "name", "path", "pins", "properties", "wiring",
+    } do
+        names[name] = plugin[name] ~= nil and { kind = "value" } or nil
+    end
+    return names
+end
+
+real["evsock.qsys.host.Entry"] = function()
+    local plugin = qsys_host.load("spec/programs/qsys/projector.qplug", {
+        hosts = { [""] = false }, logger = false,
+    })
+    plugin:press("Fail")
+    plugin:stop()
+    return of_table(plugin.log[#plugin.log])
+end
+
+real["evsock.qsys.host.Control"] = function()
+    local index = getmetatable(qsys_plugin().Controls.Power).__index
+    local names = of_list(keys(table_behind(index, "get", "Value")), "value")
+    of_list(keys(table_behind(index, "defaults", "Legend")), "value", names)
+    of_list({ "Choices", "EventHandler" }, "value", names)
+    names.Trigger = { kind = "function" }
+    return names
+end
+
 local function of_settings(configure)
     local settings = table_behind(configure, "settings", "values")
     local kinds = table_behind(getmetatable(settings).configure, "kinds", "hosts")
@@ -433,16 +571,87 @@ local function of_settings(configure)
     return of_options(names, keys(settings.extra), configure)
 end
 
-real["evsock.qsys.Settings"] = function()
-    return of_settings(qsys.configure)
+for name, module in pairs {
+    hammerspoon = hammerspoon, pharos = pharos, qsys = qsys, renoise = renoise,
+} do
+    real["evsock." .. name] = function()
+        return of_table(module)
+    end
+
+    real["evsock." .. name .. ".Settings"] = function()
+        return of_settings(module.configure)
+    end
 end
 
-real["evsock.renoise"] = function()
-    return of_table(renoise)
+real["evsock.testing"] = function()
+    return of_table(testing)
 end
 
-real["evsock.renoise.Sockets"] = function()
-    return of_table(renoise.Socket)
+real["evsock.testing.ClockOptions"] = function()
+    local text = read("src/lua/testing/clock.lua"):match("local options = (%b{})")
+    local names = words_of(text, "([%w_]+) =")
+    return of_options({}, keys(names), testing.clock)
+end
+
+real["evsock.testing.DeviceOptions"] = function()
+    local text = read("src/lua/testing/device.lua"):match("local options = (%b{})")
+    return of_options(words_of(text, "\n    ([%w_]+) ="), {}, testing.device, {})
+end
+
+real["evsock.testing.Device"] = function()
+    local device = assert(testing.device({}))
+    device:close()
+    local names = of_table(getmetatable(device).__index)
+    for name in pairs(names) do
+        names[name] = name:sub(1, 2) ~= "__" and names[name] or nil
+    end
+    -- What else stands in it is its own.
+    for _, name in ipairs { "host", "port", "received", "connections" } do
+        names[name] = device[name] ~= nil and { kind = "value" } or nil
+    end
+    return names
+end
+
+real["evsock.testing.Clock"] = function()
+    local clock = assert(testing.clock())
+    clock:release()
+    local names = of_table(getmetatable(clock).__index)
+    for name in pairs(names) do
+        names[name] = name:sub(1, 2) ~= "__" and names[name] or nil
+    end
+    return names
+end
+
+-- What a dialect has beside objects.
+for name, values in pairs {
+    ["pharos.net"] = pharos.net,
+    ["pharos.iomodules"] = pharos.iomodules,
+    ["pharos.OpenModes"] = pharos.Stream,
+    ["pharos.SslCertificates"] = pharos.net.SslCertificate,
+    ["pharos.SslConfigurations"] = pharos.net.SslConfiguration,
+    ["pharos.SslEncoding"] = pharos.net.SslEncoding,
+    ["pharos.SslKeys"] = pharos.net.SslKey,
+    ["pharos.SslServers"] = pharos.net.SslServer,
+    ["pharos.SslSockets"] = pharos.net.SslSocket,
+    ["pharos.TcpServers"] = pharos.net.TcpServer,
+    ["pharos.TcpSockets"] = pharos.net.TcpSocket,
+    ["pharos.UdpSockets"] = pharos.net.UdpSocket,
+    ["pharos.Timers"] = pharos.Timer,
+    ["qsys.TcpSockets"] = qsys.TcpSocket,
+    ["qsys.TcpSocketServers"] = qsys.TcpSocketServer,
+    ["qsys.HttpClients"] = qsys.HttpClient,
+    ["qsys.Timers"] = qsys.Timer,
+    ["qsys.UdpSockets"] = qsys.UdpSocket,
+    ["qsys.Events"] = qsys.TcpSocket.Events,
+    ["qsys.EOL"] = qsys.TcpSocket.EOL,
+    ["renoise.Osc"] = renoise.Osc,
+    ["renoise.Sockets"] = renoise.Socket,
+    ["hammerspoon.Sockets"] = hammerspoon.socket,
+    ["hammerspoon.Udp"] = hammerspoon.socket.udp,
+} do
+    real["evsock." .. name] = function()
+        return of_table(values)
+    end
 end
 
 local function renoise_server()
@@ -471,33 +680,53 @@ real["evsock.renoise.SocketBase"] = function()
     return names
 end
 
+real["evsock.renoise.Sender"] = function()
+    local udp, sender = renoise.Socket.PROTOCOL_UDP, nil
+    local server = helper.track(assert(renoise.Socket.create_server("localhost", 0, udp)))
+    server:run({ socket_message = function(from)
+        sender = from
+    end })
+    local port = server.local_port
+    local client = helper.track(assert(renoise.Socket.create_client("localhost", port, udp)))
+    client:send("hello")
+    helper.pump_until(function()
+        return sender
+    end)
+    local names = of_object(sender)
+    for name in pairs(sender) do
+        if type(name) == "string" then
+            names[name] = { kind = "value" }
+        end
+    end
+    return names
+end
+
+-- What a table of this dialect keeps under its one private key.
+local function of_packet(packet)
+    local _, fields = next(packet)
+    return of_list(keys(fields), "value")
+end
+
+real["evsock.renoise.Message"] = function()
+    return of_packet(renoise.Osc.Message("/a"))
+end
+
+real["evsock.renoise.Bundle"] = function()
+    return of_packet(renoise.Osc.Bundle(1, {}))
+end
+
+real["evsock.renoise.Argument"] = function()
+    local message = renoise.Osc.Message("/a", { { tag = "i", value = 1 } })
+    return of_list(keys(message.arguments[1]), "value")
+end
+
 real["evsock.renoise.ReceiveMode"] = function()
     return expected_words(renoise_client(), "receive", "nothing")
 end
 
 real["evsock.renoise.Notifier"] = function()
-    local text = read("src/dialects/renoise.lua")
+    local text = read("src/dialects/renoise/init.lua")
     return of_list(keys(words_of(text, 'notify%(server, "([%l_]+)"')), "value")
-end
-
-real["evsock.renoise.Settings"] = function()
-    return of_settings(renoise.configure)
-end
-
-real["evsock.hammerspoon.Settings"] = function()
-    return of_settings(hammerspoon.configure)
-end
-
-real["evsock.hammerspoon"] = function()
-    return of_table(hammerspoon)
-end
-
-real["evsock.hammerspoon.Sockets"] = function()
-    return of_table(hammerspoon.socket)
-end
-
-real["evsock.hammerspoon.Udp"] = function()
-    return of_table(hammerspoon.socket.udp)
 end
 
 real["evsock.hammerspoon.Socket"] = function()
@@ -527,34 +756,6 @@ local function of_constants(object)
         what.value = name:find("^%u") and object[name] or nil
     end
     return names
-end
-
-real["evsock.pharos"] = function()
-    return of_table(pharos)
-end
-
-real["evsock.pharos.Settings"] = function()
-    return of_settings(pharos.configure)
-end
-
-for name, values in pairs {
-    net = pharos.net,
-    iomodules = pharos.iomodules,
-    OpenModes = pharos.Stream,
-    SslCertificates = pharos.net.SslCertificate,
-    SslConfigurations = pharos.net.SslConfiguration,
-    SslEncoding = pharos.net.SslEncoding,
-    SslKeys = pharos.net.SslKey,
-    SslServers = pharos.net.SslServer,
-    SslSockets = pharos.net.SslSocket,
-    TcpServers = pharos.net.TcpServer,
-    TcpSockets = pharos.net.TcpSocket,
-    UdpSockets = pharos.net.UdpSocket,
-    Timers = pharos.Timer,
-} do
-    real["evsock.pharos." .. name] = function()
-        return of_table(values)
-    end
 end
 
 for _, name in ipairs { "SslServer", "SslSocket", "TcpServer", "TcpSocket", "UdpSocket" } do
@@ -685,6 +886,94 @@ local function find_all()
     return existing, problems
 end
 
+-- Options -----------------------------------------------------------------------------------------
+
+-- Class to the list of which its options come.
+local lists = {
+    ["evsock.SocketOptions"] = "socket",
+    ["evsock.ListenOptions"] = "server",
+    ["evsock.UdpOptions"] = "udp",
+    ["evsock.Keepalive"] = "keepalive",
+    ["evsock.Reconnect"] = "reconnect",
+    ["evsock.TlsOptions"] = "tls",
+}
+
+local types = {
+    ascii = "string", bind = "false|evsock.Bind", boolean = "boolean", bytes = "integer",
+    device = "false|string", integer = "integer", interface = "false|string|integer",
+    keepalive = "boolean|number|evsock.Keepalive", linger = "false|number", number = "number",
+    protocols = "string[]",
+    reconnect = "false|number|evsock.Reconnect", seconds = "number", text = "string",
+    tls = "boolean|evsock.TlsOptions|evsock.Tls",
+}
+
+-- "30", "1 MiB", "5 s", "false" as values.
+local function value_of(text)
+    local units = { KiB = 2 ^ 10, MiB = 2 ^ 20, GiB = 2 ^ 30 }
+    local number, unit = text:match("^([%d.]+)%s*(%a*)")
+    if number and tonumber(number) then
+        return tonumber(number) * (units[unit] or 1)
+    end
+    local word = text:match("^%a+")
+    if word == "true" or word == "false" then
+        return word == "true"
+    end
+end
+
+-- What is wrong with the documentation of an option, or nil.
+local function wrong_with(row, what)
+    local wanted = types[row.kind]
+    if row.kind == "choice" then
+        for _, word in ipairs(row.words) do
+            if not what.text:find('"' .. word .. '"', 1, true) then
+                return "may be " .. word
+            end
+        end
+    elseif what.type ~= wanted then
+        return "is of type " .. wanted
+    end
+    local default = value_of(what.text:match("default (.*)") or "false")
+    if row.default ~= nil and row.default ~= default then
+        return "has the default " .. tostring(row.default)
+    end
+    local accepted = what.text:match("for accepted ones (.*)")
+    if row.accepted ~= (accepted and value_of(accepted)) then
+        return "has for accepted ones the default " .. tostring(row.accepted)
+    end
+end
+
+local function compare_options(meta)
+    local misses = {}
+    for class, list in pairs(lists) do
+        for _, row in ipairs(native.options(list)) do
+            local what = meta.classes[class].own[row.name]
+            local why = what and wrong_with(row, what)
+            if why then
+                misses[#misses + 1] = class .. ": '" .. row.name .. "' " .. why
+            end
+        end
+    end
+    return misses
+end
+
+-- The rows of the table of limits that name one option alone, and what they promise.
+local function compare_limits(readme)
+    local rows, misses, compared = {}, {}, 0
+    for _, list in ipairs { "socket", "server" } do
+        for _, row in ipairs(native.options(list)) do
+            rows[row.name] = row
+        end
+    end
+    for default, name in readme:gmatch("\n| [^|\n]+ | ([^|\n]+) | `([%w_]+)` |") do
+        local row, value = assert(rows[name], "no option: " .. name), value_of(default)
+        compared = compared + 1
+        if value ~= row.default and value ~= row.accepted then
+            misses[#misses + 1] = name .. " is not " .. default
+        end
+    end
+    return misses, compared
+end
+
 local function contains(list, text)
     for _, entry in ipairs(list) do
         if entry == text then
@@ -709,6 +998,59 @@ describe("what editors are told", function()
             problems[#problems + 1] = miss
         end
         assert.equal("", table.concat(problems, "\n"))
+    end)
+
+    it("is the type and the default of every option", function()
+        assert.equal("", table.concat(compare_options(parse(texts)), "\n"))
+        local misses, compared = compare_limits(read("README.md"))
+        assert.equal("", table.concat(misses, "\n"))
+        assert.is_true(compared >= 6)
+    end)
+
+    it("is the type and the default of every option: others are noticed", function()
+        local function altered(from, to)
+            local changed = {}
+            for place, text in ipairs(texts) do
+                local start, stop = text:find(from, 1, true)
+                changed[place] = start and text:sub(1, start - 1) .. to .. text:sub(stop + 1)
+                    or text
+            end
+            return compare_options(parse(changed))
+        end
+        for _, case in ipairs {
+            { "default 30, for accepted", "default 31, for accepted",
+                "evsock.SocketOptions: 'connect_timeout' has the default 30" },
+            { "for accepted ones 10", "for accepted ones 11",
+                "evsock.SocketOptions: 'connect_timeout' has for accepted ones the default 10" },
+            { "default 64 MiB", "default 64 KiB",
+                "evsock.SocketOptions: 'write_limit' has the default 67108864" },
+            { "nodelay? boolean", "nodelay? string",
+                "evsock.SocketOptions: 'nodelay' is of type boolean" },
+            { "the peer's certificate is verified; default true", "it is verified",
+                "evsock.TlsOptions: 'verify' has the default true" },
+            { '"request"|"require"', '"request"',
+                "evsock.TlsOptions: 'client_auth' may be require" },
+        } do
+            local misses = altered(case[1], case[2])
+            assert.same({ case[3] }, misses)
+        end
+        local readme = read("README.md"):gsub("| 16 MiB, then", "| 17 MiB, then")
+        assert.same({ "max_frame is not 17 MiB, then `EMSGSIZE`" }, (compare_limits(readme)))
+    end)
+
+    it("of handlers and events of classes is in the one list of events", function()
+        local unknown, classes = {}, 0
+        for _, metatable in ipairs(native.metatables) do
+            local definition = metatable.__definition
+            classes = classes + 1
+            for event in pairs(definition.on or {}) do
+                if not native.events[definition.kind][event] then
+                    unknown[#unknown + 1] = definition.name .. ": " .. event
+                end
+            end
+        end
+        assert.equal("", table.concat(unknown, "\n"))
+        assert.is_true(classes > 10)
     end)
 
     it("is not the module: it refuses to be required", function()

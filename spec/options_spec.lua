@@ -1,5 +1,6 @@
 -- Options (api.md, table of section 2): defaults, reading and writing them, what they do, misuse.
--- Those of back-pressure and reconnect have specs of their own.
+-- Those of back-pressure and reconnect, and those that the system carries out, have specs of their
+-- own.
 
 local helper = require "spec.helper"
 
@@ -7,27 +8,37 @@ local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
 local is_state = helper.is_state
 
--- The kernel's timer of a connection, by its local port, and in how many seconds it fires: 2 is
--- keepalive (proc(5), tcp).
-local function kernel_timer(port)
-    local wanted = ("%04X"):format(port)
+-- The kernel's timer of this end of a connection, and in how many seconds it fires: 2 is keepalive
+-- (proc(5), tcp).
+local function kernel_timer(sock)
+    local ports = ("%04X %04X"):format(sock.local_port, sock.peer_port)
     for line in io.lines("/proc/net/tcp") do
-        local own, timer, ticks = line:match("^%s*%d+: %x+:(%x+) %x+:%x+ 01 %x+:%x+ (%x+):(%x+)")
-        if own == wanted then
+        local own, peer, timer, ticks =
+            line:match("^%s*%d+: %x+:(%x+) %x+:(%x+) 01 %x+:%x+ (%x+):(%x+)")
+        if own and own .. " " .. peer == ports then
             return tonumber(timer, 16), tonumber(ticks, 16) / 100
         end
     end
 end
 
 -- Seconds until the next probe. While one is under way there is another timer, or none.
-local function keepalive_left(port)
+local function keepalive_left(sock)
     local left
     pump_until(function()
-        local timer, seconds = kernel_timer(port)
+        local timer, seconds = kernel_timer(sock)
         left = timer == 2 and seconds
         return left
     end)
     return left
+end
+
+-- With those options an attempt that nobody answers is still under way after so long.
+local function stays_connecting(options, seconds)
+    options.on_close = never("on_close")
+    local sock = helper.connect(helper.silent_port(), options)
+    helper.pump_for(seconds)
+    assert.equal("connecting", sock.state)
+    sock.on_close = nil
 end
 
 local defaults = {
@@ -37,12 +48,20 @@ local defaults = {
     reconnect = false,
     nodelay = true,
     keepalive = false,
+    user_timeout = 0,
+    linger = false,
+    receive_buffer = 0,
+    send_buffer = 0,
     read_limit = 1024 * 1024,
     write_limit = 64 * 1024 * 1024,
     drain_at = 0,
     half_open = false,
     ipv4_first = false,
 }
+
+if helper.is_windows then
+    defaults.user_timeout = nil -- wine has none; `system_options_spec.lua` counts that
+end
 
 local others = {
     connect_timeout = 2.5,
@@ -51,6 +70,10 @@ local others = {
     reconnect = 3,
     nodelay = false,
     keepalive = 30,
+    user_timeout = 20.5,
+    linger = 0.5,
+    receive_buffer = 65536,
+    send_buffer = 32768,
     read_limit = 4096,
     write_limit = 8192,
     drain_at = 512,
@@ -65,6 +88,10 @@ local wrong = {
     reconnect = "yes",
     nodelay = 1,
     keepalive = "on",
+    user_timeout = -1,
+    linger = true,
+    receive_buffer = -1,
+    send_buffer = "1",
     read_limit = "big",
     write_limit = true,
     drain_at = {},
@@ -192,7 +219,15 @@ describe("an option", function()
             assert.is_nil(rawget(options, "host"))
         end)
 
-        it("of listen is only read as well", function()
+        it("of listen is only read as well, and so are the tables in it", function()
+            local nested = { keepalive = { idle = 70 }, reconnect = { min = 1 } }
+            local record = helper.server(nested)
+            nested.keepalive.idle, nested.reconnect.min = 1, 2
+            assert.same({ idle = 70 }, record.server.keepalive)
+            assert.same({ min = 1 }, record.server.reconnect)
+        end)
+
+        it("of listen is shared by nobody", function()
             local options = { read_timeout = 50, on_data = print, backlog = 7 }
             local server = assert(evsock.listen("127.0.0.1", 0, options))
             assert.same({ read_timeout = 50, on_data = print, backlog = 7 }, options)
@@ -247,12 +282,7 @@ describe("an option", function()
         end)
 
         it("of 0 is none", function()
-            local sock = helper.connect(helper.silent_port(), {
-                connect_timeout = 0, on_close = never("on_close"),
-            })
-            helper.pump_for(0.1)
-            assert.equal("connecting", sock.state)
-            sock.on_close = nil
+            stays_connecting({ connect_timeout = 0 }, 0.1)
         end)
 
         it("does not end a connection that stands", function()
@@ -316,40 +346,38 @@ describe("an option", function()
         end)
 
         it("does not run while connecting", function()
-            local sock = helper.connect(helper.silent_port(), {
-                read_timeout = 0.05, on_close = never("on_close"),
-            })
-            helper.pump_for(0.2)
-            assert.equal("connecting", sock.state)
-            sock.on_close = nil
+            stays_connecting({ read_timeout = 0.05 }, 0.2)
         end)
     end)
 
     describe("keepalive", function()
         it("is switched in the system, off by default", function()
             local client = helper.pair()
-            assert.equal(0, kernel_timer(client.local_port))
+            assert.equal(0, kernel_timer(client))
             client = helper.pair({ keepalive = 100 })
-            assert.equal(2, kernel_timer(client.local_port))
+            assert.equal(2, kernel_timer(client))
             client = helper.pair({ keepalive = true })
-            assert.equal(2, kernel_timer(client.local_port))
+            assert.equal(2, kernel_timer(client))
             local _, peer = helper.pair()
             peer.keepalive = true
-            local client_port = peer.peer_port
-            assert.is_number(client_port)
+            assert.equal(2, kernel_timer(peer))
+            local other
+            other, peer = helper.pair({ keepalive = 100 })
+            assert.equal(2, kernel_timer(other))
+            assert.equal(0, kernel_timer(peer))
         end)
 
         it("can be switched on and off on an open connection", function()
             local client = helper.pair()
             client.keepalive = 50
-            assert.equal(2, kernel_timer(client.local_port))
+            assert.equal(2, kernel_timer(client))
             client.keepalive = false
-            assert.equal(0, kernel_timer(client.local_port))
+            assert.equal(0, kernel_timer(client))
         end)
 
         it("of an accepted socket is switched, too", function()
             local _, peer = helper.pair(nil, { keepalive = 0.5 })
-            local timer, seconds = kernel_timer(peer.local_port)
+            local timer, seconds = kernel_timer(peer)
             assert.equal(2, timer)
             assert.is_true(seconds <= 1.05, "became " .. seconds)
         end)
@@ -358,15 +386,59 @@ describe("an option", function()
             -- Bounds only: the timer runs while we look.
             for given, most in pairs { [0.001] = 1, [0.7] = 1, [1.5] = 2 } do
                 local client = helper.pair({ keepalive = given })
-                local seconds = keepalive_left(client.local_port)
+                local seconds = keepalive_left(client)
                 assert.is_true(seconds <= most + 0.05, given .. " became " .. seconds)
                 assert.equal(given, client.keepalive)
             end
-            for _, given in ipairs { 32767, 32768, 1e6, 1e300 } do
+            local long = { idle = 1e300, interval = 1e300 }
+            for _, given in ipairs { 32767, 32768, 1e6, 1e300, long } do
                 local client = helper.pair({ keepalive = given })
-                local seconds = keepalive_left(client.local_port)
-                assert.is_true(seconds > 32000 and seconds <= 32768, given .. " became " .. seconds)
+                local seconds = keepalive_left(client)
+                assert.is_true(seconds > 32000 and seconds <= 32768, "became " .. seconds)
             end
+        end)
+
+        it("takes a table of idle, interval and count, which is copied", function()
+            local given = { idle = 70, interval = 3, count = 2 }
+            local sock = evsock.socket({ keepalive = given })
+            given.idle = 1
+            assert.same({ idle = 70, interval = 3, count = 2 }, sock.keepalive)
+            local client, peer = helper.pair({ keepalive = given }, { keepalive = { idle = 90 } })
+            assert.is_true(keepalive_left(client) <= 1)
+            local seconds = keepalive_left(peer)
+            assert.is_true(seconds > 70 and seconds <= 90, "became " .. seconds)
+            client.keepalive = { idle = 50 }
+            seconds = keepalive_left(client)
+            assert.is_true(seconds > 30 and seconds <= 50, "became " .. seconds)
+            -- What is not said is the system's choice: two hours, unless the machine has another.
+            client.keepalive = {}
+            assert.is_true(keepalive_left(client) > 50)
+            assert.same({}, client:info().keepalive)
+        end)
+
+        it("takes no other table", function()
+            local sock = evsock.socket()
+            local wanted = "integer from 1 to 127 expected, got "
+            for _, case in ipairs {
+                { { idle = 0 }, "'idle': seconds of at least 0.001 expected, got 0" },
+                { { idle = "5" }, "'idle': seconds of at least 0.001 expected, got string" },
+                { { interval = -1 }, "'interval': seconds of at least 0.001 expected, got -1" },
+                { { interval = 0 / 0 }, "'interval': seconds of at least 0.001 expected, got " },
+                { { idle = 1 / 0 }, "'idle': seconds of at least 0.001 expected, got inf" },
+                { { count = 0 }, "'count': " .. wanted .. 0 },
+                { { count = 128 }, "'count': " .. wanted .. 128 },
+                { { count = 1.5 }, "'count': " .. wanted .. 1.5 },
+                { { count = true }, "'count': " .. wanted .. "boolean" },
+                { { cuont = 1 }, "unknown name 'cuont'; did you mean 'count'?" },
+                { { 5 }, "unknown name '1'" },
+            } do
+                local bad = "bad option 'keepalive' to 'connect' (" .. case[2]
+                local options = { keepalive = case[1] }
+                helper.misuse(function() evsock.connect("h", 1, options) end, bad)
+                helper.misuse(function() sock.keepalive = case[1] end, case[2])
+            end
+            helper.misuse(function() sock.keepalive = evsock end, "got the module")
+            assert.is_false(sock.keepalive)
         end)
     end)
 

@@ -48,6 +48,120 @@ describe("pump", function()
         assert.equal(0, count)
     end)
 
+    describe("with a budget", function()
+        -- Timers that are due, in order; each notes its place after `seconds` of computing.
+        local function due(count, seconds)
+            local order = {}
+            for place = 1, count do
+                evsock.after(0, function()
+                    order[#order + 1] = place
+                    compute(seconds)
+                end)
+            end
+            compute(0.002)
+            return order
+        end
+
+        it("returns when it is used up; the rest comes first next time, in order", function()
+            local order = due(8, 0.01)
+            assert.equal(1, evsock.pump(0, 0.005))
+            assert.same({ 1 }, order)
+            -- What comes meanwhile is behind them.
+            evsock.after(0, function() order[#order + 1] = "late" end)
+            local called = evsock.pump(0, 0.015)
+            assert.is_true(called >= 1 and called <= 2)
+            pump_until(function() return #order == 9 end)
+            assert.same({ 1, 2, 3, 4, 5, 6, 7, 8, "late" }, order)
+        end)
+
+        it("does not wait while something is left", function()
+            local order = due(3, 0.002)
+            local begun = evsock.now()
+            for place = 1, 3 do
+                assert.equal(1, evsock.pump(30 * helper.slow, 0.001))
+                assert.equal(place, #order)
+            end
+            assert.is_true(evsock.now() - begun < 20 * helper.slow)
+        end)
+
+        it("gets on even if there is none, and handles all that one has room for", function()
+            local order = due(5, 0)
+            for place = 1, 5 do
+                assert.equal(1, evsock.pump(0, 0))
+                assert.equal(place, #order)
+            end
+            assert.equal(0, evsock.pump(0, 0))
+            order = due(500, 0)
+            assert.equal(500, evsock.pump(0, math.huge))
+            assert.equal(500, #order)
+        end)
+
+        it("counts from the first event, not from the begin of the wait", function()
+            local order = {}
+            for place = 1, 2 do
+                evsock.after(0.02, function() order[#order + 1] = place end)
+            end
+            assert.is_true(evsock.pump(5 * helper.slow, 0.005 * helper.slow) >= 1)
+            pump_until(function() return #order == 2 end)
+        end)
+
+        it("loses and doubles nothing of a stream, nor the close behind it", function()
+            local client, peer = helper.pair()
+            local received, closed = {}, 0
+            client.on_data = function(sock)
+                compute(0.001)
+                received[#received + 1] = sock:read()
+            end
+            client.on_close = function() closed = closed + 1 end
+            local sent = {}
+            for place = 1, 200 do
+                sent[place] = "line " .. place .. "\n"
+                peer:write(sent[place])
+                evsock.pump(0, 0)
+            end
+            peer:close()
+            local deadline = evsock.now() + 20 * helper.slow
+            while closed == 0 and evsock.now() < deadline do
+                evsock.pump(0.01, 0)
+            end
+            assert.equal(1, closed)
+            assert.equal(table.concat(sent), table.concat(received))
+        end)
+
+        it("runs tasks one by one as well", function()
+            local order = {}
+            for place = 1, 4 do
+                helper.spawn(function() order[#order + 1] = place end)
+            end
+            for place = 1, 4 do
+                assert.equal(1, evsock.pump(0, 0))
+                assert.equal(place, #order)
+            end
+        end)
+
+        it("keeps the rest when a handler raises", function()
+            local order = {}
+            evsock.after(0, function() error("broken", 0) end)
+            for place = 1, 2 do
+                evsock.after(0, function() order[#order + 1] = place end)
+            end
+            compute(0.002)
+            local ok, problem = pcall(evsock.pump, 0, 0)
+            assert.is_false(ok)
+            assert.matches("^broken\n", problem)
+            assert.equal(1, evsock.pump(0, 0))
+            assert.equal(1, evsock.pump(0, 0))
+            assert.same({ 1, 2 }, order)
+        end)
+
+        it("of nonsense raises at the caller's line", function()
+            helper.misuse(function() evsock.pump(0, -1) end,
+                "bad argument 'budget' to 'pump' (seconds of at least 0 expected, got -1)")
+            helper.misuse(function() evsock.pump(0, "long") end, "'budget'")
+            helper.misuse(function() evsock.pump(nil, 0 / 0) end, "'budget'")
+        end)
+    end)
+
     it("never waits by default", function()
         local begin = evsock.now()
         for _ = 1, 100 do
@@ -375,7 +489,7 @@ describe("run", function()
             evsock.run()
             order[#order + 1] = "inner over"
         end, 1))
-        local last = evsock.after(0.1, expect(function()
+        local last = evsock.after(0.1 * helper.slow, expect(function()
             order[#order + 1] = "outer goes on"
         end, 1))
         evsock.run()
@@ -385,20 +499,12 @@ describe("run", function()
     end)
 
     it("may be called again after stop", function()
-        local count = 0
-        local timer
-        timer = evsock.every(0.002, function()
-            count = count + 1
-            if count == 6 then
-                timer:cancel()
-            end
-            evsock.stop()
-        end)
+        local ticks = helper.ticks(0.002, 6, evsock.stop)
         evsock.run()
-        assert.equal(1, count)
+        assert.equal(1, ticks.count)
         evsock.run()
-        assert.equal(2, count)
-        pump_until(function() return count == 6 end)
+        assert.equal(2, ticks.count)
+        pump_until(function() return ticks.count == 6 end)
     end)
 
     it("an error leaves it with its traceback, and it may be called again", function()
@@ -519,8 +625,7 @@ describe("spin", function()
             end)
             evsock.run()
         ]])
-        assert.equal("true\n", output)
-        assert.equal(0, status)
+        helper.printed("true\n", output, status)
     end)
 
     it("of anything else raises at the caller's line", function()
@@ -590,7 +695,7 @@ describe("the neighbours of a busy socket", function()
         for _, sock in ipairs(server.sockets) do
             sock:write("x")
         end
-        compute(0.1)
+        compute(0.1 * helper.slow)
         evsock.pump(0)
         assert.is_true(handled > 200, handled .. " in one pump")
         assert.equal(0, left)

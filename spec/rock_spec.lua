@@ -3,21 +3,7 @@
 
 local helper = require "spec.helper"
 
-local function read(path)
-    local file = assert(io.open(path))
-    local text = file:read("*a")
-    file:close()
-    return text
-end
-
--- A chunk whose globals are `env`, the same way on every Lua.
-local function load_in(path, env)
-    local set = rawget(_G, "setfenv")
-    if set then
-        return set(assert(loadfile(path)), env)
-    end
-    return assert(loadfile(path, "t", env))
-end
+local read = helper.read_file
 
 -- What a program of Windows is told, word by word, when cmd.exe /c is given that text: the whole
 -- loses its outermost quotes, and what is in quotes is one word.
@@ -81,13 +67,13 @@ local function system(traits)
             end,
             stderr = { write = function(_, text) it.said = it.said .. text end },
         },
-        dofile = function(path) return load_in(path, it.env)() end,
+        dofile = function(path) return helper.load_file(path, it.env)() end,
     }, { __index = _G })
 
     -- Runs a helper with these arguments; its exit status.
     function it.run(path, ...)
         it.env.arg = { ... }
-        local ok, problem = pcall(load_in(path, it.env))
+        local ok, problem = pcall(helper.load_file(path, it.env))
         if not ok and type(problem) ~= "table" then
             error(problem, 0)
         end
@@ -99,19 +85,17 @@ end
 local FEATURE = helper.is_luajit and "luajit" or "lua" .. _VERSION:match("%d.%d"):gsub("%.", "")
 local GOOD = { ["cargo %-%-version"] = "cargo 1.95.0 (f2d3ce0bd 2026-03-21)\n" }
 
-local function on_windows(traits)
-    traits = traits or {}
-    traits.config = "\\\n;\n?\n!\n-\n"
-    traits.answers = traits.answers or GOOD
-    return system(traits)
+-- What makes a system whose paths have that separator.
+local function with_separator(separator)
+    return function(traits)
+        traits = traits or {}
+        traits.config = separator .. "\n;\n?\n!\n-\n"
+        traits.answers = traits.answers or GOOD
+        return system(traits)
+    end
 end
 
-local function on_unix(traits)
-    traits = traits or {}
-    traits.config = "/\n;\n?\n!\n-\n"
-    traits.answers = traits.answers or GOOD
-    return system(traits)
-end
+local on_windows, on_unix = with_separator("\\"), with_separator("/")
 
 -- The last thing that the shell was told.
 local function last(it)
@@ -238,7 +222,7 @@ end)
 
 describe("the rockspec", function()
     local spec = {}
-    load_in("rockspec/evsock-scm-1.rockspec", spec)()
+    helper.load_file("rockspec/evsock-scm-1.rockspec", spec)()
 
     it("is for Unix and Windows, by luarocks' names", function()
         assert.same({ "unix", "windows" }, spec.supported_platforms)

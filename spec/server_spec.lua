@@ -1,6 +1,7 @@
 -- Servers as api.md (3) has them: listening, accepting, pausing, limits, closing.
 
 local helper = require "spec.helper"
+local kit = require "spec.peers.openssl"
 
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
@@ -559,12 +560,7 @@ describe("a server", function()
                     while evsock.now() < deadline do evsock.pump(0.02) end
                 end
                 pump_for(0.05)
-                local taken = {}
-                while true do
-                    local file = io.open("/dev/null")
-                    if not file then break end
-                    taken[#taken + 1] = file
-                end
+                local taken = require("spec.child").take_descriptors()
                 taken[#taken]:close()
                 taken[#taken] = nil
                 local client = evsock.connect("127.0.0.1", server.port, { on_data = print })
@@ -579,20 +575,14 @@ describe("a server", function()
                 print("accepted", accepted, "errors", #codes, server.port ~= nil)
             ]], nil, "ulimit -n 40")
             local wanted = "accepted\t0\terrors\t1\tEMFILE\ncalm\naccepted\t1\terrors\t1\ttrue\n"
-            assert.equal(wanted, output)
-            assert.equal(0, status)
+            helper.printed(wanted, output, status)
         end)
 
         it("a connect fails with a code instead of raising", function()
             local output, status = helper.run([[
                 local evsock = require "evsock"
                 local server = assert(evsock.listen("127.0.0.1", 0))
-                local taken = {}
-                while true do
-                    local file = io.open("/dev/null")
-                    if not file then break end
-                    taken[#taken + 1] = file
-                end
+                local taken = require("spec.child").take_descriptors()
                 local sock, message, code = evsock.connect("127.0.0.1", server.port, {
                     on_close = function(_, message, code) print("closed", code) end,
                 })
@@ -602,8 +592,70 @@ describe("a server", function()
                     evsock.pump(0.02)
                 end
             ]], nil, "ulimit -n 40")
-            assert.equal("closed\tEMFILE\n", output)
-            assert.equal(0, status)
+            helper.printed("closed\tEMFILE\n", output, status)
         end)
+    end)
+end)
+
+describe("server:info", function()
+    after_each(helper.finish)
+
+    it("counts connections and bytes, of those that are over, too", function()
+        local client, peer, record = helper.pair()
+        local info = record.server:info()
+        assert.same({ 1, 1, 0, 0, 0 }, {
+            info.accepted, info.open, info.refused, info.in_handshake, info.waiting,
+        })
+        assert.same({ "127.0.0.1", record.port }, { info.address, info.port })
+        client:write("12345")
+        peer:write("123")
+        helper.wait_field(peer, "buffered", 5)
+        helper.wait_field(client, "buffered", 3)
+        info = record.server:info()
+        assert.same({ 5, 3 }, { info.bytes_in, info.bytes_out })
+        client:close()
+        helper.wait_state(peer, "closed")
+        helper.pump_until(function()
+            return record.server:info().open == 0
+        end)
+        local second = helper.connect(record.port)
+        pump_until(accepted(record, 2))
+        second:write("1")
+        helper.wait_field(record.sockets[2], "buffered", 1)
+        info = record.server:info()
+        assert.same({ 2, 1, 6, 3 }, { info.accepted, info.open, info.bytes_in, info.bytes_out })
+    end)
+
+    it("counts those that wait for the script, and is there after the close", function()
+        local server = helper.track(assert(evsock.listen("127.0.0.1", 0)))
+        helper.connect(server.port)
+        pump_until(function()
+            return server:info().waiting == 1
+        end)
+        assert.equal(1, server:info().accepted)
+        server:close()
+        local info = server:info()
+        assert.same({ 1, 0 }, { info.accepted, info.waiting })
+        assert.is_nil(info.address)
+    end)
+
+    it("counts handshakes under way, and those that fail as refused", function()
+        local certificates = kit.certificates()
+        local record = helper.server({
+            tls = {
+                certfile = certificates:path("ecdsa.pem"), keyfile = certificates:path("ecdsa.key"),
+            },
+        })
+        record.server.on_error = function() end
+        local silent = helper.connect(record.port)
+        pump_until(function()
+            return record.server:info().in_handshake == 1
+        end)
+        silent:write("this is no TLS, and long enough to be seen as such")
+        pump_until(function()
+            return record.server:info().refused == 1
+        end)
+        local info = record.server:info()
+        assert.same({ 0, 0, 0 }, { info.accepted, info.in_handshake, info.open })
     end)
 end)

@@ -58,9 +58,7 @@ describe("sockets with the same handlers", function()
             sock:write(text)
         end
         assert.is_function(options.on_data)
-        pump_until(function()
-            return #heard == 2
-        end)
+        pump_until(function() return #heard == 2 end)
         helper.pump_for(0.05)
         table.sort(heard)
         assert.same({ "1a", "3c" }, heard)
@@ -76,9 +74,7 @@ describe("sockets with the same handlers", function()
         assert.is_nil(one.on_data)
         options.on_connect, options.on_data = connect, nil
         local other = helper.track(evsock.connect("127.0.0.1", server.port, options))
-        pump_until(function()
-            return one.state == "open" and other.state == "open"
-        end)
+        pump_until(function() return one.state == "open" and other.state == "open" end)
     end)
 
     it("differ when one of them has a handler more or less", function()
@@ -110,9 +106,7 @@ describe("sockets with the same handlers", function()
         }
         for i = 1, 3 do
             helper.connect(server.port, { on_close = nothing }):write("x")
-            pump_until(function()
-                return #heard == i
-            end)
+            pump_until(function() return #heard == i end)
         end
         assert.same({ "any x", "second x", "any x" }, heard)
     end)
@@ -149,9 +143,7 @@ describe("a timer", function()
         cancelled:cancel()
         local every = helper.track(evsock.every(0.001, turn))
         every.name = "every"
-        pump_until(function()
-            return turns >= 4
-        end)
+        pump_until(function() return turns >= 4 end)
         assert.same({ "named", "cancelled", "every" }, { named.name, cancelled.name, every.name })
         assert.is_nil(plain.name)
         plain.name = "late"
@@ -184,9 +176,7 @@ describe("a timer", function()
         evsock.after(0, take)
         evsock.after(0, take, nil)
         evsock.after(0, take, 1, nil, 3, nil)
-        pump_until(function()
-            return #got == 3
-        end)
+        pump_until(function() return #got == 3 end)
         assert.same({ { n = 0 }, { n = 1 }, { n = 4, 1, nil, 3 } }, got)
     end)
 end)

@@ -68,9 +68,7 @@ describe("thousands of tasks", function()
                     over = over + 1
                 end)
             end
-            pump_until(function()
-                return over == count and is_quiet()
-            end, 10)
+            pump_until(function() return over == count and is_quiet() end, 10)
         end
         local many = 1000 / helper.fewer
         round(many)

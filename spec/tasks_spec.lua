@@ -5,9 +5,7 @@ local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 local unpack = table.unpack or unpack
 
-local function spawn(fn, ...)
-    return helper.track(evsock.spawn(fn, ...))
-end
+local spawn = helper.spawn
 
 local function done(task)
     return function()
@@ -90,9 +88,7 @@ describe("spawn", function()
         assert.equal(1, count)
         evsock.pump()
         assert.equal(2, count)
-        pump_until(function()
-            return count == 1000
-        end)
+        pump_until(function() return count == 1000 end)
     end)
 
     it("counts as active until the task is over", function()
@@ -156,9 +152,7 @@ describe("spawn", function()
                 end
             end)
         end
-        pump_until(function()
-            return #order == 6
-        end)
+        pump_until(function() return #order == 6 end)
         evsock.pump()
         assert.equal("a1 b1 a2 b2 a3 b3", table.concat(order, " "))
     end)
@@ -180,6 +174,42 @@ describe("spawn", function()
         assert.is_true(ok)
         assert.is_true(slept >= 0.03)
     end)
+end)
+
+describe("the first task of a script", function()
+    -- Tasks are loaded by the first call that needs them, and collecting garbage on the way may run
+    -- whatever finalisers have to do.
+    for _, steps in ipairs { 30, 90, 150, 210 } do
+        it("goes on, and so does one of a finaliser amid it, after " .. steps, function()
+            helper.printed("finaliser main", helper.run(([[
+                local evsock = require "evsock"
+                local done = {}
+                local function begin(name)
+                    evsock.spawn(function()
+                        evsock.sleep(0)
+                        done[#done + 1] = name
+                    end)
+                end
+                local function finalise() begin("finaliser") end
+                if newproxy then
+                    getmetatable(newproxy(true)).__gc = finalise
+                else
+                    setmetatable({}, { __gc = finalise })
+                end
+                debug.sethook(function()
+                    debug.sethook()
+                    collectgarbage()
+                end, "", %d)
+                begin("main")
+                debug.sethook()
+                local deadline = evsock.now() + 5
+                while #done < 2 and evsock.now() < deadline do
+                    evsock.pump(0.01)
+                end
+                io.write(table.concat(done, " "))
+            ]]):format(steps)))
+        end)
+    end
 end)
 
 describe("join", function()
@@ -239,9 +269,7 @@ describe("join", function()
                 count = count + 1
             end)
         end
-        pump_until(function()
-            return count == 50
-        end)
+        pump_until(function() return count == 50 end)
     end)
 
     it("gives nil, a message and ETIMEDOUT when the time is up, and the task goes on", function()
@@ -311,9 +339,7 @@ describe("an error in a task", function()
                 seen = seen + 1
             end)
         end
-        pump_until(function()
-            return seen == 3
-        end)
+        pump_until(function() return seen == 3 end)
     end)
 
     it("that nobody joins goes to on_error with the task, and the others go on", function()
@@ -425,9 +451,7 @@ describe("cancel", function()
         end
         evsock.pump()
         task:cancel()
-        pump_until(function()
-            return answers[1] and answers[2]
-        end)
+        pump_until(function() return answers[1] and answers[2] end)
         for i = 1, 2 do
             assert.is_nil(answers[i][1])
             assert.is_string(answers[i][2])
@@ -479,9 +503,7 @@ describe("cancel", function()
         end)
         evsock.pump()
         peer:write("for the second\n")
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("for the second", got)
     end)
 
@@ -492,9 +514,7 @@ describe("cancel", function()
         end)
         peer:write("half of ")
         peer:write("everything")
-        pump_until(function()
-            return client:info().bytes_in == 18
-        end)
+        pump_until(function() return client:info().bytes_in == 18 end)
         evsock.pump()
         task:cancel()
         assert.equal("half of everything", client:read())
@@ -627,9 +647,7 @@ describe("sleep", function()
                 count = count + 1
             end)
         end
-        pump_until(function()
-            return count == 1000
-        end)
+        pump_until(function() return count == 1000 end)
         assert.equal(0, early)
         assert.is_true(evsock.now() - began < 2 * helper.slow)
     end)
@@ -644,9 +662,7 @@ describe("sleep", function()
         helper.track(evsock.after(0.01, function()
             order[#order + 1] = "between"
         end))
-        pump_until(function()
-            return #order == 3
-        end)
+        pump_until(function() return #order == 3 end)
         assert.equal("begins between ends", table.concat(order, " "))
     end)
 
@@ -673,6 +689,34 @@ describe("sleep", function()
             return inner()
         end)
         assert.same({ true, "inner" }, { task:join(2) })
+    end)
+
+    it("one wait's time does not count for the next, be it longer or shorter", function()
+        local client, peer = helper.pair()
+        local waits = {}
+        local function wait(seconds)
+            local began = evsock.now()
+            local line, _, code = client:receive("*l", seconds)
+            waits[#waits + 1] = { line or code, evsock.now() - began }
+        end
+        local task = spawn(function()
+            wait(60)
+            wait(0.05)
+            wait(0.05)
+            wait(0.3)
+            wait(0.01)
+        end)
+        peer:write("first\n")
+        pump_until(function() return #waits == 2 end)
+        peer:write("third\n")
+        assert.is_true(task:join(5 * helper.slow))
+        local answers = {}
+        for i, least in ipairs { 0, 0.05, 0, 0.3, 0.01 } do
+            answers[i] = waits[i][1]
+            assert.is_true(waits[i][2] >= least, i .. ": " .. waits[i][2])
+        end
+        assert.same({ "first", "ETIMEDOUT", "third", "ETIMEDOUT", "ETIMEDOUT" }, answers)
+        assert.is_true(waits[2][2] < 30 and waits[5][2] < 30)
     end)
 
     it("of anything but seconds raises at the caller's line", function()
@@ -702,9 +746,7 @@ describe("thousands of tasks", function()
                 over = over + 1
             end)
         end
-        pump_until(function()
-            return over == many
-        end, 30 * helper.slow, "all tasks")
+        pump_until(function() return over == many end, 30 * helper.slow, "all tasks")
         assert.equal(10 * many, good)
     end)
 
@@ -785,9 +827,7 @@ describe("cancel at any point", function()
             helper.track(evsock.after(0, function()
                 canceled = task:cancel()
             end))
-            pump_until(function()
-                return canceled
-            end)
+            pump_until(function() return canceled end)
         end,
         ["while it is joined"] = function(task)
             local joiner = spawn(task.join, task)
@@ -816,9 +856,7 @@ describe("cancel at any point", function()
                 assert.is_true(task.done, kind)
                 assert.is_false(task:cancel(), kind)
                 assert.equal("ECANCELED", (select(3, task:join())), kind)
-                pump_until(function()
-                    return evsock.active() <= before
-                end, 5, kind)
+                pump_until(function() return evsock.active() <= before end, 5, kind)
                 assert.equal("ETIMEDOUT", (select(3, slow:receive("*l", 0))), kind)
             end
         end)
@@ -839,9 +877,7 @@ describe("cancel at any point", function()
         evsock.pump()
         peer:write("now\n")
         peer:close()
-        pump_until(function()
-            return first.done
-        end)
+        pump_until(function() return first.done end)
         helper.pump_for(0.02)
         assert.is_false(went_on)
         assert.is_true(second.done)
@@ -924,9 +960,7 @@ describe("a waiting call where its task can't be suspended", function()
             return client:receive("*l", 5)
         end)
         evsock.pump()
-        pump_until(function()
-            return client.buffered == 4
-        end)
+        pump_until(function() return client.buffered == 4 end)
         evsock.pump()
         peer:write(" and half\n")
         assert.same({ true, "half and half" }, { task:join(5) })
@@ -1139,8 +1173,7 @@ describe("tasks and the loop", function()
             end
             evsock.spawn(error, "too late")
         ]])
-        assert.equal("", output)
-        assert.equal(0, status)
+        helper.printed("", output, status)
     end)
 end)
 

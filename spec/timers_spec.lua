@@ -152,23 +152,13 @@ describe("every", function()
     end)
 
     it("lives without being referenced", function()
-        local count = 0
-        local function start()
-            local timer
-            timer = evsock.every(0.002, function()
-                count = count + 1
-                if count == 3 then
-                    timer:cancel()
-                end
-            end)
-        end
-        start()
+        local ticks = helper.ticks(0.002, 3)
         pump_until(function()
             collectgarbage()
-            return count == 3
+            return ticks.count == 3
         end)
         helper.pump_for(0.02)
-        assert.equal(3, count)
+        assert.equal(3, ticks.count)
         assert.equal(0, evsock.active())
     end)
 
@@ -238,16 +228,9 @@ describe("a timer", function()
     end)
 
     it("keeps run going until it is over", function()
-        local count = 0
-        local timer
-        timer = evsock.every(0.002, function()
-            count = count + 1
-            if count == 3 then
-                timer:cancel()
-            end
-        end)
+        local ticks = helper.ticks(0.002, 3)
         evsock.run()
-        assert.equal(3, count)
+        assert.equal(3, ticks.count)
     end)
 
     it("lets go of its function and arguments when it is over", function()

@@ -9,14 +9,9 @@ local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
 local merge, closing_of, wait_for = kit.merge, kit.closing_of, kit.wait_for
 
-local SECRET = "a secret of the application"
-local WAIT = 5 * helper.slow
+local SECRET, WAIT = kit.SECRET, kit.WAIT
 
-local certificates
-
-local function trusting(more)
-    return merge({ cafile = certificates:path("ca.pem") }, more)
-end
+local certificates = kit.certificates_for(setup, teardown)
 
 local descriptors = helper.descriptors
 
@@ -41,8 +36,6 @@ local function refused(code, port, options, host)
 end
 
 describe("TLS", function()
-    setup(function() certificates = kit.certificates() end)
-    teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
     describe("while it is secured", function()
@@ -54,7 +47,7 @@ describe("TLS", function()
                 return way == "up" and bytes or nil
             end
             local sock = helper.track(evsock.connect("localhost", between.port, {
-                tls = trusting(), on_connect = never("on_connect") }))
+                tls = certificates:trusting(), on_connect = never("on_connect") }))
             pump_until(function() return #between.down > 0 end, WAIT, "the server's answer")
             assert.equal("securing", sock.state)
             assert.is_nil(sock.tls)
@@ -137,27 +130,31 @@ describe("TLS", function()
         end
 
         it("the certificate has expired", function()
-            local message = by_openssl("TLS_EXPIRED", "expired", { tls = trusting() })
+            local message = by_openssl("TLS_EXPIRED", "expired", { tls = certificates:trusting() })
             assert.is_truthy(message:find("2021-01-01", 1, true), message)
         end)
 
         it("the certificate is not valid yet", function()
-            local message = by_openssl("TLS_NOT_YET_VALID", "early", { tls = trusting() })
+            local message = by_openssl("TLS_NOT_YET_VALID", "early",
+                { tls = certificates:trusting() })
             assert.is_truthy(message:find("2090-01-01", 1, true), message)
         end)
 
         it("it has expired, whoever's name counts not", function()
-            by_openssl("TLS_EXPIRED", "expired", { tls = trusting { insecure_name = true } })
+            local tls = certificates:trusting { insecure_name = true }
+            by_openssl("TLS_EXPIRED", "expired", { tls = tls })
         end)
 
         it("the certificate is for another purpose", function()
-            by_openssl("TLS_BAD_PURPOSE", "client", { tls = trusting { insecure_name = true } })
+            local tls = certificates:trusting { insecure_name = true }
+            by_openssl("TLS_BAD_PURPOSE", "client", { tls = tls })
         end)
 
         it("the certificate vouches for itself, unless it is given as ca", function()
             local record = kit.server(certificates, "itself")
-            refused("TLS_SELF_SIGNED", record.port, { tls = trusting() })
-            refused("TLS_SELF_SIGNED", record.port, { tls = trusting { insecure_name = true } })
+            refused("TLS_SELF_SIGNED", record.port, { tls = certificates:trusting() })
+            refused("TLS_SELF_SIGNED", record.port,
+                { tls = certificates:trusting { insecure_name = true } })
             pump_until(function() return #record.errors == 2 end, WAIT)
             assert.equal("TLS_CERT_REFUSED", record.errors[1][2], record.errors[1][1])
             assert.equal(0, #record.sockets)
@@ -170,10 +167,10 @@ describe("TLS", function()
         it("no name of the certificate is the wanted one", function()
             local record = kit.server(certificates, "rsa", nil, { on_accept = never("accept") })
             local message = refused("TLS_BAD_HOSTNAME", record.port, {
-                tls = trusting { server_name = "a.localhost" } })
+                tls = certificates:trusting { server_name = "a.localhost" } })
             assert.is_truthy(message:find("a.localhost", 1, true), message)
             refused("TLS_BAD_HOSTNAME", record.port, {
-                tls = trusting { server_name = "127.0.0.2" } })
+                tls = certificates:trusting { server_name = "127.0.0.2" } })
             pump_until(function() return #record.errors == 2 end, WAIT)
         end)
 
@@ -257,27 +254,28 @@ describe("TLS", function()
         end)
 
         it("client_auth = 'request' takes both, and tells which was verified", function()
-            local ask = trusting { client_auth = "request" }
+            local ask = certificates:trusting { client_auth = "request" }
             local record = kit.server(certificates, "ecdsa", ask)
             for i, identity in ipairs { {}, certificates:identity("client") } do
                 local sock = helper.track(evsock.connect("localhost", record.port, {
-                    tls = trusting(identity) }))
+                    tls = certificates:trusting(identity) }))
                 assert.is_true(sock:wait("connect", WAIT))
                 pump_until(function() return record.sockets[i] end, WAIT)
                 assert.equal(i == 2, record.sockets[i].tls.verified)
             end
             local stranger = helper.track(evsock.connect("localhost", record.port, {
-                tls = trusting(certificates:identity("stranger")) }))
+                tls = certificates:trusting(certificates:identity("stranger")) }))
             local told = closing_of(stranger)
             assert.equal("TLS_CERT_REFUSED", wait_for(told), told.message)
             assert.equal(2, #record.sockets)
         end)
 
         it("client_auth = 'require' tells the client what is missing", function()
-            local record = kit.server(certificates, "ecdsa", trusting { client_auth = "require" },
+            local ask = certificates:trusting { client_auth = "require" }
+            local record = kit.server(certificates, "ecdsa", ask,
                 { on_accept = never("on_accept") })
             local sock = helper.track(evsock.connect("localhost", record.port, {
-                tls = trusting() }))
+                tls = certificates:trusting() }))
             sock:write(SECRET)
             local told = closing_of(sock)
             assert.equal("TLS_CLIENT_CERT_REQUIRED", wait_for(told), told.message)
@@ -289,7 +287,7 @@ describe("TLS", function()
         it("verification of clients needs a ca, and is no place for verify = false", function()
             local own = certificates:identity("ecdsa", { client_auth = "require" })
             helper.misuse(function() evsock.tls(own) end, "client_auth needs 'ca'")
-            local both = merge(own, trusting(), { verify = false })
+            local both = merge(own, certificates:trusting(), { verify = false })
             helper.misuse(function() evsock.tls(both) end, "client_auth and verify = false")
         end)
     end)
@@ -298,11 +296,11 @@ describe("TLS", function()
         it("the first of the server's protocols that the client speaks", function()
             local record = kit.server(certificates, "ecdsa", { alpn = { "b", "a" } })
             local sock = helper.track(evsock.connect("localhost", record.port, {
-                tls = trusting { alpn = { "a", "c", "b" } } }))
+                tls = certificates:trusting { alpn = { "a", "c", "b" } } }))
             assert.is_true(sock:wait("connect", WAIT))
             assert.equal("b", sock.tls.alpn)
             local without = helper.track(evsock.connect("localhost", record.port, {
-                tls = trusting() }))
+                tls = certificates:trusting() }))
             assert.is_true(without:wait("connect", WAIT))
             assert.is_nil(without.tls.alpn)
         end)
@@ -310,7 +308,7 @@ describe("TLS", function()
         it("no connection at all without a protocol in common", function()
             local record = kit.server(certificates, "ecdsa", { alpn = { "a" } },
                 { on_accept = never("on_accept") })
-            refused("TLS_ALPN", record.port, { tls = trusting { alpn = { "b" } } })
+            refused("TLS_ALPN", record.port, { tls = certificates:trusting { alpn = { "b" } } })
             pump_until(function() return record.errors[1] end, WAIT)
             assert.equal("TLS_ALPN", record.errors[1][2])
         end)
@@ -318,13 +316,14 @@ describe("TLS", function()
         it("1.2 with an old server, unless min_version forbids it", function()
             local server = kit.openssl(certificates, "ecdsa", { "-tls1_2", "-rev" })
             local sock = helper.track(evsock.connect("localhost", server.port, {
-                tls = trusting() }))
+                tls = certificates:trusting() }))
             assert.is_true(sock:wait("connect", WAIT))
             assert.equal("1.2", sock.tls.version)
             assert.is_truthy(sock.tls.cipher:find("^TLS_ECDHE_ECDSA_WITH_[%u%d_]+$"))
             sock:close()
             assert.is_true(sock:wait("close", WAIT))
-            refused("TLS_VERSION", server.port, { tls = trusting { min_version = "1.3" } })
+            refused("TLS_VERSION", server.port,
+                { tls = certificates:trusting { min_version = "1.3" } })
             server:stop()
         end)
 
@@ -342,7 +341,7 @@ describe("TLS", function()
         it("an address instead of a name, which is not sent as one", function()
             local record = kit.server(certificates, "ecdsa")
             local sock = helper.track(evsock.connect("127.0.0.1", record.port, {
-                tls = trusting() }))
+                tls = certificates:trusting() }))
             assert.is_true(sock:wait("connect", WAIT))
             assert.is_true(sock.tls.verified)
             pump_until(function() return record.sockets[1] end, WAIT)
@@ -352,7 +351,7 @@ describe("TLS", function()
         it("the session of the last time: the certificate is not sent again", function()
             local record = kit.server(certificates, "rsa")
             local between = kit.relay(record.port)
-            local tls = evsock.tls(trusting())
+            local tls = evsock.tls(certificates:trusting())
             local sizes = {}
             for i = 1, 2 do
                 between.down = ""
@@ -381,7 +380,7 @@ describe("TLS", function()
             record.sockets[1]:write("x")
             assert.equal("x", lax:receive(1, WAIT))
             lax:close()
-            refused("TLS_SELF_SIGNED", record.port, { tls = trusting() })
+            refused("TLS_SELF_SIGNED", record.port, { tls = certificates:trusting() })
         end)
     end)
 
@@ -420,9 +419,7 @@ describe("TLS", function()
                 local record = kit.server(certificates, "ecdsa")
                 local between = kit.relay(record.port)
                 local client = kit.pair(certificates, nil, nil, between.port)
-                pump_until(function()
-                    return client.state == "open" and record.sockets[1]
-                end, WAIT)
+                pump_until(function() return client.state == "open" and record.sockets[1] end, WAIT)
                 local peer = record.sockets[1]
                 local order = {}
                 client.on_data = function(sock) order[#order + 1] = sock:read() end
@@ -450,9 +447,7 @@ describe("TLS", function()
                 local data, _, code, partial = client:receive("*a", WAIT)
                 result = { data == nil, code, partial }
             end))
-            pump_until(function()
-                return client.state == "open" and record.sockets[1]
-            end, WAIT)
+            pump_until(function() return client.state == "open" and record.sockets[1] end, WAIT)
             local before = #between.down
             record.sockets[1]:write("a part")
             pump_until(function() return #between.down > before end, WAIT)
@@ -613,7 +608,7 @@ describe("TLS", function()
 
     it("leaves no descriptor, however its handshakes end", function()
         local record = kit.server(certificates, "ecdsa")
-        local good = evsock.tls(trusting())
+        local good = evsock.tls(certificates:trusting())
         local bad = evsock.tls { cafile = certificates:path("other.pem") }
         local function round()
             for i = 1, 30 do

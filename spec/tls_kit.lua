@@ -5,7 +5,13 @@ local helper = require "spec.helper"
 local peers = require "spec.peers.openssl"
 local evsock = helper.evsock
 
-local kit = { openssl = peers.openssl, run = peers.run }
+local kit = {
+    openssl = peers.openssl, run = peers.run,
+    --- What must never be read by others.
+    SECRET = "a secret of the application",
+    --- Seconds within which a handshake must come to its end.
+    WAIT = 5 * helper.slow,
+}
 
 -- Below the root of the peers' kit; `openssl ca` alone can choose both dates.
 local MORE = [[
@@ -32,7 +38,12 @@ openssl x509 -in ecdsa.pem -outform DER -out der.pem
 --- Those of the peers' kit, and: expired, early (not valid yet), locked.key (encrypted), both.pem
 --- (key and certificate in one), der.pem, empty.pem. `more`: what else is made.
 function kit.certificates(more)
-    return peers.certificates(MORE):make(more or "")
+    return peers.certificates(MORE .. (more or ""))
+end
+
+--- The same for all tests of a file or block, as in the peers' kit.
+function kit.certificates_for(setup, teardown, more)
+    return peers.certificates_for(setup, teardown, MORE .. (more or ""))
 end
 
 local function merge(...)

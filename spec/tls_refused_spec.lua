@@ -65,7 +65,7 @@ names stranger_root DNS:localhost other
 cat other.pem >>stranger_root.pem
 ]]
 
-local certificates
+local certificates = kit.certificates_for(setup, teardown, MAKE)
 
 -- A client through a relay that sees all; `told` has message and code when it is over. It trusts
 -- the root, or the file named.
@@ -98,10 +98,6 @@ local function not_accepted()
 end
 
 describe("TLS", function()
-    setup(function()
-        certificates = kit.certificates(MAKE)
-    end)
-    teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
     for _, case in ipairs {

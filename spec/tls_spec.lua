@@ -6,16 +6,12 @@ local kit = require "spec.peers.openssl"
 local tls_kit = require "spec.tls_kit"
 local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
-local relay = tls_kit.relay
+local merge, relay = tls_kit.merge, tls_kit.relay
 
-local certificates
+local certificates = kit.certificates_for(setup, teardown)
 
 local function trusting(options)
-    local tls = { cafile = certificates:path("ca.pem") }
-    for name, value in pairs(options or {}) do
-        tls[name] = value
-    end
-    return tls
+    return certificates:trusting(options)
 end
 
 -- A server with a certificate; `sockets` and `errors` of the record.
@@ -24,16 +20,8 @@ local function tls_server(tls, options)
 end
 
 local function tls_pair(client_tls, server_tls, client_options, server_options)
-    local record = tls_server(server_tls, server_options)
-    local options = { tls = trusting(client_tls) }
-    for name, value in pairs(client_options or {}) do
-        options[name] = value
-    end
-    local client = helper.track(evsock.connect("localhost", record.port, options))
-    pump_until(function()
-        return client.state == "open" and record.sockets[1]
-    end, 5 * helper.slow, "a secured pair")
-    return client, record.sockets[1], record
+    return tls_kit.pair(certificates, merge({ tls = trusting(client_tls) }, client_options),
+        merge({ tls = certificates:identity("ecdsa", server_tls) }, server_options))
 end
 
 local function refused(code, host, port, tls)
@@ -47,9 +35,7 @@ local function refused(code, host, port, tls)
         end, 1),
     }))
     sock:write("a secret of the application")
-    pump_until(function()
-        return told
-    end, 5 * helper.slow)
+    pump_until(function() return told end, 5 * helper.slow)
     assert.equal(code, told[2], told[1])
     assert.is_truthy(told[1]:find("^%l+ " .. host:gsub("%p", "%%%0") .. ":%d+: "), told[1])
     assert.is_nil(sock.tls)
@@ -57,12 +43,6 @@ local function refused(code, host, port, tls)
 end
 
 describe("TLS", function()
-    setup(function()
-        certificates = kit.certificates()
-    end)
-    teardown(function()
-        certificates:remove()
-    end)
     after_each(helper.finish)
 
     it("stands after the handshake: on_connect and on_accept come then", function()
@@ -112,9 +92,7 @@ describe("TLS", function()
             assert.is_true(client:write(("%03d"):format(i)))
         end
         client:write("\n")
-        pump_until(function()
-            return record.sockets[1]
-        end)
+        pump_until(function() return record.sockets[1] end)
         local line = record.sockets[1]:receive("*l", 5)
         local all = {}
         for i = 1, 100 do
@@ -163,9 +141,7 @@ describe("TLS", function()
         end, 1)
         other:write("last words")
         other:close()
-        pump_until(function()
-            return ended
-        end)
+        pump_until(function() return ended end)
         assert.equal("orderly", ended)
         assert.equal("last words", its_peer:read())
     end)
@@ -183,17 +159,11 @@ describe("TLS", function()
                 order[#order + 1] = code
             end, 1),
         }))
-        pump_until(function()
-            return client.state == "open" and record.sockets[1]
-        end)
+        pump_until(function() return client.state == "open" and record.sockets[1] end)
         record.sockets[1]:write("half of it")
-        pump_until(function()
-            return #order == 1
-        end)
+        pump_until(function() return #order == 1 end)
         between.cut()
-        pump_until(function()
-            return client.state == "closed"
-        end)
+        pump_until(function() return client.state == "closed" end)
         assert.equal("half of it TLS_TRUNCATED", table.concat(order, " "))
     end)
 
@@ -205,9 +175,7 @@ describe("TLS", function()
             { cafile = certificates:path("other.pem") })
         assert.is_truthy(message:find("trusted", 1, true), message)
         assert.is_nil(between.up:find("a secret", 1, true))
-        pump_until(function()
-            return record.errors[1]
-        end)
+        pump_until(function() return record.errors[1] end)
         assert.is_truthy(record.errors[1][2]:find("^TLS_"))
         refused("TLS_UNKNOWN_ISSUER", "localhost", record.port, true)
     end)
@@ -247,16 +215,12 @@ describe("TLS", function()
         record.server.on_accept = never("on_accept")
         local sock = helper.track(evsock.connect("localhost", record.port, { tls = trusting() }))
         assert.is_true(sock:wait("close", 5))
-        pump_until(function()
-            return record.errors[1]
-        end)
+        pump_until(function() return record.errors[1] end)
         assert.equal("TLS_CLIENT_CERT_REQUIRED", record.errors[1][2])
         local other = helper.track(evsock.connect("localhost", record.port, {
             tls = trusting(certificates:identity("stranger")) }))
         assert.is_true(other:wait("close", 5))
-        pump_until(function()
-            return record.errors[2]
-        end)
+        pump_until(function() return record.errors[2] end)
         assert.equal("TLS_UNKNOWN_ISSUER", record.errors[2][2])
     end)
 
@@ -276,9 +240,7 @@ describe("TLS", function()
         record.server.on_accept = never("on_accept")
         local client = helper.connect(record.port)
         client:write("GET / HTTP/1.0\r\n\r\n")
-        pump_until(function()
-            return record.errors[1]
-        end)
+        pump_until(function() return record.errors[1] end)
         assert.equal("TLS_NOT_TLS", record.errors[1][2])
     end)
 
@@ -319,9 +281,7 @@ describe("TLS", function()
     it("connects again by itself, each time anew", function()
         local client, peer, record = tls_pair(nil, nil, { reconnect = 0.01 })
         peer:abort()
-        pump_until(function()
-            return record.sockets[2] and client.state == "open"
-        end)
+        pump_until(function() return record.sockets[2] and client.state == "open" end)
         client:write("again\n")
         assert.equal("again", record.sockets[2]:receive("*l", 5))
         assert.is_true(client.tls.verified)
@@ -329,9 +289,7 @@ describe("TLS", function()
     end)
 
     it("works over Unix sockets, with the name that the certificate has", function()
-        local path = os.tmpname()
-        os.remove(path)
-        local got
+        local path, got = helper.free_path(), nil
         helper.track(assert(evsock.listen("unix:" .. path, {
             tls = certificates:identity("ecdsa"),
             on_data = function(sock)
@@ -341,9 +299,7 @@ describe("TLS", function()
         local sock = helper.track(evsock.connect("unix:" .. path, {
             tls = trusting { server_name = "localhost" } }))
         assert.is_true(sock:send("through the file system", 5))
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("through the file system", got)
     end)
 
@@ -362,15 +318,11 @@ describe("TLS", function()
         for _ = 1, 4 do
             helper.track(evsock.connect("localhost", record.port, { tls = trusting() }))
         end
-        pump_until(function()
-            return #record.sockets == 2
-        end)
+        pump_until(function() return #record.sockets == 2 end)
         helper.pump_for(0.05)
         assert.equal(2, #record.sockets)
         record.sockets[1]:close()
-        pump_until(function()
-            return #record.sockets == 3
-        end)
+        pump_until(function() return #record.sockets == 3 end)
     end)
 
     it("a table compiled once serves many connections", function()
@@ -479,9 +431,7 @@ describe("TLS", function()
             end
             local began = evsock.now()
             feed()
-            pump_until(function()
-                return got == mebibytes or not good
-            end, 100)
+            pump_until(function() return got == mebibytes or not good end, 100)
             local text = "   figure: TLS, %d MiB %s in one script, both ends: %.0f MB/s\n"
             io.stderr:write(text:format(mebibytes, way == 1 and "up" or "down",
                 mebibytes / (evsock.now() - began)))
@@ -492,12 +442,6 @@ describe("TLS", function()
 end)
 
 describe("start_tls", function()
-    setup(function()
-        certificates = kit.certificates()
-    end)
-    teardown(function()
-        certificates:remove()
-    end)
     after_each(helper.finish)
 
     it("secures an open connection, ordered with the writes before and after", function()
@@ -533,9 +477,7 @@ describe("start_tls", function()
         assert.is_nil(ok)
         assert.is_string(message)
         assert.equal("TLS_NOT_TLS", its_code)
-        pump_until(function()
-            return code
-        end)
+        pump_until(function() return code end)
         assert.equal("TLS_NOT_TLS", code)
     end)
 
@@ -547,9 +489,7 @@ describe("start_tls", function()
         local ok, _, code = peer:start_tls(certificates:identity("ecdsa"))
         assert.is_nil(ok)
         assert.equal("TLS_NOT_TLS", code)
-        pump_until(function()
-            return peer.state == "closed"
-        end)
+        pump_until(function() return peer.state == "closed" end)
     end)
 
     it("that fails closes with its code, and nothing held is sent", function()

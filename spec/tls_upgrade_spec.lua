@@ -12,10 +12,10 @@ local merge, closing_of, wait_for = kit.merge, kit.closing_of, kit.wait_for
 local SECRET = "a secret of the application"
 local WAIT = 5 * helper.slow
 
-local certificates
+local certificates = kit.certificates_for(setup, teardown)
 
 local function trusting(more)
-    return merge({ cafile = certificates:path("ca.pem"), server_name = "localhost" }, more)
+    return certificates:trusting(merge({ server_name = "localhost" }, more))
 end
 
 -- A plain connection through a relay: client, the server's socket, the relay, the server's record.
@@ -29,14 +29,22 @@ local function plain_pair(client_options, server_options)
     return client, record.sockets[1], between, record
 end
 
+-- The same over a Unix socket, without a relay.
+local function unix_pair(client_options)
+    local path, peer = helper.free_path(), nil
+    helper.track(assert(evsock.listen("unix:" .. path, {
+        on_accept = function(_, sock) peer = helper.track(sock) end })))
+    local client = helper.track(evsock.connect("unix:" .. path, client_options))
+    pump_until(function() return peer and client.state == "open" end, WAIT)
+    return client, peer
+end
+
 local function upgrade(client, peer, tls)
     assert.is_true(peer:start_tls(certificates:identity("ecdsa", tls)))
     assert.is_true(client:start_tls(trusting()))
 end
 
 describe("start_tls", function()
-    setup(function() certificates = kit.certificates() end)
-    teardown(function() certificates:remove() end)
     after_each(helper.finish)
 
     it("tells both ends by on_secure, once, before any secured data", function()
@@ -405,13 +413,7 @@ describe("start_tls", function()
     end)
 
     it("works over a Unix socket, with the name given", function()
-        local path = os.tmpname()
-        os.remove(path)
-        local peer
-        helper.track(assert(evsock.listen("unix:" .. path, {
-            on_accept = function(_, sock) peer = helper.track(sock) end })))
-        local client = helper.track(evsock.connect("unix:" .. path))
-        pump_until(function() return peer and client.state == "open" end, WAIT)
+        local client, peer = unix_pair()
         upgrade(client, peer)
         client:write("through the file system\n")
         assert.equal("through the file system", peer:receive("*l", WAIT))
@@ -419,14 +421,7 @@ describe("start_tls", function()
     end)
 
     it("without a name to verify, over a Unix socket, never gets through", function()
-        local path = os.tmpname()
-        os.remove(path)
-        local peer
-        helper.track(assert(evsock.listen("unix:" .. path, {
-            on_accept = function(_, sock) peer = helper.track(sock) end })))
-        local client = helper.track(evsock.connect("unix:" .. path, {
-            on_secure = never("on_secure") }))
-        pump_until(function() return peer and client.state == "open" end, WAIT)
+        local client, peer = unix_pair({ on_secure = never("on_secure") })
         local told = closing_of(client)
         peer:start_tls(certificates:identity("ecdsa"))
         client:start_tls({ cafile = certificates:path("ca.pem") })
@@ -443,5 +438,100 @@ describe("start_tls", function()
         local peer_told = closing_of(peer)
         peer:abort()
         wait_for(peer_told)
+    end)
+end)
+
+describe("wait \"secure\"", function()
+    after_each(helper.finish)
+
+    -- Outside of tasks, then in one.
+    local function both(name, fn)
+        it(name .. ", outside of tasks", fn)
+        it(name .. ", in a task", function()
+            local task = helper.spawn(fn)
+            local ok, problem = task:join(4 * WAIT)
+            assert(ok, problem)
+        end)
+    end
+
+    both("ends with the handshake of start_tls, and at once behind it", function()
+        local client, peer = helper.pair()
+        assert.is_true(peer:start_tls(certificates:identity("ecdsa")))
+        assert.is_true(client:start_tls(trusting()))
+        assert.is_true(client:wait("secure", WAIT))
+        assert.equal("open", client.state)
+        assert.equal("1.3", client.tls.version)
+        assert.is_true(peer:wait("secure", WAIT))
+        assert.is_true(client:wait("secure", 0))
+        client:send("in secret\n", WAIT)
+        assert.equal("in secret", peer:receive("*l", WAIT))
+    end)
+
+    both("ends with the handshake of a connection that begins with TLS, on both ends", function()
+        local record = kit.server(certificates, "ecdsa")
+        local client = helper.track(evsock.connect("localhost", record.port, { tls = trusting() }))
+        assert.is_true(client:wait("secure", WAIT))
+        assert.is_true(client.tls.verified)
+        pump_until(function() return record.sockets[1] end, WAIT)
+        assert.is_true(record.sockets[1]:wait("secure", 0))
+    end)
+
+    both("fails with the code of the handshake", function()
+        local client, peer = helper.pair()
+        assert.is_true(peer:start_tls(certificates:identity("ecdsa")))
+        assert.is_true(client:start_tls(trusting({ server_name = "elsewhere" })))
+        local ok, message, code = client:wait("secure", WAIT)
+        assert.is_nil(ok)
+        assert.equal("TLS_BAD_HOSTNAME", code)
+        assert.is_string(message)
+        assert.equal("TLS_BAD_HOSTNAME", select(3, client:wait("secure", WAIT)))
+    end)
+
+    both("times out while the peer says nothing", function()
+        local client = helper.pair()
+        assert.is_true(client:start_tls(trusting()))
+        assert.equal("ETIMEDOUT", select(3, client:wait("secure", 0.02)))
+    end)
+
+    both("fails at once where no handshake is under way", function()
+        local client = helper.pair()
+        local ok, message, code = client:wait("secure")
+        assert.is_nil(ok)
+        assert.matches("^wait 127%.0%.0%.1:%d+: no handshake is under way; start_tls begins one$",
+            message)
+        assert.equal("EINVAL", code)
+        assert.equal("ECLOSED", select(3, evsock.socket():wait("secure")))
+    end)
+
+    it("is begun while it connects, and start_tls in on_connect", function()
+        local server = helper.server()
+        local client = helper.connect(server.port, {
+            on_connect = function(sock) sock:start_tls(trusting()) end,
+        })
+        server.server.on_accept = function(_, sock)
+            helper.track(sock):start_tls(certificates:identity("ecdsa"))
+        end
+        assert.is_true(client:wait("secure", WAIT))
+    end)
+
+    it("waits for each new connection anew", function()
+        local record = kit.server(certificates, "ecdsa")
+        local client = helper.track(evsock.connect("localhost", record.port, {
+            tls = trusting(), reconnect = 0.01 }))
+        assert.is_true(client:wait("secure", WAIT))
+        pump_until(function() return record.sockets[1] end, WAIT)
+        record.sockets[1]:close()
+        assert.is_true(client:wait("close", WAIT))
+        assert.is_true(client:wait("secure", WAIT))
+        assert.is_true(client.tls.verified)
+        client:close()
+    end)
+
+    it("is an event of wait_any, too", function()
+        local client, peer = helper.pair()
+        peer:start_tls(certificates:identity("ecdsa"))
+        client:start_tls(trusting())
+        local list = { { client, "close" }, { client, "secure" } }
+        assert.equal(2, evsock.wait_any(list, WAIT))
     end)
 end)

@@ -20,6 +20,31 @@ local function listener(given, host)
     return open(given, host), got
 end
 
+-- A socket that calls `act` with itself for each datagram; how often is `count` of the second.
+local function counting(act, given)
+    local told = { count = 0 }
+    given = given or {}
+    given.on_datagram = function(sock)
+        told.count = told.count + 1
+        act(sock)
+    end
+    return open(given), told
+end
+
+local function send_five(to)
+    local sender = open()
+    for _ = 1, 5 do
+        sender:send_to("x", "127.0.0.1", to.port)
+    end
+end
+
+-- Those values of a call mean that it was refused, for that reason.
+local function refused(wanted, wanted_code, ok, message, code)
+    assert.is_nil(ok)
+    assert.equal(wanted, message)
+    assert.equal(wanted_code, code)
+end
+
 local function texts(got)
     local list = {}
     for i, one in ipairs(got) do
@@ -38,9 +63,7 @@ local function echo(host)
 end
 
 local function until_count(got, count)
-    helper.pump_until(function()
-        return #got >= count
-    end, 5, count .. " datagrams")
+    helper.pump_until(function() return #got >= count end, 5, count .. " datagrams")
 end
 
 local descriptors = helper.descriptors
@@ -76,9 +99,7 @@ describe("a socket for datagrams", function()
             end,
         })
         sock:send_to("x", "127.0.0.1", sock.port)
-        helper.pump_until(function()
-            return seen
-        end)
+        helper.pump_until(function() return seen end)
         assert.equal(sock, seen)
         assert.equal("evsock.Udp", getmetatable(sock).__name)
     end)
@@ -233,23 +254,14 @@ describe("a socket for datagrams", function()
     end)
 
     it("tells nothing more from the moment that a handler pauses it", function()
-        local count = 0
-        local sock = open({
-            on_datagram = function(self)
-                count = count + 1
-                self:pause()
-            end,
-        })
-        local sender = open()
-        for _ = 1, 5 do
-            sender:send_to("x", "127.0.0.1", sock.port)
-        end
+        local sock, told = counting(function(self)
+            self:pause()
+        end)
+        send_five(sock)
         for n = 1, 5 do
-            helper.pump_until(function()
-                return count == n
-            end)
+            helper.pump_until(function() return told.count == n end)
             helper.pump_for(0.01)
-            assert.equal(n, count)
+            assert.equal(n, told.count)
             sock:resume()
         end
     end)
@@ -278,9 +290,7 @@ describe("a socket for datagrams", function()
         local sock = open()
         local sender = open()
         sender:send_to("one", "127.0.0.1", sock.port)
-        helper.pump_until(function()
-            return sock.bytes_read == 3
-        end)
+        helper.pump_until(function() return sock.bytes_read == 3 end)
         helper.pump_for(0.01)
         local got = {}
         sock.on_datagram = function(_, data)
@@ -310,23 +320,17 @@ describe("a socket for datagrams", function()
         })
         assert.is_true(sock:send_to("x", "no-such-host.invalid", 9))
         assert.is_nil(message)
-        helper.pump_until(function()
-            return message
-        end, 20)
+        helper.pump_until(function() return message end, 20)
         assert.is_truthy(message:find("^send_to no%-such%-host%.invalid:9: %l"), message)
         assert.equal("EHOSTNOTFOUND", code)
     end)
 
     it("refuses what is no host at once", function()
         local sock = open()
-        local ok, message, code = sock:send_to("x", "two words", 9)
-        assert.is_nil(ok)
-        assert.equal("send_to two words:9: this is no host name", message)
-        assert.equal("EBADHOST", code)
-        ok, message, code = sock:send_to("x", "unix:/run/x", 9)
-        assert.is_nil(ok)
-        assert.equal("send_to unix:/run/x: a Unix socket takes no datagrams", message)
-        assert.equal("EBADHOST", code)
+        refused("send_to two words:9: this is no host name", "EBADHOST",
+            sock:send_to("x", "two words", 9))
+        refused("send_to unix:/run/x: a Unix socket takes no datagrams", "EBADHOST",
+            sock:send_to("x", "unix:/run/x", 9))
     end)
 
     it("holds a bounded number for a name, and bytes", function()
@@ -356,9 +360,7 @@ describe("a socket for datagrams", function()
                 try = try + 1
                 found = refused_at(data, try)
                 local before = errors
-                helper.pump_until(function()
-                    return errors > before
-                end, 20)
+                helper.pump_until(function() return errors > before end, 20)
             until found == wanted or try == 50
             assert.equal(wanted, found)
         end
@@ -368,10 +370,8 @@ describe("a socket for datagrams", function()
 
     it("has no address for the other family", function()
         local sock = open()
-        local ok, message, code = sock:send_to("x", "::1", 9)
-        assert.is_nil(ok)
-        assert.equal("send_to [::1]:9: no IPv4 address, which this socket needs", message)
-        assert.equal("EADDRNOTAVAIL", code)
+        refused("send_to [::1]:9: no IPv4 address, which this socket needs", "EADDRNOTAVAIL",
+            sock:send_to("x", "::1", 9))
     end)
 
     it("connects to one peer: hears that one alone, and sends without an address", function()
@@ -390,17 +390,12 @@ describe("a socket for datagrams", function()
         assert.is_nil(ok)
         assert.is_truthy(message:find("the socket is connected", 1, true))
         assert.equal("EINVAL", code)
-        ok, message, code = client:connect("127.0.0.1", 9)
-        assert.is_nil(ok)
-        assert.equal("connect 127.0.0.1:9: the socket is connected already", message)
-        assert.equal("EBUSY", code)
+        refused("connect 127.0.0.1:9: the socket is connected already", "EBUSY",
+            client:connect("127.0.0.1", 9))
     end)
 
     it("needs an address while it is not connected", function()
-        local ok, message, code = open():send_to("x")
-        assert.is_nil(ok)
-        assert.equal("send_to: the socket is not connected", message)
-        assert.equal("ECLOSED", code)
+        refused("send_to: the socket is not connected", "ECLOSED", open():send_to("x"))
     end)
 
     it("hears by on_error that the peer of a connected one is not there, and goes on", function()
@@ -414,9 +409,7 @@ describe("a socket for datagrams", function()
         })
         assert.is_true(sock:connect("127.0.0.1", port))
         assert.is_true(sock:send_to("x"))
-        helper.pump_until(function()
-            return errors[1]
-        end)
+        helper.pump_until(function() return errors[1] end)
         assert.same({ "receive 127.0.0.1:" .. port .. ": connection refused", "ECONNREFUSED" },
             errors[1])
         assert.is_true(sock:send_to("y"))
@@ -517,9 +510,7 @@ describe("a socket for datagrams", function()
             heard = { message, object }
         end
         sock:send_to("noon", "127.0.0.1", sock.port)
-        helper.pump_until(function()
-            return heard
-        end)
+        helper.pump_until(function() return heard end)
         assert.is_truthy(tostring(heard[1]):find("thrown at noon", 1, true))
         assert.equal(sock, heard[2])
         evsock.on_error = nil
@@ -552,24 +543,14 @@ describe("a socket for datagrams", function()
     end)
 
     it("may be closed in its handler; nothing is told afterwards", function()
-        local count = 0
-        local sock = open({
-            on_datagram = function(self)
-                count = count + 1
-                self:close()
-                self:close()
-            end,
-            on_error = helper.never("on_error"),
-        })
-        local sender = open()
-        for _ = 1, 5 do
-            sender:send_to("x", "127.0.0.1", sock.port)
-        end
-        helper.pump_until(function()
-            return count > 0
-        end)
+        local sock, told = counting(function(self)
+            self:close()
+            self:close()
+        end, { on_error = helper.never("on_error") })
+        send_five(sock)
+        helper.pump_until(function() return told.count > 0 end)
         helper.pump_for(0.02)
-        assert.equal(1, count)
+        assert.equal(1, told.count)
         assert.is_nil(sock.port)
         assert.is_nil(sock.host)
         assert.is_nil(sock.fd)
@@ -658,9 +639,7 @@ describe("the life of a socket for datagrams", function()
         collect()
         assert.equal(1, evsock.active())
         open():send_to("x", "127.0.0.1", port)
-        helper.pump_until(function()
-            return got == 1
-        end)
+        helper.pump_until(function() return got == 1 end)
     end)
 
     it("ends when nobody holds it, in every state, and its descriptor goes back", function()
@@ -684,9 +663,7 @@ describe("the life of a socket for datagrams", function()
             end,
             function(sock)
                 sock:send_to("x", "127.0.0.1", sock.port)
-                helper.pump_until(function()
-                    return sock.bytes_read == 1
-                end)
+                helper.pump_until(function() return sock.bytes_read == 1 end)
             end,
             function(sock)
                 sock.on_datagram = function() end

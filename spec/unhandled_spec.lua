@@ -122,6 +122,12 @@ local SILENT = {
         local sock = evsock.connect("127.0.0.1", closed())
         evsock.spawn(function() assert(not sock:receive("*l", 5)) end)
         evsock.run()]],
+    ["of datagrams, which a waiting receive hears"] = [[
+        local sock = evsock.udp("127.0.0.1")
+        sock:connect("127.0.0.1", closed())
+        sock:send_to("x")
+        local _, _, code = sock:receive(5)
+        assert(code == "ECONNREFUSED", code)]],
     ["while a call outside of tasks waits"] = [[
         local sock = evsock.connect("127.0.0.1", closed())
         assert(not sock:wait("connect", 5))]],
@@ -156,20 +162,29 @@ describe("a failure that nobody hears", function()
             end)
         end
 
-        it("a handshake of a server's", function()
+        local function check_handshake(waiting)
             local certificates = kit.certificates()
             local lines = lines_of(output(([[
                 local server = assert(evsock.listen("127.0.0.1", 0, {
                     tls = { certfile = %q, keyfile = %q } }))
+                %s
                 local sock = evsock.connect("127.0.0.1", server.port, {
                     on_connect = function(sock) sock:write("GET / HTTP/1.0\r\n\r\n") end,
                     on_close = function() end })
                 is_over(sock)
                 pump_for(0.3)
-            ]]):format(certificates:path("ecdsa.pem"), certificates:path("ecdsa.key"))))
+            ]]):format(certificates:path("ecdsa.pem"), certificates:path("ecdsa.key"), waiting)))
             assert.equal(1, #lines, table.concat(lines, "\n"))
             assert.truthy(lines[1]:find("^evsock: unhandled failure of server 127%.0%.0%.1:%d+: "
                 .. ".*%(TLS_[A-Z_]+%); set its on_error"), lines[1])
+        end
+
+        it("a handshake of a server's", function()
+            check_handshake("")
+        end)
+
+        it("the same while a task accepts, which goes on waiting", function()
+            check_handshake("evsock.spawn(function() server:accept(60) end)")
         end)
 
         it("and what is in io.stderr's place gets it", function()
@@ -178,6 +193,23 @@ describe("a failure that nobody hears", function()
                     print("[" .. table.concat({ ... }):sub(1, 25) .. "]")
                 end }
                 is_over(evsock.connect("127.0.0.1", closed()))]]))
+        end)
+    end)
+
+    describe("comes where `io`", function()
+        it("is a table of the script's: its stderr gets it", function()
+            assert.equal("[evsock: unhandled failure]\n", output([[
+                io = { stderr = { write = function(_, ...)
+                    print("[" .. table.concat({ ... }):sub(1, 25) .. "]")
+                end } }
+                is_over(evsock.connect("127.0.0.1", closed()))]]))
+        end)
+
+        it("was removed by the script", function()
+            assert.equal(1, #lines_of(output([[
+                local port = closed()
+                io = nil
+                is_over(evsock.connect("127.0.0.1", port))]])))
         end)
     end)
 

@@ -2,16 +2,7 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local expect, pump_until = helper.expect, helper.pump_until
-
-local function free_path()
-    local path = os.tmpname()
-    os.remove(path)
-    helper.track({}, function()
-        os.remove(path)
-    end)
-    return path
-end
+local expect, pump_until, free_path = helper.expect, helper.pump_until, helper.free_path
 
 local function exists(path)
     local pipe = io.popen("test -e '" .. path .. "' && echo yes")
@@ -76,9 +67,7 @@ describe("a Unix socket", function()
             on_close = note("close"),
         }))
         assert.equal("connecting", client.state)
-        pump_until(function()
-            return client.state == "closed"
-        end)
+        pump_until(function() return client.state == "closed" end)
         assert.equal("connect data x close", table.concat(order, " "))
         record.server:close()
     end)
@@ -126,9 +115,7 @@ describe("a Unix socket", function()
             closed = message or "orderly"
         end, 1)
         other:close()
-        pump_until(function()
-            return closed
-        end)
+        pump_until(function() return closed end)
         assert.equal("orderly", closed)
     end)
 
@@ -144,9 +131,7 @@ describe("a Unix socket", function()
         client.on_close = function(_, _, its_code)
             code = code or its_code
         end
-        pump_until(function()
-            return #record.sockets >= 3
-        end)
+        pump_until(function() return #record.sockets >= 3 end)
         assert.equal("ETIMEDOUT", code)
         assert.is_true(attempts >= 2)
         client:close()
@@ -158,15 +143,11 @@ describe("a Unix socket", function()
         for _ = 1, 5 do
             helper.track(evsock.connect("unix:" .. path))
         end
-        pump_until(function()
-            return #record.sockets == 2
-        end)
+        pump_until(function() return #record.sockets == 2 end)
         helper.pump_for(0.05)
         assert.equal(2, #record.sockets)
         record.sockets[1]:abort()
-        pump_until(function()
-            return #record.sockets == 3
-        end)
+        pump_until(function() return #record.sockets == 3 end)
     end)
 
     it("serves hundreds at once", function()
@@ -185,9 +166,7 @@ describe("a Unix socket", function()
             end
             sock:write(text)
         end
-        pump_until(function()
-            return answers == 300
-        end, 10)
+        pump_until(function() return answers == 300 end, 10)
         assert.equal(300, #record.sockets)
     end)
 end)
@@ -348,13 +327,9 @@ describe("a Unix address that leads nowhere", function()
         sock.on_close = function()
             closes = closes + 1
         end
-        pump_until(function()
-            return closes >= 2
-        end)
+        pump_until(function() return closes >= 2 end)
         server_at(path)
-        pump_until(function()
-            return sock.state == "open"
-        end)
+        pump_until(function() return sock.state == "open" end)
         sock:close()
     end)
 end)

@@ -34,9 +34,7 @@ describe("receive", function()
     both("takes what is buffered without waiting", function()
         local client, peer = helper.pair()
         peer:write("one\ntwo\r\nthree four rest")
-        pump_until(function()
-            return client.buffered == 24
-        end)
+        pump_until(function() return client.buffered == 24 end)
         local pumped = false
         evsock.after(0, function()
             pumped = true
@@ -113,9 +111,7 @@ describe("receive", function()
     both("fails with the code of the connection's end, and keeps what came", function()
         local client, peer = helper.pair()
         peer:write("partial")
-        pump_until(function()
-            return client.buffered == 7
-        end)
+        pump_until(function() return client.buffered == 7 end)
         later(0.01, function()
             peer:abort()
         end)
@@ -191,9 +187,7 @@ describe("receive", function()
         assert.is_nil(value)
         assert.equal("EBUSY", code)
         peer:write("for the first\n")
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("for the first", got)
     end)
 
@@ -206,9 +200,7 @@ describe("receive", function()
         end
         local client = helper.connect(server.port)
         client:write("first words\n")
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("first words", got)
     end)
 
@@ -227,9 +219,7 @@ describe("receive", function()
             evsock.pump(0.005)
         end
         server.sockets[1]:write("alive\n")
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("alive", got)
     end)
 
@@ -247,9 +237,7 @@ describe("receive", function()
             end))
             evsock.pump()
             way(client, server.port)
-            pump_until(function()
-                return answer
-            end, 5, name)
+            pump_until(function() return answer end, 5, name)
             assert.is_nil(answer[1])
             assert.equal("ECLOSED", answer[3], name)
         end
@@ -262,13 +250,9 @@ describe("receive", function()
             client:connect("127.0.0.1", server.port)
             got = { client:receive("*l", 5) }
         end))
-        pump_until(function()
-            return server.sockets[2]
-        end)
+        pump_until(function() return server.sockets[2] end)
         server.sockets[2]:write("new\n")
-        pump_until(function()
-            return got
-        end)
+        pump_until(function() return got end)
         assert.equal("new", got[1])
     end)
 
@@ -282,9 +266,7 @@ describe("receive", function()
         end))
         evsock.pump()
         peer:abort()
-        pump_until(function()
-            return server.sockets[2]
-        end)
+        pump_until(function() return server.sockets[2] end)
         server.sockets[2]:write("again\n")
         task:join(5)
         assert.equal("ECONNRESET", answers[1][3])
@@ -409,9 +391,7 @@ describe("send", function()
             total = total + #(peer:read() or "")
         end)
         assert.is_true(client:send(("y"):rep(50000), 20 * helper.slow))
-        pump_until(function()
-            return total == #big + 50000
-        end, 20 * helper.slow)
+        pump_until(function() return total == #big + 50000 end, 20 * helper.slow)
     end)
 
     both("does not depend on drain_at", function()
@@ -541,6 +521,63 @@ describe("wait", function()
         assert.equal("closed", other.state)
     end)
 
+    both("for more answers true when bytes have come behind those that are there", function()
+        local client, peer = helper.pair()
+        peer:write("half a li")
+        assert.is_true(client:wait("more", 5))
+        while client.buffered < 9 do
+            assert.is_true(client:wait("more", 5))
+        end
+        failed("ETIMEDOUT", client:wait("more", 0.01))
+        later(0.01, function() peer:write("ne\n") end)
+        assert.is_true(client:wait("more", 5))
+        assert.equal(0, select(2, client:peek():gsub("^half a line?\n?$", "")) - 1)
+        peer:close()
+        repeat
+            local more, _, code = client:wait("more", 5)
+        until not more and code
+        assert.equal("half a line\n", client:read())
+        failed("ECLOSED", client:wait("more", 5))
+    end)
+
+    both("for more goes beyond read_limit, up to max_frame", function()
+        local client, peer = helper.pair({ read_limit = 1024, max_frame = 65536 })
+        -- Reading has stopped behind each but for the wait.
+        for round = 1, 6 do
+            peer:write(("x"):rep(10000))
+            while client.buffered < round * 10000 do
+                assert.is_true(client:wait("more", 5))
+            end
+        end
+        peer:write(("x"):rep(100000))
+        local more, _, code
+        repeat
+            more, _, code = client:wait("more", 5)
+        until not more
+        assert.equal("EMSGSIZE", code)
+    end)
+
+    it("for more counts from what is left when somebody reads meanwhile", function()
+        local client, peer = helper.pair()
+        peer:write("12345678")
+        pump_until(function() return client.buffered == 8 end)
+        local task = helper.spawn(function() return client:wait("more") end)
+        evsock.pump()
+        assert.is_false(task.done)
+        client:read()
+        client.on_data = function(sock)
+            client.on_data = nil
+            sock:read()
+        end
+        peer:write("x")
+        pump_until(function() return not client.on_data end)
+        evsock.pump()
+        assert.is_false(task.done)
+        peer:write("y")
+        assert.same({ true, true }, { task:join(5) })
+        assert.equal("y", client:read())
+    end)
+
     it("may be made by many for the same event", function()
         local client = helper.pair()
         local count = 0
@@ -552,9 +589,7 @@ describe("wait", function()
         end
         evsock.pump()
         client:close()
-        pump_until(function()
-            return count == 20
-        end)
+        pump_until(function() return count == 20 end)
     end)
 
     it("of an error in one of several tasks keeps none of the others from going on", function()
@@ -575,9 +610,7 @@ describe("wait", function()
         end
         evsock.pump()
         client:close()
-        pump_until(function()
-            return count == 5
-        end)
+        pump_until(function() return count == 5 end)
     end)
 
     it("for anything else raises at the caller's line", function()
@@ -629,9 +662,7 @@ describe("waits on a socket with reconnect", function()
             peer.read_limit = 1000
             evsock.pump()
             peer:write("half a line")
-            pump_until(function()
-                return client.buffered == 11
-            end)
+            pump_until(function() return client.buffered == 11 end)
             way(peer)
             local function joined(name)
                 return select(2, tasks[name]:join(5))
@@ -644,9 +675,7 @@ describe("waits on a socket with reconnect", function()
             assert.is_true((joined("close")))
             -- A closing peer discards what still comes, and so may drain it.
             assert.is_true(code == "ECLOSED" or joined("drain") == nil)
-            pump_until(function()
-                return server.sockets[2] and client.state == "open"
-            end)
+            pump_until(function() return server.sockets[2] and client.state == "open" end)
             server.sockets[2]:write("another\n")
             assert.equal("another", client:receive("*l", 5))
             client:close()
@@ -715,9 +744,7 @@ describe("waits on a socket with reconnect", function()
         end))
         evsock.pump()
         peer:close()
-        pump_until(function()
-            return server.sockets[2]
-        end)
+        pump_until(function() return server.sockets[2] end)
         evsock.pump()
         server.sockets[2]:write("one\n")
         helper.pump_for(0.05)
@@ -734,9 +761,7 @@ describe("waits on a socket with reconnect", function()
         for _ = 1, 4 do
             helper.connect(port, { connect_timeout = 0 })
         end
-        pump_until(function()
-            return client.state == "connecting" or client.state == "open"
-        end)
+        pump_until(function() return client.state == "connecting" or client.state == "open" end)
         local task = helper.track(evsock.spawn(client.receive, client, "*l", 5))
         evsock.pump()
         client:close()
@@ -760,9 +785,7 @@ describe("of several that wait on one socket", function()
         end
         evsock.pump()
         client:abort()
-        pump_until(function()
-            return #order == 6
-        end)
+        pump_until(function() return #order == 6 end)
         assert.equal("1 2 3 4 5 6", table.concat(order, " "))
     end)
 
@@ -788,9 +811,7 @@ describe("of several that wait on one socket", function()
         end
         drink(peer)
         peer.on_data = drink
-        pump_until(function()
-            return #order == 6 and #digits == 7
-        end, 20 * helper.slow)
+        pump_until(function() return #order == 6 and #digits == 7 end, 20 * helper.slow)
         assert.equal("x123456", table.concat(digits))
     end)
 

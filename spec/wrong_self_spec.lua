@@ -5,10 +5,7 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local hammerspoon = require "evsock.hammerspoon"
-local pharos = require "evsock.pharos"
-local qsys = require "evsock.qsys"
-local renoise = require "evsock.renoise"
+local hammerspoon, pharos, qsys, renoise = helper.dialects()
 
 -- Some are finalised by hand and have nothing left to close.
 local function track(object)

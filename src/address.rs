@@ -17,7 +17,7 @@ use crate::sys::zone;
 pub const UNIX: &str = "unix:";
 
 /// The address of one end.
-#[derive(Clone, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub enum Address {
     /// TCP.
     Ip(SocketAddr),
@@ -54,15 +54,12 @@ impl Literal {
     pub fn at(&self, port: u16) -> Result<SocketAddr, String> {
         match self {
             Self::Plain(ip) => Ok(SocketAddr::new(*ip, port)),
-            // It is the same everywhere, and the system tells it without.
-            Self::Zoned(ip, name) if ip.is_loopback() && zone::number_of(name).is_some() => {
-                Ok(SocketAddr::from((*ip, port)))
-            }
             Self::Zoned(ip, name) => {
-                let number =
-                    zone::number_of(name).or_else(|| name.parse().ok().filter(|n| *n != 0));
-                let missing = || format!("there is no interface '{}'", shown(name.as_bytes()));
-                Ok(SocketAddrV6::new(*ip, port, 0, number.ok_or_else(missing)?).into())
+                let number = zone::index_of(name).map_err(|error| error.to_string())?;
+                // Others are the same everywhere, and the system tells them without.
+                let is_scoped = ip.is_unicast_link_local() || ip.is_multicast();
+                let number = if is_scoped { number } else { 0 };
+                Ok(SocketAddrV6::new(*ip, port, 0, number).into())
             }
         }
     }
@@ -88,6 +85,13 @@ fn limit(zone: &str) -> usize {
     if zone.bytes().all(|byte| byte.is_ascii_digit()) { 10 } else { 15 }
 }
 
+/// A numeric address as it is told wherever one is, whatever way it was written; none for what is no
+/// numeric address, or has an interface that there is not.
+#[must_use]
+pub fn told(text: &[u8]) -> Option<Vec<u8>> {
+    Literal::read(text)?.at(0).ok().map(|address| Address::Ip(address).host())
+}
+
 /// The name of an interface, or its number if it is gone.
 #[must_use]
 pub fn zone_name(number: u32) -> String {
@@ -103,7 +107,7 @@ pub fn bare(host: &[u8]) -> &[u8] {
 
 /// Host and port for messages: `10.0.0.9:23`, `[fe80::1%eth0]:23`, `unix:/path`.
 #[must_use]
-pub fn whom(host: &[u8], port: Option<u16>) -> String {
+pub fn display(host: &[u8], port: Option<u16>) -> String {
     let port = match port {
         Some(port) if !host.starts_with(UNIX.as_bytes()) => format!(":{port}"),
         _ => return shown(host),
@@ -168,7 +172,7 @@ impl Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&whom(&self.host(), self.port()))
+        f.write_str(&display(&self.host(), self.port()))
     }
 }
 
@@ -229,6 +233,9 @@ mod tests {
             // Nobody has this interface, so the number is all there is to tell.
             ("[fe80::1%2147483632]".to_owned(), "fe80::1%2147483632".to_owned()),
             ("[::1]".to_owned(), "::1".to_owned()),
+            ("[::1%1]".to_owned(), "::1".to_owned()),
+            (format!("fd00::1%{lo}"), "fd00::1".to_owned()),
+            ("ff15::1%1".to_owned(), format!("ff15::1%{lo}")),
             ("127.0.0.1".to_owned(), "127.0.0.1".to_owned()),
         ] {
             let address = Literal::read(text.as_bytes()).unwrap().at(23).unwrap();
@@ -254,10 +261,10 @@ mod tests {
             ("[::1", "[::1:23"),
             ("a\n\"b", "a\\n\\\"b:23"),
         ] {
-            assert_eq!(whom(host.as_bytes(), Some(23)), text);
+            assert_eq!(display(host.as_bytes(), Some(23)), text);
         }
-        assert_eq!(whom(b"unix:/a\xff", Some(0)), "unix:/a\\xff");
-        assert_eq!(whom(b"x", None), "x");
+        assert_eq!(display(b"unix:/a\xff", Some(0)), "unix:/a\\xff");
+        assert_eq!(display(b"x", None), "x");
     }
 
     #[test]

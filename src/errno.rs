@@ -62,6 +62,7 @@ errors! {
     ENOPROTOOPT = 10042 "protocol not available",
     ENOSPC = 112 "no space left on device",
     ENOTCONN = 10057 "transport endpoint is not connected",
+    ENOTSOCK = 10038 "socket operation on non-socket",
     EOPNOTSUPP = 10045 "operation not supported",
     EPERM = 1314 "operation not permitted",
     EPIPE = 10058 "broken pipe",

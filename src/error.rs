@@ -157,6 +157,7 @@ impl Code {
             Some(errno::ENOBUFS | errno::ENOMEM) => Self::OutOfMemory,
             Some(errno::ETIMEDOUT) => Self::TimedOut,
             None if error.kind() == io::ErrorKind::InvalidInput => Self::Invalid,
+            None if error.kind() == io::ErrorKind::AddrNotAvailable => Self::AddressNotAvailable,
             _ => Self::Io,
         }
     }

@@ -4,6 +4,8 @@
 //! `src/README.md` is the guided tour. Without a `lua…` feature only the core is compiled, which
 //! knows nothing of Lua; that is what `cargo test` runs.
 
+#[cfg(not(loom))]
+pub mod digest;
 pub mod errno;
 pub mod error;
 pub mod limits;

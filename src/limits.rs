@@ -38,7 +38,7 @@ pub const MEMORY_STEP: usize = 4 * 1024;
 pub const TOKENS_UNSWEPT: usize = 1024;
 /// Ends of connections that a socket has replaced and whose `on_close` waits for a pump; one more
 /// `connect` is refused.
-pub const FAREWELLS_WAITING: u16 = u16::MAX;
+pub const SUPERSEDED_WAITING: u16 = u16::MAX;
 /// Items that a pump may have room for when it has dispatched them all; what a burst has taken beyond
 /// is given back.
 pub const ITEMS_KEPT: usize = 4096;
@@ -46,6 +46,8 @@ pub const ITEMS_KEPT: usize = 4096;
 pub const ACCEPTS_IN_A_ROW: usize = 64;
 /// Buffers of [`READ_SIZE`] kept for reuse.
 pub const POOLED_BUFFERS: usize = 32;
+/// What a datagram can hold (option `max_size`).
+pub const LONGEST_DATAGRAM: usize = 65_535;
 /// Datagrams received and not yet taken by the script, per socket; at this many, or at
 /// [`DATAGRAM_BYTES_HELD`], reading stops and the system holds or drops them.
 pub const DATAGRAMS_HELD: usize = 64;
@@ -67,8 +69,10 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what still arrives is discarded after our end of stream, so that the peer is not
 /// answered with a reset that would destroy what it has not read yet.
 pub const LINGER: Duration = Duration::from_secs(1);
-/// Pause of a server that ran out of descriptors.
-pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+/// Keep-alive probes without an answer before a connection is over: the most that Linux takes.
+pub const MOST_PROBES: usize = 127;
+/// Pause of a listener or a UDP socket after an error that would come again at once.
+pub const REFUSAL_PAUSE: Duration = Duration::from_millis(100);
 /// Pause after a fault of ours, or a refusal of the system, that may come again at once.
 pub const FAULT_PAUSE: Duration = Duration::from_millis(10);
 /// How long the thread leaves the lead to a script that pumps again and again.
@@ -97,6 +101,24 @@ pub const LOOKUP_IDLE: Duration = Duration::from_secs(3);
 pub const LOOKUPS_WAITING: usize = 10_000;
 /// Depth of `pump` inside handlers: more would overflow the C stack of the interpreter.
 pub const PUMP_DEPTH: u32 = 32;
+/// A wait of so long has no end: a clock that a test moves leaps to no such end.
+pub const ENDLESS: Duration = Duration::from_secs(1_000_000);
+/// How long a wait without end lasts, in real time, while a test holds the clock and timers are set which
+/// nobody moves it to; then it raises.
+pub const HELD_WAIT: Duration = Duration::from_secs(20);
+/// How long, in real time, the clock of a test stands where it is for peers elsewhere: so long may an
+/// answer take on its way. Both ends in one state need no such time.
+pub const GRACE: Duration = Duration::from_millis(20);
+/// The same as a multiple for a connection that is being made or secured, for which the peer may have to
+/// compute.
+pub const BEGIN_GRACES: u32 = 5;
+/// The same for a lookup, which takes its own time and answers by itself.
+pub const MACHINE_GRACE: Duration = Duration::from_secs(1);
+/// How long, in real time, what never comes to rest may keep the clock of a test at one moment.
+pub const SETTLE: Duration = Duration::from_millis(500);
+/// How often in a row timers may run out at one moment, each set by the one before, till the clock of a
+/// test goes on.
+pub const ROUNDS_AT_A_MOMENT: u32 = 1000;
 /// The longest wait of one call, so that no arithmetic on moments overflows: about 3 years.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(100_000_000);
 /// Connections a listening address may have waiting in the system (option `backlog`).
@@ -108,3 +130,35 @@ pub const SPIN: Duration = Duration::from_micros(50);
 pub const TLS_WAITING: usize = 128 * 1024;
 /// Plain bytes in one record of TLS (RFC 8446, 5.1): smaller pieces are put together up to this.
 pub const TLS_RECORD: usize = 16 * 1024;
+/// Tables within each other that JSON may hold: what `serde_json` reads at most, so that all that is
+/// written can be read.
+pub const JSON_DEPTH: usize = 127;
+/// Places of an array of JSON that may be empty: one far behind the others would take all memory.
+pub const JSON_HOLES: usize = 1024;
+/// Bytes of the head of an answer of HTTP: no server of sense sends so much, with cookies and all.
+pub const HTTP_HEAD: usize = 64 * 1024;
+/// Its fields.
+pub const HTTP_FIELDS: usize = 128;
+/// Bytes of the body of an answer of HTTP: it is one string of the script's.
+pub const HTTP_BODY: usize = 64 * 1024 * 1024;
+/// Redirects that one request of HTTP follows.
+pub const HTTP_REDIRECTS: usize = 10;
+/// Requests of HTTP under way in one Lua state: a whole network of 254 devices, four times.
+pub const HTTP_REQUESTS: usize = 1024;
+/// How long a request of HTTP may take with all its redirects, unless the script says.
+pub const HTTP_TIMEOUT: Duration = Duration::from_secs(30);
+/// A handler that takes longer is told of in the trace.
+pub const SLOW_HANDLER: Duration = Duration::from_millis(100);
+/// Lines of the trace that wait for a script's function; more are dropped and counted.
+pub const TRACE_LINES: usize = 4096;
+/// Their bytes.
+pub const TRACE_BYTES: usize = 4 * 1024 * 1024;
+/// A line of the trace: with what stands around it a pipe takes it whole (`PIPE_BUF`).
+pub const TRACE_LINE: usize = 4000;
+/// Bytes of what was sent or received that the trace shows of each.
+pub const TRACE_DATA: usize = 1024;
+/// Sources of which the trace is silent because its function has used them.
+pub const TRACE_HUSHED: usize = 1024;
+/// How long the ends of such a source stay hushed when it is closed, in real time: so long the other end
+/// has to see it.
+pub const TRACE_HUSHED_AFTER: Duration = Duration::from_secs(2);

@@ -187,4 +187,14 @@ static inline ssize_t tls_result(SSL *tls, int result) {
     }
 }
 
+/* The two transfers, over TLS where there is one. */
+static inline ssize_t receive_from(int fd, SSL *tls, void *into, size_t size) {
+    return tls ? tls_result(tls, SSL_read(tls, into, (int)size)) : recv(fd, into, size, 0);
+}
+
+static inline ssize_t send_to(int fd, SSL *tls, const void *from, size_t size) {
+    return tls ? tls_result(tls, SSL_write(tls, from, (int)size))
+               : send(fd, from, size, MSG_NOSIGNAL);
+}
+
 #endif

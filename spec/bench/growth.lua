@@ -10,19 +10,14 @@ local series = require "spec.bench.growth_series"
 local machine = require "spec.bench.machine"
 local report = require "spec.bench.growth_report"
 
-local QUICK = os.getenv("BENCH") == "quick"
 local ROUNDS, SCALE, BUDGET = 5, 1, 88
-if QUICK then
+if machine.quick then
     ROUNDS, SCALE, BUDGET = 2, 0.5, 29
 end
-local PLACE = "target/bench"
+local PLACE, LUAS = machine.place, machine.luas
 local LINES = 400000
 -- Bytes of a line of the peer.
 local LINE = 60
-local LUAS = {
-    { name = "luajit", command = "luajit" },
-    { name = "5.4", command = "lua5.4" },
-}
 
 local own_core, peer_core = machine.cores()
 local used, failed = 0, false
@@ -122,7 +117,7 @@ local function measure_dialects(round)
     end
 end
 
-local about = machine.about(QUICK and "BENCH=quick .ci/bench growth" or ".ci/bench growth")
+local about = machine.about(machine.quick and "BENCH=quick .ci/bench growth" or ".ci/bench growth")
 local began, busy_before, longest = os.time(), machine.busy(), 0
 for round = 1, ROUNDS do
     local round_began = os.time()
@@ -148,7 +143,7 @@ local summary = report.summary(series, LUAS, results, about)
 print(report.text(summary))
 machine.write(PLACE .. "/growth.md", report.markdown(summary))
 machine.write(PLACE .. "/growth.svg", report.chart(summary))
-if not QUICK then
+if not machine.quick then
     machine.write("spec/bench/growth.md", report.markdown(summary))
     machine.write("spec/bench/growth.svg", report.chart(summary))
 end

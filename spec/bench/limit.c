@@ -63,17 +63,11 @@ static int wait_events(int epoll) {
 }
 
 static ssize_t get(struct conn *conn, void *into, size_t size) {
-    if (conn->tls) {
-        return tls_result(conn->tls, SSL_read(conn->tls, into, (int)size));
-    }
-    return recv(conn->fd, into, size, 0);
+    return receive_from(conn->fd, conn->tls, into, size);
 }
 
 static ssize_t put(struct conn *conn, const void *from, size_t size) {
-    if (conn->tls) {
-        return tls_result(conn->tls, SSL_write(conn->tls, from, (int)size));
-    }
-    return send(conn->fd, from, size, MSG_NOSIGNAL);
+    return send_to(conn->fd, conn->tls, from, size);
 }
 
 static SSL_CTX *client_context(const struct job *job) {

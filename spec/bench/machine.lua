@@ -1,6 +1,16 @@
--- The machine that benchmarks run on: what it is, its cores, how busy it is.
+-- The machine that benchmarks run on: what it is, its cores, how busy it is, which Luas.
 
-local machine = {}
+local machine = {
+    --- Whether less is measured, in less time.
+    quick = os.getenv("BENCH") == "quick",
+    --- Where the programs in C and the certificates lie.
+    place = "target/bench",
+    --- The interpreters that contestants run on.
+    luas = {
+        { name = "luajit", command = "luajit" },
+        { name = "5.4", command = "lua5.4" },
+    },
+}
 
 --- The output of a shell command, and whether it ended well.
 function machine.capture(command)

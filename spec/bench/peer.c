@@ -63,17 +63,11 @@ static void on_alarm(int signal) {
 }
 
 static ssize_t conn_read(struct conn *conn, void *into, size_t size) {
-    if (conn->tls) {
-        return tls_result(conn->tls, SSL_read(conn->tls, into, (int)size));
-    }
-    return recv(conn->fd, into, size, 0);
+    return receive_from(conn->fd, conn->tls, into, size);
 }
 
 static ssize_t conn_write(struct conn *conn, const void *from, size_t size) {
-    if (conn->tls) {
-        return tls_result(conn->tls, SSL_write(conn->tls, from, (int)size));
-    }
-    return send(conn->fd, from, size, MSG_NOSIGNAL);
+    return send_to(conn->fd, conn->tls, from, size);
 }
 
 static int again(ssize_t result) {
@@ -166,6 +160,30 @@ static int greet_writable(struct peer *peer, struct conn *conn) {
     return 1;
 }
 
+/* A web server of one tiny page, which leaves closing to the client. */
+static int page_readable(struct peer *peer, struct conn *conn) {
+    static const char end[] = "\r\n\r\n";
+    ssize_t size = conn_read(conn, peer->buffer, PIECE);
+    if (size <= 0) {
+        return again(size);
+    }
+    for (ssize_t i = 0; i < size; i++) {
+        conn->at = peer->buffer[i] == end[conn->at] ? conn->at + 1 : peer->buffer[i] == '\r';
+        if (conn->at == sizeof end - 1) {
+            char answer[256];
+            int length = snprintf(answer, sizeof answer, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n"
+                                  "Content-Type: application/octet-stream\r\nConnection: close\r\n\r\n",
+                                  MESSAGE);
+            memcpy(answer + length, text_of(peer->body, 0), MESSAGE);
+            conn->at = 0;
+            if (conn_write(conn, answer, (size_t)length + MESSAGE) != length + MESSAGE) {
+                die("a page");
+            }
+        }
+    }
+    return 1;
+}
+
 /* Asks, compares the answer, asks again. */
 static int ask(struct peer *peer, struct conn *conn) {
     peer->asked += 1;
@@ -218,6 +236,7 @@ static const struct role roles[] = {
     { "send", 0, EPOLLOUT, hold_readable, send_writable },
     { "lines", 0, EPOLLOUT, hold_readable, send_writable },
     { "letters", 0, EPOLLOUT, hold_readable, send_writable },
+    { "page", 0, EPOLLIN, page_readable, NULL },
     { "sink", 0, EPOLLIN, sink_readable, NULL },
     { "hold", 0, EPOLLIN, hold_readable, NULL },
     { "greet", 0, EPOLLOUT, hold_readable, greet_writable },

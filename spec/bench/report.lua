@@ -58,12 +58,15 @@ local function ratio(rounds, others, key, is_lower_better)
     return median(ratios)
 end
 
+-- Other libraries; evsock has two contestants, itself and its dialect of LuaSocket.
+local OURS = { evsock = true, dialect = true }
+
 -- The best of the others on the same Lua.
 local function best_peer(workload, contestants, of, contestant)
     local best, best_value
     for _, other in ipairs(contestants) do
         local rounds = of[other.key]
-        if rounds and other.lua == contestant.lua and other.library ~= "evsock"
+        if rounds and other.lua == contestant.lua and not OURS[other.library]
             and other ~= contestant then
             local value = median(column(rounds, "value"))
             if lower_is_better(workload) then
@@ -77,11 +80,14 @@ local function best_peer(workload, contestants, of, contestant)
     return best
 end
 
--- Whether evsock's target is met, and the target in words.
+-- Whether the target is met, and the target in words.
 local function judge(workload, row)
     local target = workload.target
     if target.limit then
         return row.to_limit and row.to_limit >= target.limit, target.limit .. "x limit"
+    elseif target.copas then
+        return row.to_copas and row.to_copas >= target.copas and row.cpu_to_copas >= target.copas,
+            target.copas .. "x copas, CPU time, too"
     elseif target.peer then
         return row.to_peer and row.to_peer >= target.peer, target.peer .. "x best peer"
     elseif target.at_most then
@@ -116,7 +122,12 @@ local function row_of(workload, contestants, of, contestant)
             row.to_peer = ratio(rounds, of[best.key], "value", lower_is_better(workload))
         end
     end
-    if contestant.library == "evsock" then
+    if contestant.library == (workload.judged or "evsock") then
+        local copas = of["copas " .. contestant.lua.name]
+        if copas then
+            row.to_copas = ratio(rounds, copas, "value", lower_is_better(workload))
+            row.cpu_to_copas = ratio(rounds, copas, "cpu", true)
+        end
         row.met, row.target = judge(workload, row)
     end
     return row
@@ -201,9 +212,9 @@ function report.markdown(summary)
         machine.line(summary.machine) .. ".  ",
         versions_line(summary) .. ".",
         "",
-        "| workload | limit | evsock | evsock to limit | to best peer | luv | cqueues "
-            .. "| LuaSocket | copas |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| workload | limit | evsock | evsock to limit | to best peer | evsock.luasocket | luv "
+            .. "| cqueues | LuaSocket | copas |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     }
     for _, entry in ipairs(summary.workloads) do
         local function cell(library, key, show)
@@ -221,7 +232,7 @@ function report.markdown(summary)
             cell("evsock", "to_limit", times),
             cell("evsock", "to_peer", times),
         }
-        for _, library in ipairs { "luv", "cqueues", "luasocket", "copas" } do
+        for _, library in ipairs { "dialect", "luv", "cqueues", "luasocket", "copas" } do
             cells[#cells + 1] = cell(library, "median", short)
         end
         lines[#lines + 1] = "| " .. table.concat(cells, " | ") .. " |"

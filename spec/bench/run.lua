@@ -13,20 +13,15 @@ local report = require "spec.bench.report"
 local chart = require "spec.bench.chart"
 local kit = require "spec.peers.openssl"
 
-local QUICK = os.getenv("BENCH") == "quick"
 -- Growth comes behind it and takes its own time.
 local ROUNDS, SCALE, BUDGET = 7, 3, 750
-if QUICK then
+if machine.quick then
     ROUNDS, SCALE, BUDGET = 3, 0.6, 85
 end
-local PLACE = "target/bench"
+local PLACE, LUAS = machine.place, machine.luas
 -- Bodies are whole pieces of this size.
 local PIECE = 65536
-local LIBRARIES = { "evsock", "luv", "cqueues", "luasocket", "copas" }
-local LUAS = {
-    { name = "luajit", command = "luajit" },
-    { name = "5.4", command = "lua5.4" },
-}
+local LIBRARIES = { "evsock", "dialect", "luv", "cqueues", "luasocket", "copas" }
 
 local own_core, peer_core = machine.cores()
 
@@ -145,7 +140,7 @@ end
 
 local list = wanted()
 local certificates = kit.certificates()
-local about = machine.about(QUICK and "BENCH=quick make bench" or "make bench")
+local about = machine.about(machine.quick and "BENCH=quick make bench" or "make bench")
 local began, busy_before = os.time(), machine.busy()
 local results, failed = measure_all(list, certificates)
 about.seconds = os.time() - began
@@ -158,7 +153,7 @@ machine.write("target/bench.json", report.json(summary))
 machine.write(PLACE .. "/results.md", report.markdown(summary))
 machine.write(PLACE .. "/chart.svg", chart.draw(summary))
 -- A whole run of everything is what the repository shows.
-if not QUICK and not arg[1] then
+if not machine.quick and not arg[1] then
     machine.write("spec/bench/results.md", report.markdown(summary))
     machine.write("spec/bench/chart.svg", chart.draw(summary))
 end

@@ -3,8 +3,9 @@
 --   worker.lua CONTESTANT WORKLOAD CONNECTIONS COUNT BYTES CAFILE
 --
 -- Prints one line of figures. A contestant is a file of contestants/ that returns a table with its
--- `version`, its clock `now` and a function for each workload it has. What all must do alike is
--- here and given to them as `job`: contents, their comparison, and when time begins and ends.
+-- `version`, its clock `now`, a function for each workload it has and `client_tls`, if it has TLS.
+-- What all must do alike is here and given to them as `job`: contents, their comparison, and when
+-- time begins and ends.
 -- The bytes of the first part of each run, the warm-up, are all compared; in the part that is
 -- timed a dialogue still compares each message, while a download is compared at the ends of its
 -- pieces and lines by their lengths and one in 997 whole: comparing more would be what is measured.
@@ -19,7 +20,10 @@ package.path = package.path .. ";/usr/share/lua/5.1/?.lua"
 
 local name, workload, connections, count, bytes, ca = (table.unpack or unpack)(arg)
 local contestant = dofile("spec/bench/contestants/" .. name .. ".lua")
-if not contestant[workload] then
+-- A workload over TLS is the plain one, which also gets what the contestant's `client_tls` makes.
+local over_tls = contestant.client_tls and workload:match("^tls_(.+)$")
+local perform = contestant[over_tls or workload]
+if not perform then
     print("missing=yes")
     return
 end
@@ -41,6 +45,13 @@ local began, clock, took, cpu, operations
 function job.start()
     clock = os.clock()
     began = contestant.now()
+end
+
+--- Time begins with the first call.
+function job.start_once()
+    if not began then
+        job.start()
+    end
 end
 
 --- Time ends, after so many operations.
@@ -102,6 +113,36 @@ function job.dialogue()
         end
         return texts[n % TEXTS + 1]
     end
+end
+
+local EACH = 10
+
+--- Waves of tasks that make ten requests of the page of the peer each, by the `request` of
+--- socket.http. `wave(task, done)` starts as many tasks as there are connections and calls `done`
+--- when all of them are, which is true after the last. The first wave is the warm-up.
+function job.requests(request, wave)
+    local size = job.connections * EACH
+    local total, waves = math.ceil(job.count / size), 0
+    local address = ("http://%s:%d/page"):format(job.host, job.port)
+    local function task()
+        for _ = 1, EACH do
+            local page = request(address)
+            if page ~= texts[1] then
+                wrong("page", page)
+            end
+        end
+    end
+    local function next_wave()
+        waves = waves + 1
+        if waves == 2 then
+            job.start()
+        elseif waves > total + 1 then
+            job.stop(total * size)
+            return true
+        end
+        return wave(task, next_wave)
+    end
+    next_wave()
 end
 
 local at, from = 0, nil
@@ -202,5 +243,5 @@ function job.skip()
     os.exit(0)
 end
 
-contestant[workload](job)
+perform(job, over_tls and contestant.client_tls(job) or nil)
 job.finish()

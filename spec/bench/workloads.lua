@@ -33,6 +33,10 @@ return {
         call = "echo_server", connections = 64, count = 20000, target = { limit = 0.97 } },
     { name = "accept", title = "accept", unit = "CPU us", role = "knock", call = "accept",
         connections = 64, count = 3000, figure = "cpu", target = { limit = 0.95 } },
+    -- By LuaSocket's socket.http, a connection for each; ten of each task, wave after wave.
+    { name = "requests", title = "100 tasks, 10 http.request each", unit = "req/s", role = "page",
+        call = "requests", connections = 100, count = 1000, judged = "dialect",
+        target = { copas = 1 } },
     -- Bytes of the process, without those of the kernel. That of C is no more than noise.
     { name = "idle", title = "idle connection", unit = "bytes", role = "hold", call = "idle",
         connections = 2000, figure = "idle", target = { at_most = 400 } },

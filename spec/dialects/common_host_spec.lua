@@ -12,21 +12,13 @@ after_each(helper.finish)
 
 describe("common rules: values", function()
     it("1.7 strings are bytes: all 256 pass in both directions and in delimiters", function()
-        local all = {}
-        for byte = 0, 255 do
-            all[#all + 1] = string.char(byte)
-        end
-        all = table.concat(all)
+        local all = helper.all_bytes()
         local sock, peer = connected()
         sock:Write(all)
-        wait(function()
-            return peer.buffered == 256
-        end, "the bytes out")
+        helper.wait_field(peer, "buffered", 256)
         assert.is_true(peer:read() == all)
         peer:write(all .. "\0\255\0" .. "tail")
-        wait(function()
-            return sock.BufferLength == 263
-        end, "the bytes in")
+        helper.wait_field(sock, "BufferLength", 263)
         assert.equal(257, sock:Search("\0\255\0"))
         assert.is_true(sock:ReadLine(TcpSocket.EOL.Custom, "\0\255\0") == all)
         assert.equal("tail", sock:Read(10))
@@ -47,9 +39,7 @@ describe("common rules: values", function()
     it("1.8 counts that we return are integers where Lua has them", function()
         local sock, peer = connected()
         peer:write("count me")
-        wait(function()
-            return sock.BufferLength == 8
-        end, "the bytes")
+        helper.wait_field(sock, "BufferLength", 8)
         assert.equal("8 7", sock.BufferLength .. " " .. sock:Search("me"))
         local kind = rawget(math, "type")
         if kind then
@@ -66,28 +56,21 @@ describe("common rules: values", function()
         end
         server:Listen(port)
         helper.connect(port)
-        wait(function()
-            return #addresses == 1
-        end, "the IPv4 client")
+        helper.wait_exactly(addresses, 1)
         assert.equal("127.0.0.1", addresses[1])
         local probe = evsock.listen("::1", 0)
         if probe then
             probe:close()
             helper.track(evsock.connect("::1", port))
-            wait(function()
-                return #addresses == 2
-            end, "the IPv6 client")
+            helper.wait_exactly(addresses, 2)
             assert.equal("::1", addresses[2])
         end
     end)
 
     it("1.10 localhost works without DNS", function()
-        local server = helper.server()
         local sock = client()
-        sock:Connect("localhost", server.port)
-        wait(function()
-            return sock.IsConnected
-        end, "localhost")
+        sock:Connect("localhost", helper.server().port)
+        helper.wait_field(sock, "IsConnected", true)
     end)
 end)
 
@@ -115,9 +98,12 @@ describe("common rules: the host", function()
         assert.equal(TcpSocket, env.TcpSocket)
         assert.equal(TcpSocketServer, env.TcpSocketServer)
         assert.equal(Timer, env.Timer)
+        assert.equal(qsys.UdpSocket, env.UdpSocket)
+        assert.equal(qsys.HttpClient, env.HttpClient)
         assert.equal(kept, env.keep)
         assert.is_nil(rawget(_G, "TcpSocket"))
         env.TcpSocket, env.TcpSocketServer, env.Timer, env.keep = nil, nil, nil, nil
+        env.UdpSocket, env.HttpClient = nil, nil
         assert.is_nil(next(env))
     end)
 

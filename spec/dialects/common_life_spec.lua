@@ -52,13 +52,9 @@ describe("common rules: garbage collection", function()
     it("1.9 dropping the last reference closes the connection silently", function()
         local server, log = helper.server(), {}
         loose("127.0.0.1", server.port, log)
-        wait(function()
-            return server.sockets[1]
-        end, "the connection")
+        helper.wait_accepted(server)
         collect()
-        wait(function()
-            return server.sockets[1].state == "closed"
-        end, "the peer sees the end")
+        helper.wait_state(server.sockets[1], "closed")
         helper.pump_for(0.02)
         assert.is_true(#log == 0 or table.concat(log, " ") == "CONNECTED")
         wait_collected(log.weak)
@@ -94,9 +90,7 @@ describe("common rules: garbage collection", function()
         end, "DATA")
         assert.equal("still here?", got)
         peer:close()
-        wait(function()
-            return log[3]
-        end, "CLOSED")
+        helper.wait_count(log, 3)
         assert.equal("CONNECTED DATA EOF", table.concat(log, " "))
         wait_collected(log.weak)
     end)
@@ -121,9 +115,7 @@ describe("common rules: garbage collection", function()
     it("1.9 a final failure releases the handlers", function()
         local log = {}
         knotted("127.0.0.1", helper.free_port(), log, { ReconnectTimeout = 0 })
-        wait(function()
-            return log[1]
-        end, "ERROR")
+        helper.wait_count(log, 1)
         wait_collected(log.weak)
     end)
 
@@ -219,17 +211,16 @@ describe("common rules: configure", function()
     end)
 
     it("1.13 ports: do not apply to Listen", function()
-        local asked, mapped, count = helper.free_port(), helper.free_port(), 0
+        local asked, mapped = helper.free_port(), helper.free_port()
         qsys.configure({ ports = { [asked] = mapped } })
         local server = helper.track(TcpSocketServer.New())
-        server.EventHandler = function()
-            count = count + 1
+        local accepted = {}
+        server.EventHandler = function(sock)
+            accepted[#accepted + 1] = sock
         end
         assert.is_nil(server:Listen(asked))
         helper.connect(asked)
-        wait(function()
-            return count == 1
-        end, "a client of the port asked for")
+        helper.wait_exactly(accepted, 1)
     end)
 
     it("1.13 a hosts entry with a port wins over ports", function()

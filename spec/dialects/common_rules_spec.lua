@@ -75,9 +75,7 @@ describe("common rules: callbacks", function()
             peer:write("last words")
             peer:close()
             compute(0.02)
-            wait(function()
-                return log[3]
-            end, "three events")
+            helper.wait_count(log, 3)
             assert.equal("CONNECTED DATA EOF", table.concat(log, " "))
             assert.equal("last words", sock:Read(100))
         end
@@ -87,11 +85,10 @@ describe("common rules: callbacks", function()
         local order = {}
         local one, peer_one, log_one = connected()
         local two, peer_two, log_two = connected()
-        log_one.also = function()
-            order[#order + 1] = "one"
-        end
-        log_two.also = function()
-            order[#order + 1] = "two"
+        for name, log in pairs({ one = log_one, two = log_two }) do
+            log.also = function()
+                order[#order + 1] = name
+            end
         end
         for _, names in ipairs({ { "one", "two" }, { "two", "one" }, { "one", "two" } }) do
             order = {}
@@ -100,9 +97,7 @@ describe("common rules: callbacks", function()
             compute(0.05)
             peers[names[2]]:write("second")
             compute(0.05)
-            wait(function()
-                return #order == 2
-            end, "both")
+            helper.wait_exactly(order, 2)
             assert.same(names, order)
         end
         assert.is_true(one.BufferLength > 0 and two.BufferLength > 0)
@@ -116,9 +111,7 @@ describe("common rules: callbacks", function()
         assert.is_true(sock.IsConnected)
         assert.equal(0, sock.BufferLength)
         assert.is_nil(sock:Read(1))
-        wait(function()
-            return log[3]
-        end, "DATA and CLOSED")
+        helper.wait_count(log, 3)
         assert.is_false(sock.IsConnected)
         assert.equal(11, sock.BufferLength)
     end)
@@ -143,9 +136,7 @@ describe("common rules: callbacks", function()
             return server.sockets[2] and sock.IsConnected
         end, "a second connection made in a handler")
         server.sockets[2]:write("second")
-        wait(function()
-            return #steps == 3
-        end, "the replaced handler")
+        helper.wait_exactly(steps, 3)
         assert.same({ "first", "Connected", "second" }, steps)
         assert.is_false(sock.IsConnected)
     end)
@@ -224,16 +215,14 @@ describe("common rules: objects", function()
         local names = {}
         local sock, peer = connected()
         names[sock] = "mine"
-        local found
+        local found = {}
         sock.Data = helper.expect(function(given)
-            found = names[given]
+            found[1] = names[given]
             assert.equal(sock, given)
         end, 1)
         peer:write("x")
-        wait(function()
-            return found
-        end, "DATA")
-        assert.equal("mine", found)
+        helper.wait_count(found, 1)
+        assert.same({ "mine" }, found)
     end)
 
     it("1.4 objects are userdata", function()
@@ -310,9 +299,7 @@ describe("common rules: errors in handlers", function()
         end, 1)
         peer:write("x")
         peer:close()
-        wait(function()
-            return #messages == 2
-        end, "two errors")
+        helper.wait_exactly(messages, 2)
         evsock.on_error = nil
         assert.is_truthy(messages[1]:find("boom in Data", 1, true))
         assert.is_truthy(messages[1]:find("stack traceback", 1, true))
@@ -332,8 +319,6 @@ describe("common rules: errors in handlers", function()
         assert.is_true(sock.IsConnected)
         sock:Write("still here")
         sock.Data = nil
-        wait(function()
-            return peer.buffered == 10
-        end, "the bytes")
+        helper.wait_field(peer, "buffered", 10)
     end)
 end)

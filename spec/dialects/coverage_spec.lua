@@ -1,15 +1,9 @@
 -- The list of what is shown where (README.md) names specs that exist: each file that it names is
 -- loaded with a `describe` and an `it` that only take down the names.
 
-local PLACE = "spec/dialects/"
+local helper = require "spec.helper"
 
-local function load_with(path, env)
-    local set_environment = rawget(_G, "setfenv")
-    if set_environment then
-        return set_environment(assert(loadfile(path)), env)
-    end
-    return assert(loadfile(path, "t", env))
-end
+local PLACE = "spec/dialects/"
 
 -- The texts of all `it` of a file, as a set.
 local function names_in(path)
@@ -23,7 +17,7 @@ local function names_in(path)
     function env.describe(_, body) body() end
     function env.it(name) names[name] = true end
     env.insulate, env.context, env.expose = env.describe, env.describe, env.describe
-    load_with(path, env)()
+    helper.load_file(path, env)()
     return names
 end
 

@@ -3,14 +3,10 @@
 
 local helper = require "spec.helper"
 local tools = require "spec.dialects.renoise_tools"
-local hammerspoon = require "evsock.hammerspoon"
-local pharos = require "evsock.pharos"
-local qsys = require "evsock.qsys"
-local renoise = require "evsock.renoise"
-local evsock = helper.evsock
+local hammerspoon, pharos = require "evsock.hammerspoon", require "evsock.pharos"
+local qsys, renoise = require "evsock.qsys", require "evsock.renoise"
+local evsock, hs, TcpSocket = helper.evsock, hammerspoon.socket, qsys.TcpSocket
 local Socket = renoise.Socket
-local TcpSocket = qsys.TcpSocket
-local hs = hammerspoon.socket
 local env = {}
 pharos.install(env)
 local net, iomodules = env.net, env.iomodules
@@ -77,9 +73,7 @@ end
 local function qsys_filled(text)
     local sock, peer, log = qsys_pair()
     peer:write(text)
-    wait(function()
-        return sock.BufferLength == #text
-    end)
+    helper.wait_field(sock, "BufferLength", #text)
     return sock, peer, log
 end
 
@@ -137,9 +131,7 @@ end
 local function pharos_filled(text)
     local sock, peer = pharos_pair()
     peer:write(text)
-    wait(function()
-        return sock.bytes_available == #text
-    end)
+    helper.wait_field(sock, "bytes_available", #text)
     return sock
 end
 
@@ -189,10 +181,20 @@ local function assert_flushed(peer)
     assert.equal(#BIG, #peer:read())
 end
 
-local function assert_closes(peer)
+local function wait_hs_end(sock)
     wait(function()
-        return peer.state == "closed"
-    end, "the peer sees the end")
+        return not sock:connected()
+    end, "the hs.socket is at its end")
+end
+
+local function wait_hs_client(listener)
+    wait(function()
+        return listener:connections() == 1
+    end, "the hs.socket has a client")
+end
+
+local function assert_closes(peer)
+    helper.wait_state(peer, "closed")
 end
 
 -- A trace of LuaJIT keeps the upvalues it was recorded with, which is no fault of the library.
@@ -225,18 +227,14 @@ describe("the dialects disagree:", function()
         qsys = function()
             local sock, peer, log = qsys_pair()
             peer:write("x")
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("CONNECTED DATA", table.concat(log, " "))
             assert.equal("x", sock:Read(1))
         end,
         pharos = function()
             local sock, peer, log = pharos_pair()
             peer:write("x")
-            wait(function()
-                return log[6]
-            end)
+            helper.wait_count(log, 6)
             assert.equal("state 1 state 2 host_found state 3 connected ready_read",
                 table.concat(log, " "))
             assert.equal("x", sock:read_string())
@@ -246,18 +244,14 @@ describe("the dialects disagree:", function()
             assert.equal("x", client:receive("*all", 1000))
             local _, native, _, log = tools.accepted()
             native:write("y")
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("message y", log[2])
         end,
         hammerspoon = function()
             local sock, peer, log = hs_pair()
             sock:read(2, 11):read("\n", 12)
             peer:write("abline\n")
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("ab 11, line\n 12", table.concat(log, ", "))
         end,
     })
@@ -268,9 +262,7 @@ describe("the dialects disagree:", function()
         qsys = function()
             local _, _, log = qsys_pair({ ReadTimeout = 0.05 })
             local began = evsock.now()
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert_took(evsock.now() - began + 0.01, 0.05)
         end,
         pharos = function()
@@ -295,9 +287,7 @@ describe("the dialects disagree:", function()
             local sock = hs_pair()
             local began = evsock.now()
             sock:setTimeout(0.05):read(1)
-            wait(function()
-                return not sock:connected()
-            end)
+            wait_hs_end(sock)
             assert_took(evsock.now() - began, 0.05)
         end,
     })
@@ -342,9 +332,7 @@ describe("the dialects disagree:", function()
         hammerspoon = function()
             local sock = hs_pair()
             sock:setTimeout(0):read(1)
-            wait(function()
-                return not sock:connected()
-            end)
+            wait_hs_end(sock)
         end,
     })
 
@@ -352,9 +340,7 @@ describe("the dialects disagree:", function()
         "Q-SYS yes, TIMEOUT; net n/a; Renoise no; Hammerspoon yes, silently", {
         qsys = function()
             local sock, _, log = qsys_pair({ ReadTimeout = 0.02 })
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("TIMEOUT", log[2])
             assert.is_false(sock.IsConnected)
         end,
@@ -391,16 +377,12 @@ describe("the dialects disagree:", function()
         pharos = function()
             local sock, peer, log, server = pharos_pair()
             sock:connect("127.0.0.1", helper.server().port)
-            wait(function()
-                return log[6]
-            end)
+            helper.wait_count(log, 6)
             assert.equal("error 19", log[6])
             assert.equal(3, sock.state)
             assert.equal(server.port, sock.remote_port)
             peer:write("x")
-            wait(function()
-                return sock.bytes_available == 1
-            end)
+            helper.wait_field(sock, "bytes_available", 1)
         end,
         renoise = function()
             assert.is_nil(renoise_pair().connect)
@@ -410,9 +392,7 @@ describe("the dialects disagree:", function()
             assert.is_nil((sock:connect("127.0.0.1", helper.server().port)))
             sock:read(1)
             peer:write("x")
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.is_true(sock:connected())
         end,
     })
@@ -462,9 +442,7 @@ describe("the dialects disagree:", function()
             local sock = pharos_socket()
             sock:connect("127.0.0.1", server.port)
             assert.equal(5, sock:write_string("early"))
-            wait(function()
-                return server.sockets[1] and server.sockets[1].buffered == 5
-            end)
+            helper.wait_arrived(server, 5)
         end,
         renoise = function()
             -- What `create_client` returns is connected.
@@ -475,9 +453,7 @@ describe("the dialects disagree:", function()
             local sock = hs_socket()
             sock:connect("127.0.0.1", server.port)
             sock:write("early")
-            wait(function()
-                return server.sockets[1] and server.sockets[1].buffered == 5
-            end)
+            helper.wait_arrived(server, 5)
         end,
     })
 
@@ -505,9 +481,7 @@ describe("the dialects disagree:", function()
             helper.pump_for(0.02)
             assert.equal(0, #log)
             peer:write("abc")
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.equal("abc -1", log[1])
         end,
     })
@@ -526,9 +500,7 @@ describe("the dialects disagree:", function()
             local sock, peer, log = hs_pair()
             sock:read("\n")
             peer:write("a line\r\n")
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.equal("a line\r\n -1", log[1])
         end,
     })
@@ -558,9 +530,7 @@ describe("the dialects disagree:", function()
             helper.pump_for(0.02)
             assert.equal(0, #log)
             peer:write(" done\n")
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.equal("half done\n -1", log[1])
         end,
     })
@@ -595,9 +565,7 @@ describe("the dialects disagree:", function()
             local sock, peer, log = hs_pair()
             sock:read("<>", 1):read("\0", 2):read("\r\n\r\n", 3)
             peer:write("a<>b\0c\r\n\r\n")
-            wait(function()
-                return log[3]
-            end)
+            helper.wait_count(log, 3)
             assert.equal("a<> 1, b\0 2, c\r\n\r\n 3", table.concat(log, ", "))
         end,
     })
@@ -608,17 +576,13 @@ describe("the dialects disagree:", function()
         qsys = function()
             local _, peer, log = qsys_pair()
             peer:close()
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("EOF", log[2])
         end,
         pharos = function()
             local _, peer, log = pharos_pair()
             peer:close()
-            wait(function()
-                return log[9]
-            end)
+            helper.wait_count(log, 9)
             assert.equal("error 1 state 6 state 0 disconnected", table.concat(log, " ", 6))
         end,
         renoise = function()
@@ -630,9 +594,7 @@ describe("the dialects disagree:", function()
             local sock, peer, log = hs_pair()
             sock:read(1)
             peer:close()
-            wait(function()
-                return not sock:connected()
-            end)
+            wait_hs_end(sock)
             helper.pump_for(0.01)
             assert.equal(0, #log)
         end,
@@ -650,9 +612,7 @@ describe("the dialects disagree:", function()
         pharos = function()
             local sock, peer, log = pharos_pair()
             sock:disconnect()
-            wait(function()
-                return log[8]
-            end)
+            helper.wait_count(log, 8)
             assert_closes(peer)
             assert.equal("state 6 state 0 disconnected", table.concat(log, " ", 6))
         end,
@@ -716,9 +676,7 @@ describe("the dialects disagree:", function()
         pharos = function()
             local sock, peer, log, server = pharos_pair()
             peer:close()
-            wait(function()
-                return log[9]
-            end)
+            helper.wait_count(log, 9)
             helper.pump_for(0.02)
             assert.equal(1, #server.sockets)
             sock:connect("127.0.0.1", server.port)
@@ -737,9 +695,7 @@ describe("the dialects disagree:", function()
         hammerspoon = function()
             local sock, peer, _, server = hs_pair()
             peer:close()
-            wait(function()
-                return not sock:connected()
-            end)
+            wait_hs_end(sock)
             helper.pump_for(0.02)
             assert.equal(1, #server.sockets)
             assert.equal(sock, sock:connect("127.0.0.1", server.port))
@@ -786,9 +742,7 @@ describe("the dialects disagree:", function()
         qsys = function()
             local _, port, accepted = qsys_server()
             helper.connect(port)
-            wait(function()
-                return accepted[1]
-            end)
+            helper.wait_count(accepted, 1)
             assert.is_true(accepted[1].IsConnected)
         end,
         pharos = function()
@@ -812,14 +766,10 @@ describe("the dialects disagree:", function()
         hammerspoon = function()
             local port, listener, log = hs_listener()
             local native = helper.connect(port)
-            wait(function()
-                return listener:connections() == 1
-            end)
+            wait_hs_client(listener)
             listener:read("\n")
             native:write("from whom?\n")
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.equal("from whom?\n -1", log[1])
         end,
     })
@@ -830,16 +780,12 @@ describe("the dialects disagree:", function()
         qsys = function()
             local server, port, accepted = qsys_server()
             local native = helper.connect(port)
-            wait(function()
-                return accepted[1]
-            end)
+            helper.wait_count(accepted, 1)
             server:Close()
             helper.pump_for(0.02)
             assert.is_true(accepted[1].IsConnected)
             accepted[1]:Write("still here")
-            wait(function()
-                return native.buffered == 10
-            end)
+            helper.wait_field(native, "buffered", 10)
             accepted[1]:Disconnect()
         end,
         pharos = function()
@@ -849,15 +795,11 @@ describe("the dialects disagree:", function()
                 local server = net.TcpServer.new()
                 assert.is_true(server:listen(0))
                 native = helper.connect(server.port)
-                wait(function()
-                    return server.has_pending_connections
-                end)
+                helper.wait_field(server, "has_pending_connections", true)
                 client = server:next_pending_connection()
                 server:close()
                 client:write_string("still here")
-                wait(function()
-                    return native.buffered == 10
-                end)
+                helper.wait_field(native, "buffered", 10)
             end
             accept()
             assert.equal(3, client.state)
@@ -876,9 +818,7 @@ describe("the dialects disagree:", function()
         hammerspoon = function()
             local port, listener = hs_listener()
             local native = helper.connect(port)
-            wait(function()
-                return listener:connections() == 1
-            end)
+            wait_hs_client(listener)
             listener:disconnect()
             assert_closes(native)
         end,
@@ -910,18 +850,14 @@ describe("the dialects disagree:", function()
             qsys.configure({ hosts = { ["gone.test"] = false } })
             local sock, log = qsys_socket()
             sock:Connect("gone.test", 80)
-            wait(function()
-                return log[1]
-            end)
+            helper.wait_count(log, 1)
             assert.equal("nodename nor servname provided, or not known", log.errors.ERROR)
         end,
         pharos = function()
             pharos.configure({ hosts = { ["gone.test"] = false } })
             local sock, log = pharos_socket()
             sock:connect("gone.test", 80)
-            wait(function()
-                return log[3]
-            end)
+            helper.wait_count(log, 3)
             assert.equal("state 1 state 0 error 2", table.concat(log, " "))
         end,
         renoise = function()
@@ -953,9 +889,7 @@ describe("the dialects disagree:", function()
             peer:write("last words")
             peer:close()
             tools.compute(0.03)
-            wait(function()
-                return log[3]
-            end)
+            helper.wait_count(log, 3)
             assert.is_true(seen)
         end,
         pharos = function()
@@ -967,9 +901,7 @@ describe("the dialects disagree:", function()
             peer:write("last words")
             peer:close()
             tools.compute(0.03)
-            wait(function()
-                return log[9]
-            end)
+            helper.wait_count(log, 9)
             assert.equal(3, seen)
         end,
         renoise = function()

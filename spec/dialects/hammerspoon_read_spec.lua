@@ -8,6 +8,13 @@ local new, wait, raises = tools.new, tools.wait, tools.raises
 
 after_each(tools.finish)
 
+-- A read callback that appends to a log that is there already.
+local function noting(log)
+    return function(data)
+        table.insert(log, { data })
+    end
+end
+
 -- Before the others: once a logger was set somebody hears of errors, which is another way through.
 for who, on_error in pairs { nobody = false, somebody = error } do
     describe("hs.socket: one more read like the last, from its callback, where " .. who
@@ -77,9 +84,7 @@ for who, on_error in pairs { nobody = false, somebody = error } do
             -- The first of those that are left has none.
             peer:write("4\n")
             tools.wait_for(log, 4)
-            wait(function()
-                return not client:connected()
-            end, "its time is up")
+            tools.wait_disconnected(client)
         end)
 
         it("6.9 belongs to the new connection after connecting anew", function()
@@ -92,9 +97,7 @@ for who, on_error in pairs { nobody = false, somebody = error } do
                     this:read("\n", 7)
                 end
             end)
-            wait(function()
-                return server.sockets[1]
-            end, "the new connection")
+            helper.wait_accepted(server)
             server.sockets[1]:write("new\n")
             tools.wait_for(log, 3)
             assert.same({ "1\n", "2\n", "new\n" }, tools.data(log))
@@ -153,8 +156,7 @@ describe("hs.socket: reading", function()
         local client, peer, log = tools.pair()
         client:read(5)
         peer:write("abc")
-        helper.pump_for(0.03)
-        assert.equal(0, #log)
+        tools.assert_no_more(log, 0, 0.03)
         peer:write("defg")
         tools.wait_for(log, 1)
         assert.equal("abcde", log[1][1])
@@ -172,9 +174,7 @@ describe("hs.socket: reading", function()
 
     it("6.5 a string: everything up to and including it", function()
         local client, peer, log = tools.pair()
-        for _ = 1, 3 do
-            client:read("\r\n")
-        end
+        client:read("\r\n"):read("\r\n"):read("\r\n")
         peer:write("one\r\n\r\ntwo\nthree\r")
         tools.wait_for(log, 2)
         peer:write("\n")
@@ -188,9 +188,7 @@ describe("hs.socket: reading", function()
         assert.equal(client, client:read(""))
         client:read(1)
         peer:write("x")
-        tools.wait_for(log, 1)
-        helper.pump_for(0.02)
-        assert.same({ "x" }, tools.data(log))
+        tools.assert_data(log, { "x" })
     end)
 
     it("6.5 queued before connect was called: silently dropped", function()
@@ -200,9 +198,7 @@ describe("hs.socket: reading", function()
         assert.equal(client, client:read(1, 1))
         client:connect("127.0.0.1", record.port)
         client:read(1, 2)
-        wait(function()
-            return record.sockets[1]
-        end)
+        helper.wait_accepted(record)
         record.sockets[1]:write("xy")
         tools.wait_for(log, 1)
         helper.pump_for(0.02)
@@ -223,8 +219,7 @@ describe("hs.socket: reading", function()
     it("6.5 nothing is delivered without a read; bytes wait in the buffer", function()
         local client, peer, log = tools.pair()
         peer:write("waiting\n")
-        helper.pump_for(0.03)
-        assert.equal(0, #log)
+        tools.assert_no_more(log, 0, 0.03)
         client:read("\n")
         assert.equal(0, #log)
         tools.wait_for(log, 1)
@@ -252,9 +247,7 @@ describe("hs.socket: reading", function()
         client:setCallback()
         peer:write("ab")
         helper.pump_for(0.05)
-        client:setCallback(function(data)
-            table.insert(log, { data })
-        end)
+        client:setCallback(noting(log))
         client:read(1)
         peer:write("c")
         tools.wait_for(log, 1)
@@ -278,14 +271,10 @@ describe("hs.socket: reading", function()
         client:setCallback()
         assert.is_nil((client:read(1)))
         assert.equal("error", tools.logged[1][1])
-        client:setCallback(function(data)
-            table.insert(log, { data })
-        end)
+        client:setCallback(noting(log))
         client:read(1)
         peer:write("xy")
-        tools.wait_for(log, 1)
-        helper.pump_for(0.02)
-        assert.same({ "x" }, tools.data(log))
+        tools.assert_data(log, { "x" })
     end)
 
     it("1.1 a read that can be served at once is answered in a later pump, not in the call",
@@ -358,11 +347,7 @@ describe("hs.socket: reading", function()
     end)
 
     it("1.7 strings are bytes: all 256 pass in both directions and in delimiters", function()
-        local all = {}
-        for byte = 0, 255 do
-            all[#all + 1] = string.char(byte)
-        end
-        all = table.concat(all)
+        local all = helper.all_bytes()
         local client, peer, log = tools.pair()
         client:write(all)
         assert.is_true(tools.received(peer, 256) == all)

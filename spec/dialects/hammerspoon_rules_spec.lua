@@ -1,10 +1,8 @@
 -- The rules common to all dialects, as seen through hs.socket, and its example.
 -- dialects.md 1.1-1.6, 1.9, 1.10, 1.14 > "rules"; 6 > "example"
 
-local helper = require "spec.helper"
-local tools = require "spec.dialects.hammerspoon_tools"
-local hammerspoon = require "evsock.hammerspoon"
-local evsock = helper.evsock
+local helper, tools = require "spec.helper", require "spec.dialects.hammerspoon_tools"
+local evsock, hammerspoon = helper.evsock, require "evsock.hammerspoon"
 local hs, new, wait = tools.hs, tools.new, tools.wait
 
 after_each(tools.finish)
@@ -57,9 +55,7 @@ client:read("\r\n\r\n", TAG_HTTP_HEADER)
             chunk = assert(loader(EXAMPLE, "=example", "t", env))
         end
         chunk()
-        wait(function()
-            return #said == 4
-        end, "both parts")
+        helper.wait_exactly(said, 4)
         assert.same({ "1 TAG_HTTP_HEADER", HEADER, "2 TAG_HTTP_CONTENT", BODY:sub(1, 21) }, said)
         wait(function()
             return not env.client:connected()
@@ -119,14 +115,10 @@ describe("hs.socket: callbacks", function()
 
     it("1.2 bytes received before a close are delivered before the close shows", function()
         local client, peer, log = tools.pair()
-        for _ = 1, 3 do
-            client:read("\n")
-        end
+        client:read("\n"):read("\n"):read("\n")
         peer:write("a\nb\nc\n")
         peer:abort()
-        wait(function()
-            return not client:connected()
-        end)
+        tools.wait_disconnected(client)
         helper.pump_for(0.01)
         -- A reset may destroy what was on its way, but nothing comes in disorder.
         assert.is_true(("a\nb\nc\n"):sub(1, 2 * #log) == table.concat(tools.data(log)))
@@ -149,13 +141,9 @@ describe("hs.socket: callbacks", function()
         end
         client:read("\n")
         peer:write("one\n")
-        wait(function()
-            return record.sockets[2]
-        end)
+        helper.wait_count(record.sockets, 2)
         record.sockets[2]:write("two\n")
-        wait(function()
-            return #steps == 3
-        end)
+        helper.wait_exactly(steps, 3)
         assert.same({ "one\n", "connected", "two\n" }, steps)
     end)
 
@@ -164,13 +152,9 @@ describe("hs.socket: callbacks", function()
         log.also = function()
             client:disconnect()
         end
-        for _ = 1, 3 do
-            client:read(1)
-        end
+        client:read(1):read(1):read(1)
         peer:write("abc")
-        tools.wait_for(log, 1)
-        helper.pump_for(0.02)
-        assert.same({ "a" }, tools.data(log))
+        tools.assert_data(log, { "a" })
     end)
 
     it("1.5 a listener's callback may disconnect the listener", function()
@@ -195,18 +179,12 @@ describe("hs.socket: callbacks", function()
             depth = depth + 1
             if depth == 1 then
                 peer:write("bc")
-                wait(function()
-                    return #order == 3
-                end, "the nested reads")
+                helper.wait_exactly(order, 3)
             end
         end
-        for _ = 1, 3 do
-            client:read(1)
-        end
+        client:read(1):read(1):read(1)
         peer:write("a")
-        wait(function()
-            return #order == 3
-        end)
+        helper.wait_exactly(order, 3)
         assert.same({ "a", "b", "c" }, order)
     end)
 
@@ -245,14 +223,10 @@ describe("hs.socket: errors in callbacks", function()
         client:write("x", function()
             error("boom in a write")
         end)
-        for _ = 1, 3 do
-            client:read(1)
-        end
+        client:read(1):read(1):read(1)
         peer:write("123")
         tools.wait_for(log, 3)
-        wait(function()
-            return #tools.logged == 2
-        end)
+        helper.wait_exactly(tools.logged, 2)
         local texts = tools.logged[1][2] .. tools.logged[2][2]
         for _, text in ipairs { "boom in a read", "boom in a write", "stack traceback" } do
             assert.is_truthy(texts:find(text, 1, true), texts)
@@ -278,14 +252,10 @@ describe("hs.socket: errors in callbacks", function()
         end
         client:read(1)
         peer:write("x")
-        wait(function()
-            return #caught == 1
-        end)
+        helper.wait_exactly(caught, 1)
         server:read(1)
         clients[1]:write("x")
-        wait(function()
-            return #caught == 2
-        end)
+        helper.wait_exactly(caught, 2)
         evsock.on_error = nil
         assert.is_truthy(caught[1][1]:find("boom", 1, true))
         assert.is_truthy(caught[1][1]:find("stack traceback", 1, true))
@@ -331,9 +301,7 @@ describe("hs.socket: the host", function()
         local found = {}
         for i, host in ipairs { "127.0.0.1", "::1", "[::1]" } do
             local client = new():connect(host, server:info().localPort)
-            wait(function()
-                return client:connected()
-            end)
+            tools.wait_connected(client)
             found[i] = client:info().connectedHost
         end
         assert.same({ "127.0.0.1", "::1", "::1" }, found)
@@ -356,8 +324,7 @@ describe("hs.socket: the host", function()
             require("evsock.hammerspoon").install()
             server = hs.socket.server(0, print)
             client = hs.socket.new(print):connect("127.0.0.1", server:info().localPort)
-            client:setTimeout(60)
-            client:read("\n")
+            client:setTimeout(60):read("\n")
             repeat evsock.pump(0.02) until client:connected() and server:connected()
             server:read("\n")
             print "alive"
@@ -382,13 +349,8 @@ describe("hs.socket: garbage collection", function()
                 :read(1)
         end
         connect()
-        wait(function()
-            return record.sockets[1]
-        end)
-        wait(function()
-            collect()
-            return record.sockets[1].state == "closed"
-        end, "the peer sees the end")
+        helper.wait_accepted(record)
+        helper.wait_collected(record.sockets[1])
         assert.equal(0, called)
     end)
 
@@ -407,9 +369,7 @@ describe("hs.socket: garbage collection", function()
         end
         connect()
         collect()
-        wait(function()
-            return record.sockets[1]
-        end)
+        helper.wait_accepted(record)
         for i = 1, 3 do
             collect()
             record.sockets[1]:write("still here\n")
@@ -501,9 +461,7 @@ describe("hs.socket: garbage collection", function()
             collect()
             return weak[1] == nil
         end)
-        wait(function()
-            return client.state == "closed"
-        end)
+        helper.wait_state(client, "closed")
     end)
 
     it("1.9 a listener reachable from nowhere is closed, with its clients", function()
@@ -515,16 +473,11 @@ describe("hs.socket: garbage collection", function()
         end
         local server = listen()
         local client = helper.connect(port)
-        wait(function()
-            return server:connections() == 1
-        end)
+        tools.wait_connections(server, 1)
         server:read("\n")
         assert.is_true(server:connected())
         server = nil
-        wait(function()
-            collect()
-            return client.state == "closed"
-        end)
+        helper.wait_collected(client)
         wait(function()
             return (evsock.listen("127.0.0.1", port) or { close = false }).close
         end)
@@ -647,8 +600,7 @@ describe("hs.socket: garbage collection", function()
             client:connect("127.0.0.1", port, function()
                 client:read(1)
             end)
-            client:setTimeout(600)
-            client:read("\n")
+            client:setTimeout(600):read("\n")
             tools.watch(function()
                 return client:connected()
             end, "connected")

@@ -8,18 +8,23 @@ local hammerspoon = require "evsock.hammerspoon"
 local new, wait, raises = tools.new, tools.wait, tools.raises
 
 describe("hs.socket TLS:", function()
-    local certificates
+    local certificates = kit.certificates_for(setup, teardown)
 
     setup(function()
-        certificates = kit.certificates()
         hammerspoon.configure { cafile = certificates:path("ca.pem") }
     end)
 
-    teardown(function()
-        certificates:remove()
-    end)
-
     after_each(tools.finish)
+
+    -- A client whose first message of TLS has arrived, and the peer that has not read it.
+    local function greeting_pair()
+        local client, peer = tools.pair()
+        client:startTLS(false)
+        wait(function()
+            return peer.buffered > 0
+        end)
+        return client, peer
+    end
 
     -- A peer that becomes a TLS server when it has read `cue` in clear. What it reads afterwards is
     -- in `secret`; it answers that with `answer`.
@@ -93,9 +98,7 @@ describe("hs.socket TLS:", function()
         client:read("\n", 1)
         client:startTLS(false)
         client:write("after", 2)
-        wait(function()
-            return record.sockets[1]
-        end)
+        helper.wait_accepted(record)
         helper.pump_for(0.05)
         assert.equal(0, record.sockets[1].buffered)
         record.sockets[1]:write("now\n")
@@ -110,10 +113,7 @@ describe("hs.socket TLS:", function()
         local clear = ("x"):rep(16 * 1024 * 1024)
         client:write(clear)
         client:startTLS(false)
-        wait(function()
-            return record.sockets[1]
-        end)
-        local peer, count, hello = record.sockets[1], 0, ""
+        local peer, count, hello = helper.wait_accepted(record), 0, ""
         local function take()
             local data = peer:read() or ""
             hello = hello .. data:sub(math.max(#clear - count, 0) + 1)
@@ -123,7 +123,7 @@ describe("hs.socket TLS:", function()
         take()
         wait(function()
             return #hello >= 2
-        end, "the first record")
+        end)
         assert.equal("\22\3", hello:sub(1, 2))
     end)
 
@@ -197,14 +197,10 @@ describe("hs.socket TLS:", function()
 
     it("6.8 the host given to connect is sent as server name when no peerName is given", function()
         local _, _, server = outcome("ecdsa", "device.example")
-        wait(function()
-            return server.sockets[1]
-        end)
+        helper.wait_accepted(server)
         assert.equal("device.example", server.sockets[1].tls.server_name)
         _, _, server = outcome("ecdsa", "device.example", "localhost")
-        wait(function()
-            return server.sockets[1]
-        end)
+        helper.wait_accepted(server)
         assert.equal("localhost", server.sockets[1].tls.server_name)
     end)
 
@@ -224,11 +220,7 @@ describe("hs.socket TLS:", function()
     end)
 
     it("6.8 a peer that does not speak TLS is one of the failures", function()
-        local client, peer = tools.pair()
-        client:startTLS(false)
-        wait(function()
-            return peer.buffered > 0
-        end)
+        local client, peer = greeting_pair()
         peer:write("HTTP/1.1 400 Bad Request\r\n\r\n")
         wait(function()
             return client:info().isDisconnected
@@ -247,11 +239,7 @@ describe("hs.socket TLS:", function()
     end)
 
     it("6.8 the peer's end during the handshake, or while one waits for it, likewise", function()
-        local client, peer = tools.pair()
-        client:startTLS(false)
-        wait(function()
-            return peer.buffered > 0
-        end)
+        local client, peer = greeting_pair()
         peer:read()
         peer:close()
         wait(function()
@@ -290,9 +278,7 @@ describe("hs.socket TLS:", function()
         assert.equal(client, client:startTLS())
         client:connect("127.0.0.1", record.port)
         client:write("plain")
-        wait(function()
-            return record.sockets[1]
-        end)
+        helper.wait_accepted(record)
         assert.equal("plain", tools.received(record.sockets[1], 5))
     end)
 
@@ -329,9 +315,7 @@ describe("hs.socket TLS:", function()
         local _, client, server = outcome("ecdsa", "localhost")
         local callback, log = tools.note()
         client:setCallback(callback)
-        wait(function()
-            return server.sockets[1]
-        end)
+        helper.wait_accepted(server)
         server.sockets[1]:write("one\ntwo\n")
         server.sockets[1]:close()
         helper.pump_for(0.03)
@@ -371,9 +355,7 @@ describe("hs.socket TLS:", function()
         server.sockets[1]:write("one\ntwo\n")
         tools.wait_for(log, 1)
         relay.near:close()
-        wait(function()
-            return not client:connected()
-        end)
+        tools.wait_disconnected(client)
         assert.same({ "one\n", "two\n" }, tools.data(log))
     end)
 
@@ -386,9 +368,7 @@ describe("hs.socket TLS:", function()
         local _, client, server = outcome("ecdsa", "localhost")
         local callback, log = tools.note()
         client:setCallback(callback)
-        wait(function()
-            return server.sockets[1]
-        end)
+        helper.wait_accepted(server)
         client:write(all)
         client:read(#all)
         assert.is_true(tools.received(server.sockets[1], #all) == all)

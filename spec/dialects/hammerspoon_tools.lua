@@ -60,6 +60,24 @@ function tools.wait_for(log, count)
     end, count .. " callbacks")
 end
 
+function tools.wait_connected(client)
+    tools.wait(function()
+        return client:connected()
+    end, "connected")
+end
+
+function tools.wait_disconnected(client)
+    tools.wait(function()
+        return not client:connected()
+    end, "not connected")
+end
+
+function tools.wait_connections(server, count)
+    tools.wait(function()
+        return server:connections() == count
+    end, count .. " clients")
+end
+
 --- Waits without pumping, so that no event is dispatched.
 function tools.watch(condition, what)
     local deadline = evsock.now() + 5 * helper.slow
@@ -111,6 +129,19 @@ function tools.data(log)
         all[i] = entry[1]
     end
     return all
+end
+
+--- Waits until callbacks have got just those data, and shows that nothing more comes.
+function tools.assert_data(log, expected)
+    tools.wait_for(log, #expected)
+    helper.pump_for(0.02)
+    assert.same(expected, tools.data(log))
+end
+
+--- Shows that in so many seconds no more callbacks come than `count` in all.
+function tools.assert_no_more(log, count, seconds)
+    helper.pump_for(seconds)
+    assert.equal(count, #log)
 end
 
 --- What a native socket has received, once it is that long.

@@ -4,11 +4,21 @@
 local helper = require "spec.helper"
 local tools = require "spec.dialects.hammerspoon_tools"
 local hammerspoon = require "evsock.hammerspoon"
-local sockaddr = require "evsock.hammerspoon.sockaddr"
+
 local evsock, hs, raises = helper.evsock, tools.hs, tools.raises
 local udp = hs.socket.udp
 
 local LOCAL = "127.0.0.1"
+local LOOPBACK = {
+    ["127.0.0.1"] = { 16, 2, "\127\0\0\1" .. ("\0"):rep(8) },
+    ["::1"] = { 28, 30, ("\0"):rep(4 + 15) .. "\1" .. ("\0"):rep(4) },
+}
+
+-- As macOS has an address of the loopback interface in memory.
+local function address_bytes(host, port)
+    local length, family, rest = (table.unpack or unpack)(LOOPBACK[host])
+    return string.char(length, family, math.floor(port / 256), port % 256) .. rest
+end
 
 local function close(object)
     object:close()
@@ -115,7 +125,7 @@ describe("hs.socket.udp: receiving", function()
             assert.equal("hello", log[i][1])
             assert.same({ host = host, port = sock.port, addressFamily = i == 1 and 2 or 30 },
                 udp.parseAddress(log[i][2]))
-            assert.equal(sockaddr.pack(host, sock.port), log[i][2])
+            assert.equal(address_bytes(host, sock.port), log[i][2])
             assert.equal(2, #log[i])
         end
     end)
@@ -145,8 +155,7 @@ describe("hs.socket.udp: receiving", function()
         local callback, log = tools.note()
         local object = server(0, callback)
         peer():send_to("early", LOCAL, port_of(object))
-        helper.pump_for(0.02)
-        assert.equal(0, #log)
+        tools.assert_no_more(log, 0, 0.02)
         object:receive()
         tools.wait_for(log, 1)
     end)
@@ -162,8 +171,7 @@ describe("hs.socket.udp: receiving", function()
             assert.equal(object, object:receiveOne(callback))
             object:receiveOne()
             tools.wait_for(log, n)
-            helper.pump_for(0.01)
-            assert.equal(n, #log)
+            tools.assert_no_more(log, n, 0.01)
             assert.equal("n" .. n, log[n][1])
         end
     end)
@@ -192,8 +200,7 @@ describe("hs.socket.udp: receiving", function()
         sock:send_to("2", LOCAL, port_of(object))
         sock:send_to("3", LOCAL, port_of(object))
         tools.wait_for(log, 2)
-        helper.pump_for(0.01)
-        assert.equal(2, #log)
+        tools.assert_no_more(log, 2, 0.01)
         object:receive()
         tools.wait_for(log, 3)
     end)
@@ -205,8 +212,7 @@ describe("hs.socket.udp: receiving", function()
         for n = 1, 5 do
             sock:send_to("n" .. n, LOCAL, port_of(object))
         end
-        helper.pump_for(0.02)
-        assert.equal(0, #log)
+        tools.assert_no_more(log, 0, 0.02)
         object:receive()
         tools.wait_for(log, 5)
         assert.equal("n5", log[5][1])
@@ -388,8 +394,7 @@ describe("hs.socket.udp: ends", function()
         assert.is_true(object:connected())
         object:send("hello", 4)
         tools.wait_for(got, 1)
-        helper.pump_for(0.01)
-        assert.equal(1, #log)
+        tools.assert_no_more(log, 1, 0.01)
     end)
 
     it("6.10 a connected one: send has no address, only the peer is heard", function()
@@ -456,8 +461,7 @@ describe("hs.socket.udp: ends", function()
         local port = port_of(object)
         peer():send_to("x", LOCAL, port)
         object:close()
-        helper.pump_for(0.02)
-        assert.equal(0, #log)
+        tools.assert_no_more(log, 0, 0.02)
         assert.equal(0, object:info().localPort)
         object:listen(port):receive()
         peer():send_to("y", LOCAL, port)
@@ -522,12 +526,12 @@ describe("hs.socket.udp: ends", function()
     it("6.10 info of a connected one: both ends, of the peer's family alone", function()
         local sock = peer()
         local info = new():connect(LOCAL, sock.port):info()
-        assert.same({ LOCAL, sock.port, sockaddr.pack(LOCAL, sock.port), "DEFAULT" },
+        assert.same({ LOCAL, sock.port, address_bytes(LOCAL, sock.port), "DEFAULT" },
             { info.connectedHost, info.connectedPort, info.connectedAddress, info.userData })
         assert.same({ true, true, false, false },
             { info.isConnected, info.isIPv4, info.isIPv6, info.isClosed })
         assert.equal(LOCAL, info.localHost)
-        assert.equal(sockaddr.pack(LOCAL, info.localPort), info.localAddress_IPv4)
+        assert.equal(address_bytes(LOCAL, info.localPort), info.localAddress_IPv4)
         assert.is_true(tools.is_integer(info.localPort))
     end)
 
@@ -586,7 +590,7 @@ describe("hs.socket.udp: rules of all dialects", function()
 
     it("1.9 dropping the last reference closes it, in every state", function()
         local sock = peer()
-        local states = {
+        for _, prepare in ipairs {
             function() end,
             function(object) object:listen(0) end,
             function(object) object:listen(0):receive(function() end) end,
@@ -594,8 +598,7 @@ describe("hs.socket.udp: rules of all dialects", function()
             function(object) object:send("x", "no-such-host.invalid", 9, function() end) end,
             function(object) object:connect(LOCAL, sock.port, function() end) end,
             function(object) object:connect("no-such-host.invalid", 9, function() end) end,
-        }
-        for _, prepare in ipairs(states) do
+        } do
             prepare(udp.new())
         end
         collect()

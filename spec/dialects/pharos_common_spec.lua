@@ -1,10 +1,8 @@
 -- The rules common to all dialects, as seen through Pharos.
 -- dialects.md 1 > "rules", "garbage collection", "configure"
 
-local helper = require "spec.helper"
-local evsock = helper.evsock
-local kit = require "spec.dialects.pharos_tools"
-local pharos = require "evsock.pharos"
+local helper, kit = require "spec.helper", require "spec.dialects.pharos_tools"
+local evsock, pharos = helper.evsock, require "evsock.pharos"
 local TcpSocket = pharos.net.TcpSocket
 
 local said, wait, wait_for = kit.said, kit.wait, kit.wait_for
@@ -17,8 +15,7 @@ local descriptors = helper.descriptors
 
 describe("Pharos, common: rules", function()
     it("1.1 a local port that refuses: connect returns first and tells later", function()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", helper.free_port())
+        local _, log = kit.connecting("127.0.0.1", helper.free_port())
         local before = evsock.now()
         while evsock.now() < before + 0.02 do
             assert.equal(0, #log)
@@ -45,11 +42,9 @@ describe("Pharos, common: rules", function()
     it("1.2 bytes received before a close are announced before it", function()
         local socket, peer, log = kit.pair()
         local got = 0
-        log.also = function(word)
-            if word == "ready_read" then
-                got = got + #socket:read_all()
-            end
-        end
+        kit.at(log, "ready_read", function()
+            got = got + #socket:read_all()
+        end)
         for _ = 1, 20 do
             peer:write(("x"):rep(10000))
         end
@@ -108,12 +103,10 @@ describe("Pharos, common: rules", function()
         wait(function()
             return #taken == 2 and first.state == 3 and second.state == 3
         end, "both")
-        log.also = function(word)
-            if word == "ready_read" then
-                second:abort()
-                server:close()
-            end
-        end
+        kit.at(log, "ready_read", function()
+            second:abort()
+            server:close()
+        end)
         for _, socket in ipairs(taken) do
             socket:write("x")
         end
@@ -124,20 +117,18 @@ describe("Pharos, common: rules", function()
     it("1.6 an error in the handler of one socket loses no event of another", function()
         local raising, peer = kit.pair()
         local other, other_peer = kit.pair()
-        local got
+        local got = {}
         evsock.on_error = function() end
         raising.ready_read_handler = function()
             error("on purpose")
         end
         other.ready_read_handler = function()
-            got = other:read()
+            got[1] = other:read()
         end
         peer:write("x")
         other_peer:write("y")
-        wait(function()
-            return got
-        end, "the other")
-        assert.equal("y", got)
+        helper.wait_count(got, 1)
+        assert.same({ "y" }, got)
     end)
 
     it("1.8 counts are integers where Lua has them", function()
@@ -168,8 +159,7 @@ describe("Pharos, common: rules", function()
             return pending("no IPv6 here")
         end
         helper.track(server)
-        local socket, log = kit.socket()
-        socket:connect("::1", server.port)
+        local socket, log = kit.connecting("::1", server.port)
         wait_for(log, "connected")
         assert.equal("::1", socket.remote_address)
         assert.equal("::1", socket.local_address)
@@ -179,13 +169,10 @@ describe("Pharos, common: rules", function()
         local server, taken = kit.server()
         server:listen(0)
         for _, host in ipairs { "127.0.0.1", "localhost" } do
-            local socket, log = kit.socket()
-            socket:connect(host, server.port)
+            local _, log = kit.connecting(host, server.port)
             wait_for(log, "connected")
         end
-        wait(function()
-            return #taken == 2
-        end, "both")
+        helper.wait_exactly(taken, 2)
         assert.equal("127.0.0.1", taken[1].remote_address)
     end)
 
@@ -368,14 +355,10 @@ describe("Pharos, common: garbage collection", function()
         local weak = drop(false, function(socket)
             socket:connect("127.0.0.1", record.port)
             kit.wait_state(socket, 3)
-            wait(function()
-                return record.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(record)
         end)
         gone(weak)
-        wait(function()
-            return record.sockets[1].state == "closed"
-        end, "the peer sees the end")
+        helper.wait_state(record.sockets[1], "closed")
     end)
 
     it("1.9 descriptors and memory return", function()
@@ -435,8 +418,7 @@ describe("Pharos, common: configure", function()
             ["Projector.local"] = "127.0.0.1", switcher = "127.0.0.1:" .. record.port,
         } }
         for _, place in ipairs { { "projector.LOCAL", record.port }, { "switcher", 9990 } } do
-            local socket, log = kit.socket()
-            socket:connect(place[1], place[2])
+            local socket, log = kit.connecting(place[1], place[2])
             wait_for(log, "connected")
             assert.equal("state_changed 1, state_changed 2, host_found, state_changed 3, connected",
                 said(log))
@@ -446,16 +428,14 @@ describe("Pharos, common: configure", function()
 
     it("1.13 hosts: false makes the lookup fail at once", function()
         pharos.configure { hosts = { gone = false } }
-        local socket, log = kit.socket()
-        socket:connect("gone", 1)
+        local _, log = kit.connecting("gone", 1)
         wait_for(log, "error 2")
     end)
 
     it("1.13 hosts: an address may lead elsewhere, and is shown as asked for", function()
         local record = helper.server()
         pharos.configure { hosts = { ["10.1.2.3"] = "127.0.0.1:" .. record.port } }
-        local socket, log = kit.socket()
-        socket:connect("10.1.2.3", 23)
+        local socket, log = kit.connecting("10.1.2.3", 23)
         wait_for(log, "connected")
         assert.equal("10.1.2.3", socket.remote_address)
         assert.equal(23, socket.remote_port)
@@ -465,8 +445,7 @@ describe("Pharos, common: configure", function()
         local record = helper.server()
         pharos.configure { ports = { [9990] = record.port } }
         for _, port in ipairs { 9990, "9990" } do
-            local socket, log = kit.socket()
-            socket:connect("127.0.0.1", port)
+            local socket, log = kit.connecting("127.0.0.1", port)
             wait_for(log, "connected")
             assert.equal(9990, socket.remote_port)
         end
@@ -481,11 +460,10 @@ describe("Pharos, common: configure", function()
     end)
 
     it("1.13 each call replaces the keys that it names", function()
-        local record = helper.server()
-        pharos.configure { hosts = { a = "127.0.0.1" }, ports = { [1] = record.port } }
+        local port = helper.server().port
+        pharos.configure { hosts = { a = "127.0.0.1" }, ports = { [1] = port } }
         pharos.configure { hosts = { b = "127.0.0.1" } }
-        local socket, log = kit.socket()
-        socket:connect("b", 1)
+        local _, log = kit.connecting("b", 1)
         wait_for(log, "connected")
     end)
 

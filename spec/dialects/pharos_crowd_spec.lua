@@ -45,6 +45,14 @@ local function silence(state)
     silent = state == "connecting" and helper.silent_port()
 end
 
+local function started_timer()
+    local timer = pharos.Timer.new()
+    timer.interval = 600000
+    timer.timeout_handler = function() return timer end
+    timer:start()
+    return timer
+end
+
 local HANDLERS = {
     "connected_handler", "disconnected_handler", "error_handler", "state_changed_handler",
     "host_found_handler", "ready_read_handler", "bytes_written_handler", "about_to_close_handler",
@@ -144,10 +152,7 @@ describe("Pharos: a thousand", function()
 
     it("1.9 Timer dropped: stopped", function()
         check(function()
-            local timer = pharos.Timer.new()
-            timer.interval = 600000
-            timer.timeout_handler = function() return timer end
-            timer:start()
+            local timer = started_timer()
             timer:stop()
             return timer
         end)
@@ -155,10 +160,7 @@ describe("Pharos: a thousand", function()
 
     it("1.9 Timer that their handlers reach, stopped at the end", function()
         check(function()
-            local timer = pharos.Timer.new()
-            timer.interval = 600000
-            timer.timeout_handler = function() return timer end
-            timer:start()
+            local timer = started_timer()
             return timer
         end, function(timer) timer:stop() end)
     end)

@@ -11,13 +11,7 @@ local CASES = 2000
 after_each(helper.finish)
 
 -- The same numbers on every Lua.
-local function dice(seed)
-    local state = seed
-    return function(most)
-        state = (state * 16807) % 2147483647
-        return state % most + 1
-    end
-end
+local dice = helper.dice
 
 -- Letters, many ends of lines, and bytes that are no text.
 local ALPHABET = { "a", "b", "\n", "\r", "\r\n", "\0", "\255", "long words ", "\n\n" }

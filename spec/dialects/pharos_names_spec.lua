@@ -25,21 +25,13 @@ local errors = {
 }
 
 local states = {
-    UNCONNECTED_STATE = 0,
-    HOST_LOOKUP_STATE = 1,
-    CONNECTING_STATE = 2,
-    CONNECTED_STATE = 3,
-    BOUND_STATE = 4,
-    CLOSING_STATE = 6,
+    UNCONNECTED_STATE = 0, HOST_LOOKUP_STATE = 1, CONNECTING_STATE = 2, CONNECTED_STATE = 3,
+    BOUND_STATE = 4, CLOSING_STATE = 6,
 }
 
 local modes = {
-    NOT_OPEN_MODE = 0,
-    READ_ONLY_MODE = 1,
-    WRITE_ONLY_MODE = 2,
-    READ_WRITE_MODE = 3,
-    APPEND_MODE = 4,
-    TRUNCATE_MODE = 8,
+    NOT_OPEN_MODE = 0, READ_ONLY_MODE = 1, WRITE_ONLY_MODE = 2, READ_WRITE_MODE = 3,
+    APPEND_MODE = 4, TRUNCATE_MODE = 8,
 }
 
 local verify_modes = { VERIFY_NONE = 0, QUERY_PEER = 1, VERIFY_PEER = 2, AUTO_VERIFY_PEER = 3 }
@@ -278,18 +270,16 @@ describe("Pharos: Timer", function()
     end)
 
     it("4.8 single_shot: once, and it can be started again", function()
-        local made, count = timer(1, true), 0
+        local made, turns = timer(1, true), {}
         made.timeout_handler = function(given)
-            count = count + 1
+            turns[#turns + 1] = given
             assert.is_false(given.active)
-            if count == 1 then
+            if #turns == 1 then
                 given:start()
             end
         end
         made:start()
-        helper.pump_until(function()
-            return count == 2
-        end, 5 * helper.slow, "two turns")
+        helper.wait_exactly(turns, 2)
     end)
 
     it("4.8 active is read-only", function()

@@ -85,31 +85,18 @@ describe("Pharos TcpServer: listening", function()
 
     it("4.6 listen_async: cb(server, result, error) from pump", function()
         local server = helper.track(TcpServer.new())
-        local got
-        server:listen_async(0, helper.expect(function(...)
-            got = { ... }
-        end, 1))
-        assert.is_nil(got)
-        wait(function()
-            return got
-        end, "the callback")
-        assert.equal(server, got[1])
-        assert.is_true(got[2])
-        assert.is_nil(got[3])
+        local given, result, problem = kit.answer(server, "listen_async", 0)
+        assert.equal(server, given)
+        assert.is_true(result)
+        assert.is_nil(problem)
         assert.is_true(server.listening)
     end)
 
     it("4.6 listen_async: the result is false for a taken port", function()
         local record = helper.server()
         local server = helper.track(TcpServer.new())
-        local got
-        server:listen_async(record.port, function(_, result)
-            got = { result }
-        end)
-        wait(function()
-            return got
-        end, "the callback")
-        assert.same({ false }, got)
+        local _, result = kit.answer(server, "listen_async", record.port)
+        assert.is_false(result)
     end)
 
     it("4.6 close: stops listening, and the port is free", function()
@@ -171,9 +158,7 @@ describe("Pharos TcpServer: connections", function()
         server.new_connect_handler = helper.expect(1)
         server:listen(0)
         helper.connect(server.port)
-        wait(function()
-            return server.has_pending_connections
-        end, "a connection")
+        helper.wait_field(server, "has_pending_connections", true)
         helper.pump_for(0.01)
     end)
 
@@ -190,17 +175,13 @@ describe("Pharos TcpServer: connections", function()
         local server, record = counting()
         assert.is_nil(server:next_pending_connection())
         local client = record.client()
-        wait(function()
-            return server.has_pending_connections
-        end, "a connection")
+        helper.wait_field(server, "has_pending_connections", true)
         local socket = helper.track(server:next_pending_connection())
         assert.equal("TcpSocket", getmetatable(socket).__type)
         assert.equal(3, socket.state)
         assert.is_true(socket.valid)
         assert.equal(3, socket.open_mode)
-        wait(function()
-            return client.state == "open"
-        end, "the client")
+        helper.wait_state(client, "open")
         assert.equal(client.local_port, socket.remote_port)
         assert.equal("127.0.0.1", socket.remote_address)
         assert.equal(server.port, socket.local_port)
@@ -231,20 +212,14 @@ describe("Pharos TcpServer: connections", function()
             got[1] = socket or "none"
         end)
         assert.is_nil(got[1])
-        wait(function()
-            return got[1]
-        end, "the first callback")
+        helper.wait_count(got, 1)
         assert.equal("none", got[1])
         record.client()
-        wait(function()
-            return server.has_pending_connections
-        end, "a connection")
+        helper.wait_field(server, "has_pending_connections", true)
         server:next_pending_connection_async(function(_, socket)
             got[2] = helper.track(socket)
         end)
-        wait(function()
-            return got[2]
-        end, "the second callback")
+        helper.wait_count(got, 2)
         assert.equal(3, got[2].state)
     end)
 
@@ -270,17 +245,13 @@ describe("Pharos TcpServer: connections", function()
         local server, taken = kit.server()
         server:listen(0)
         local client = helper.connect(server.port)
-        wait(function()
-            return taken[1]
-        end, "the connection")
+        helper.wait_count(taken, 1)
         local log = kit.watch(taken[1])
         kit.deliver(taken[1], client, "question")
         assert.equal("question", taken[1]:read())
         assert.equal(6, taken[1]:write("answer"))
         taken[1]:disconnect()
-        wait(function()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_state(client, "closed")
         assert.equal("answer", client:read())
         assert.equal("ready_read, bytes_written 6, state_changed 6, state_changed 0, disconnected",
             kit.said(log))
@@ -316,9 +287,7 @@ describe("Pharos TcpServer: connections", function()
         end, "the first")
         server:pause_accepting()
         local second = record.client()
-        wait(function()
-            return second.state == "open"
-        end, "the second is with the system")
+        helper.wait_state(second, "open")
         helper.pump_for(0.02)
         assert.equal(1, record.calls)
         assert.is_true(server.has_pending_connections)
@@ -330,9 +299,7 @@ describe("Pharos TcpServer: connections", function()
         local server, record = counting()
         server:pause_accepting()
         local client = record.client()
-        wait(function()
-            return client.state == "open"
-        end, "the client")
+        helper.wait_state(client, "open")
         helper.pump_for(0.02)
         assert.equal(0, record.calls)
         server:resume_accepting()
@@ -350,9 +317,7 @@ describe("Pharos TcpServer: connections", function()
         server.max_pending_connections = 2
         for _ = 1, 5 do
             local client = record.client()
-            wait(function()
-                return client.state == "open"
-            end, "a client")
+            helper.wait_state(client, "open")
         end
         wait(function()
             return record.calls == 2
@@ -384,8 +349,9 @@ describe("Pharos TcpServer: connections", function()
 
     it("4.6 max_pending_connections: what is no count raises at the caller's line", function()
         local s = TcpServer.new()
-        helper.misuse(function() s.max_pending_connections = -1 end, "max_pending_connections")
-        helper.misuse(function() s.max_pending_connections = "many" end, "max_pending")
+        for _, bad in ipairs { -1, "many" } do
+            helper.misuse(function() s.max_pending_connections = bad end, "max_pending_connections")
+        end
     end)
 
     it("4.6 accept_error_handler(server, error): the number of a socket error", function()
@@ -414,26 +380,17 @@ describe("Pharos TcpServer: connections", function()
     it("4.6 close: connections that nobody has taken are ended", function()
         local server, record = counting()
         local client = record.client()
-        wait(function()
-            return server.has_pending_connections
-        end, "a connection")
+        helper.wait_field(server, "has_pending_connections", true)
         server:close()
         assert.is_false(server.has_pending_connections)
         assert.is_nil(server:next_pending_connection())
-        wait(function()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_state(client, "closed")
     end)
 
     it("4.6 close: sockets that were taken stay", function()
-        local server, taken = kit.server()
-        server:listen(0)
-        local client = helper.connect(server.port)
-        wait(function()
-            return taken[1]
-        end, "the connection")
+        local socket, client, server = kit.accepted()
         server:close()
-        kit.deliver(taken[1], client, "still here")
+        kit.deliver(socket, client, "still here")
     end)
 
     it("1.6 an error in new_connection_handler loses no connection", function()
@@ -475,18 +432,21 @@ describe("Pharos TcpServer: collection", function()
         return port
     end
 
-    it("4.6 sockets taken from a server die when it is collected, silently", function()
+    -- A server in `keep.server`, the socket taken from it in `keep[1]`, and its native client.
+    local function served_client()
         local keep = {}
         local client = helper.connect(served(keep))
         wait(function()
             return keep[1] and client.state == "open"
         end, "the connection")
+        return keep, client
+    end
+
+    it("4.6 sockets taken from a server die when it is collected, silently", function()
+        local keep, client = served_client()
         keep.server:close()
         keep.server = nil
-        wait(function()
-            collectgarbage()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_collected(client)
         assert.equal(0, keep[1].state)
         assert.equal("", keep[1].remote_address)
         assert.equal(-1, keep[1]:write("too late"))
@@ -495,22 +455,13 @@ describe("Pharos TcpServer: collection", function()
     end)
 
     it("4.6 such a socket may be used for another connection", function()
-        local keep = {}
-        local client = helper.connect(served(keep))
-        wait(function()
-            return keep[1] and client.state == "open"
-        end, "the connection")
+        local keep, client = served_client()
         keep.server = nil
-        wait(function()
-            collectgarbage()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_collected(client)
         local record = helper.server()
         keep[1].error_handler = nil
         keep[1]:connect("127.0.0.1", record.port)
-        wait(function()
-            return keep[1].state == 3
-        end, "the new connection")
+        helper.wait_state(keep[1], 3)
         keep[1].disconnected_handler = nil
         keep[1]:abort()
     end)
@@ -519,16 +470,10 @@ describe("Pharos TcpServer: collection", function()
         local other, taken = kit.server()
         other:listen(0)
         local friend = helper.connect(other.port)
-        local keep = {}
-        local client = helper.connect(served(keep))
-        wait(function()
-            return keep[1] and taken[1] and client.state == "open"
-        end, "the connections")
+        local keep, client = served_client()
+        helper.wait_count(taken, 1)
         keep.server = nil
-        wait(function()
-            collectgarbage()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_collected(client)
         kit.deliver(taken[1], friend, "still here")
     end)
 
@@ -536,14 +481,7 @@ describe("Pharos TcpServer: collection", function()
         local keep = {}
         local port = served(keep)
         keep.server = nil
-        wait(function()
-            collectgarbage()
-            local server = evsock.listen("127.0.0.1", port)
-            if server then
-                server:close()
-            end
-            return server
-        end, "the port is free")
+        helper.wait_port_freed(port)
     end)
 
     it("1.9 a listening server that its handler reaches survives", function()
@@ -573,16 +511,9 @@ describe("Pharos TcpServer: collection", function()
             local server = TcpServer.new()
             server:listen(0)
             client = helper.connect(server.port)
-            -- Not held by what waits: see `wait_state`.
-            local weak = setmetatable({ server }, { __mode = "v" })
-            wait(function()
-                return weak[1].has_pending_connections
-            end, "the connection")
+            helper.wait_field(server, "has_pending_connections", true)
         end
         kit.aside(listen)
-        wait(function()
-            collectgarbage()
-            return client.state == "closed"
-        end, "the client's end")
+        helper.wait_collected(client)
     end)
 end)

@@ -1,15 +1,19 @@
 -- Pharos TcpSocket: properties and methods, over the wire.
 -- dialects.md 4.2 > "properties"; 4.3 > "methods"
 
-local helper = require "spec.helper"
-local evsock = helper.evsock
-local kit = require "spec.dialects.pharos_tools"
-local pharos = require "evsock.pharos"
-local TcpSocket = pharos.net.TcpSocket
-
-local said, wait, wait_for = kit.said, kit.wait, kit.wait_for
+local helper, kit = require "spec.helper", require "spec.dialects.pharos_tools"
+local evsock, pharos = helper.evsock, require "evsock.pharos"
+local TcpSocket, said, wait, wait_for = pharos.net.TcpSocket, kit.said, kit.wait, kit.wait_for
 
 after_each(kit.finish)
+
+-- A pair whose socket writes more than the peer, which reads nothing, takes.
+local function writing_pair(size)
+    local socket, peer, log = kit.pair()
+    peer.read_limit = 64 * 1024
+    socket:write(("x"):rep(size))
+    return socket, peer, log, size
+end
 
 describe("Pharos TcpSocket: properties", function()
     it("4.2 error is -1 before any, then the last error's number", function()
@@ -132,14 +136,12 @@ describe("Pharos TcpSocket: properties", function()
         local socket, peer, log, record = kit.pair()
         local seen
         local port = socket.local_port
-        log.also = function(word)
-            if word == "disconnected" then
-                seen = {
-                    socket.local_address, socket.local_port,
-                    socket.remote_address, socket.remote_port,
-                }
-            end
-        end
+        kit.at(log, "disconnected", function()
+            seen = {
+                socket.local_address, socket.local_port,
+                socket.remote_address, socket.remote_port,
+            }
+        end)
         peer:close()
         wait_for(log, "disconnected")
         assert.same({ "127.0.0.1", port, "127.0.0.1", record.port }, seen)
@@ -154,11 +156,9 @@ describe("Pharos TcpSocket: properties", function()
     it("4.2 they are cleared even if the disconnected handler raises", function()
         local socket, peer, log = kit.pair()
         evsock.on_error = helper.expect(function() end, 1)
-        log.also = function(word)
-            if word == "disconnected" then
-                error("on purpose")
-            end
-        end
+        kit.at(log, "disconnected", function()
+            error("on purpose")
+        end)
         peer:close()
         wait(function()
             return socket.remote_port == 0
@@ -198,9 +198,7 @@ describe("Pharos TcpSocket: methods", function()
         local record = helper.server()
         local socket = kit.socket()
         socket:connect("127.0.0.1", record.port)
-        wait(function()
-            return record.sockets[1]
-        end, "the connection")
+        helper.wait_accepted(record)
     end)
 
     it("1.8 connect takes the port as a float and as a numeric string", function()
@@ -208,9 +206,7 @@ describe("Pharos TcpSocket: methods", function()
         for _, port in ipairs { record.port + 0.0, tostring(record.port) } do
             local socket = kit.socket()
             socket:connect("127.0.0.1", port)
-            wait(function()
-                return socket.state == 3
-            end, "the connection")
+            helper.wait_state(socket, 3)
             assert.equal(record.port, socket.remote_port)
             if math.type then
                 assert.equal("integer", math.type(socket.remote_port))
@@ -230,10 +226,7 @@ describe("Pharos TcpSocket: methods", function()
     end)
 
     it("4.3 disconnect is graceful: it waits for pending writes", function()
-        local socket, peer, log = kit.pair()
-        local data = ("x"):rep(8 * 1024 * 1024)
-        peer.read_limit = 64 * 1024
-        socket:write(data)
+        local socket, peer, log, size = writing_pair(8 * 1024 * 1024)
         socket:disconnect()
         assert.is_true(socket.bytes_to_write > 0)
         local got = 0
@@ -242,15 +235,12 @@ describe("Pharos TcpSocket: methods", function()
         end
         wait_for(log, "disconnected")
         wait(function()
-            return got == #data
+            return got == size
         end, "all of it")
     end)
 
     it("4.3 abort is immediate and drops pending writes", function()
-        local socket, peer, log = kit.pair()
-        local data = ("x"):rep(16 * 1024 * 1024)
-        peer.read_limit = 64 * 1024
-        socket:write(data)
+        local socket, peer, log, size = writing_pair(16 * 1024 * 1024)
         socket:abort()
         assert.equal(0, socket.state)
         assert.equal(0, socket.bytes_to_write)
@@ -258,11 +248,9 @@ describe("Pharos TcpSocket: methods", function()
         peer.on_data = function(sock)
             got = got + #(sock:read() or "")
         end
-        wait(function()
-            return peer.state == "closed"
-        end, "the peer's end")
+        helper.wait_state(peer, "closed")
         wait_for(log, "disconnected")
-        assert.is_true(got < #data)
+        assert.is_true(got < size)
     end)
 
     it("4.3 abort drops unread data", function()
@@ -318,14 +306,7 @@ describe("Pharos TcpSocket: methods", function()
             port = socket.local_port
         end
         kit.aside(bind)
-        wait(function()
-            collectgarbage()
-            local server = evsock.listen("127.0.0.1", port)
-            if server then
-                server:close()
-            end
-            return server
-        end, "the port is free")
+        helper.wait_port_freed(port)
     end)
 
     it("4.3 bind: false when the port is taken, and the error handler is called", function()
@@ -387,32 +368,17 @@ describe("Pharos TcpSocket: methods", function()
 
     it("4.3 bind_async: its callback gets socket, true and nil from pump", function()
         local socket = kit.socket()
-        local got
-        socket:bind_async(0, helper.expect(function(...)
-            got = { n = select("#", ...), ... }
-        end, 1))
-        assert.is_nil(got)
-        wait(function()
-            return got
-        end, "the callback")
-        assert.equal(socket, got[1])
-        assert.is_true(got[2])
-        assert.is_nil(got[3])
+        local given, result, problem = kit.answer(socket, "bind_async", 0)
+        assert.equal(socket, given)
+        assert.is_true(result)
+        assert.is_nil(problem)
     end)
 
     it("4.3 bind_async: its callback gets false, no internal error, for a taken port", function()
         local record = helper.server()
         local socket, log = kit.socket()
-        local got
-        socket:bind_async(record.port, function(...)
-            got = { ... }
-        end)
-        wait(function()
-            return got
-        end, "the callback")
-        assert.equal(socket, got[1])
-        assert.is_false(got[2])
-        assert.is_nil(got[3])
+        local given, result, problem = kit.answer(socket, "bind_async", record.port)
+        assert.is_true(given == socket and result == false and problem == nil)
         assert.equal("error 8", said(log))
     end)
 
@@ -444,14 +410,12 @@ describe("Pharos TcpSocket: methods", function()
         assert.is_true(outside:bind(0))
         local socket, peer, log = kit.pair()
         local plain, async
-        log.also = function(word)
-            if word == "ready_read" then
-                plain = socket:peek_string(100)
-                socket:read_string_async(function(_, result)
-                    async = result
-                end)
-            end
-        end
+        kit.at(log, "ready_read", function()
+            plain = socket:peek_string(100)
+            socket:read_string_async(function(_, result)
+                async = result
+            end)
+        end)
         peer:write("both")
         wait(function()
             return async

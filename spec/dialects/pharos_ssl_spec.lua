@@ -5,8 +5,7 @@
 local helper = require "spec.helper"
 local evsock = helper.evsock
 local kit = require "spec.dialects.pharos_tools"
-local tls = require "spec.peers.openssl"
-local pharos = require "evsock.pharos"
+local tls, pharos = require "spec.peers.openssl", require "evsock.pharos"
 local net = pharos.net
 local SslSocket, SslServer, SslConfiguration = net.SslSocket, net.SslServer, net.SslConfiguration
 
@@ -17,15 +16,7 @@ local ENCRYPTED = STANDS .. ", mode_changed 1, encrypted"
 local FAILED = ", error 13, about_to_close, state_changed 0, disconnected"
 
 describe("Pharos SSL:", function()
-    local certificates
-
-    setup(function()
-        certificates = tls.certificates()
-    end)
-
-    teardown(function()
-        certificates:remove()
-    end)
+    local certificates = tls.certificates_for(setup, teardown)
 
     before_each(function()
         pharos.configure { cafile = certificates:path("ca.pem") }
@@ -68,6 +59,15 @@ describe("Pharos SSL:", function()
         return socket, log
     end
 
+    -- An encrypted socket, its peer, and its log from then on.
+    local function encrypted_pair()
+        local server = server_of("ecdsa")
+        local socket, log = encrypted(server)
+        local peer = helper.wait_accepted(server)
+        kit.clear(log)
+        return socket, peer, log
+    end
+
     -- What an attempt ends in: "encrypted" or the number of the error, and the socket.
     local function outcome(server, prepare, host)
         local socket, log = kit.socket(SslSocket)
@@ -99,9 +99,7 @@ describe("Pharos SSL:", function()
             assert.equal(STANDS, said(log))
             assert.is_false(socket.encrypted)
             assert.equal(SslSocket.UNENCRYPTED_MODE, socket.mode)
-            wait(function()
-                return record.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(record)
             kit.deliver(socket, record.sockets[1], "clear")
             kit.clear(log)
             socket:disconnect()
@@ -150,14 +148,10 @@ describe("Pharos SSL:", function()
             local socket, log = kit.socket(SslSocket)
             socket:connect_encrypted("localhost", server.port)
             assert.equal(4, socket:write("one "))
-            log.also = function(word)
-                if word == "connected" then
-                    assert.equal(3, socket:write("two"))
-                end
-            end
-            wait(function()
-                return server.sockets[1] and server.sockets[1].buffered == 7
-            end, "the data")
+            kit.at(log, "connected", function()
+                assert.equal(3, socket:write("two"))
+            end)
+            helper.wait_arrived(server, 7)
             assert.equal("one two", server.sockets[1]:read())
             wait_for(log, "encrypted")
             local sum = 0
@@ -174,9 +168,7 @@ describe("Pharos SSL:", function()
         it("4.7 bytes pass in both directions, and bytes_written counts the plain ones", function()
             local server = server_of("rsa")
             local socket, log = encrypted(server)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(server)
             server.sockets[1].on_data = function(sock)
                 sock:write(sock:read())
             end
@@ -194,14 +186,9 @@ describe("Pharos SSL:", function()
         end)
 
         it("4.7 the remote closes: as TCP, and encrypted is false in the end", function()
-            local server = server_of("ecdsa")
-            local socket, log = encrypted(server)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
-            kit.clear(log)
-            server.sockets[1]:write("bye")
-            server.sockets[1]:close()
+            local socket, peer, log = encrypted_pair()
+            peer:write("bye")
+            peer:close()
             wait_for(log, "disconnected")
             assert.equal("ready_read, error 1, state_changed 6, state_changed 0, disconnected",
                 said(log))
@@ -210,13 +197,8 @@ describe("Pharos SSL:", function()
         end)
 
         it("4.7 a connection cut without the end of TLS is told as a remote close", function()
-            local server = server_of("ecdsa")
-            local _, log = encrypted(server)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
-            kit.clear(log)
-            server.sockets[1]:abort()
+            local _, peer, log = encrypted_pair()
+            peer:abort()
             wait_for(log, "disconnected")
             assert.equal("error 1, state_changed 6, state_changed 0, disconnected", said(log))
         end)
@@ -224,9 +206,7 @@ describe("Pharos SSL:", function()
         it("4.7 disconnect waits until all of it is sent", function()
             local server = server_of("ecdsa")
             local socket, log = encrypted(server)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(server)
             local got, size = 0, 4 * 1024 * 1024
             server.sockets[1].on_data = function(sock)
                 got = got + #(sock:read() or "")
@@ -246,9 +226,7 @@ describe("Pharos SSL:", function()
             socket:write("in a hurry")
             socket:disconnect()
             wait_for(log, "disconnected")
-            wait(function()
-                return server.sockets[1] and server.sockets[1].buffered == 10
-            end, "the data")
+            helper.wait_arrived(server, 10)
             assert.is_truthy(kit.find(log, "state_changed 6"))
         end)
 
@@ -276,9 +254,7 @@ describe("Pharos SSL:", function()
             socket:connect_encrypted("localhost", server.port)
             wait_for(log, "error 19")
             assert.is_true(socket.encrypted)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(server)
             helper.pump_for(0.02)
             assert.equal(1, #server.sockets)
         end)
@@ -324,9 +300,7 @@ describe("Pharos SSL:", function()
             wait_for(log, "bytes_written 6")
             assert.equal("mode_changed 1, encrypted, bytes_written 6", said(log))
             assert.is_true(socket.encrypted)
-            wait(function()
-                return server.sockets[1].buffered == 6
-            end, "the data")
+            helper.wait_field(server.sockets[1], "buffered", 6)
         end)
 
         it("4.7 it has no effect when unconnected", function()
@@ -369,9 +343,7 @@ describe("Pharos SSL:", function()
         it("4.7 with bad keys nothing more goes out in the clear", function()
             local server = upgrading()
             local socket, log = connected(server)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(server)
             socket.configuration.local_certificate = net.SslCertificate.new("no certificate")
             socket.configuration.private_key = key("client")
             socket:start_client_encryption()
@@ -499,9 +471,7 @@ describe("Pharos SSL:", function()
                 socket.configuration = identity("client")
             end)
             assert.equal("encrypted", word)
-            wait(function()
-                return server.sockets[1]
-            end, "the connection")
+            helper.wait_accepted(server)
         end)
 
         it("4.7 local_certificate_chain: its first is local_certificate", function()
@@ -512,6 +482,9 @@ describe("Pharos SSL:", function()
             assert.equal(second, configuration.local_certificate_chain[2])
             configuration.local_certificate = second
             assert.equal(1, #configuration.local_certificate_chain)
+            -- What is no part of the list is not taken along unchecked.
+            configuration.local_certificate_chain = { first, name = "junk", [3] = "junk" }
+            assert.same({ first }, configuration.local_certificate_chain)
         end)
 
         it("4.7 certificates and keys may be given in PEM and in DER", function()
@@ -577,9 +550,7 @@ describe("Pharos SSL:", function()
             server.new_connection_handler = helper.expect(1)
             local client = kit.socket(SslSocket)
             client:connect_encrypted("localhost", server.port)
-            wait(function()
-                return server.has_pending_connections
-            end, "a connection")
+            helper.wait_field(server, "has_pending_connections", true)
             local socket = helper.track(server:next_pending_secure_connection())
             assert.equal("SslSocket", getmetatable(socket).__type)
             assert.is_true(socket.encrypted)
@@ -587,17 +558,13 @@ describe("Pharos SSL:", function()
             assert.equal(3, socket.state)
             assert.is_nil(server:next_pending_secure_connection())
             client:write("hello")
-            wait(function()
-                return socket.bytes_available == 5
-            end, "the data")
+            helper.wait_field(socket, "bytes_available", 5)
         end)
 
         it("4.7 next_pending_connection gives the same", function()
             local server, taken = ssl_server()
             encrypted(server)
-            wait(function()
-                return taken[1]
-            end, "a connection")
+            helper.wait_count(taken, 1)
             assert.is_true(taken[1].encrypted)
             assert.equal(2, taken[1].mode)
         end)
@@ -607,9 +574,7 @@ describe("Pharos SSL:", function()
                 local server = ssl_server()
                 server.new_connection_handler = nil
                 encrypted(server)
-                wait(function()
-                    return server.has_pending_connections
-                end, "a connection")
+                helper.wait_field(server, "has_pending_connections", true)
                 local got
                 server[name .. "_async"](server, function(given, socket)
                     assert(given == server)
@@ -625,16 +590,12 @@ describe("Pharos SSL:", function()
         it("4.7 it answers: bytes pass in both directions", function()
             local server, taken = ssl_server(identity("rsa"))
             local socket = encrypted(server)
-            wait(function()
-                return taken[1]
-            end, "a connection")
+            helper.wait_count(taken, 1)
             taken[1].ready_read_handler = function(given)
                 given:write(given:read())
             end
             socket:write("echo")
-            wait(function()
-                return socket.bytes_available == 4
-            end, "the echo")
+            helper.wait_field(socket, "bytes_available", 4)
             local log = kit.watch(taken[1])
             socket:disconnect()
             wait_for(log, "disconnected")
@@ -688,9 +649,7 @@ describe("Pharos SSL:", function()
             local good = kit.socket(SslSocket)
             good.configuration = identity("client")
             good:connect_encrypted("localhost", server.port)
-            wait(function()
-                return taken[1]
-            end, "the known client")
+            helper.wait_count(taken, 1)
             for _, name in ipairs { "stranger", "none" } do
                 local _, log = outcome(server, function(socket)
                     if name ~= "none" then

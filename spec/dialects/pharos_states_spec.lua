@@ -1,10 +1,8 @@
 -- Pharos TcpSocket: the states and the order of the handlers.
 -- dialects.md 4.4 > "states", "order", "texts"
 
-local helper = require "spec.helper"
-local evsock = helper.evsock
-local kit = require "spec.dialects.pharos_tools"
-local pharos = require "evsock.pharos"
+local helper, kit = require "spec.helper", require "spec.dialects.pharos_tools"
+local evsock, pharos = helper.evsock, require "evsock.pharos"
 local TcpSocket = pharos.net.TcpSocket
 
 local said, wait, wait_for = kit.said, kit.wait, kit.wait_for
@@ -31,6 +29,17 @@ local function stuffed()
     return socket, peer, log, record
 end
 
+-- A socket that was bound before it connected, its log, its port then, and the server's record.
+local function bound_and_connected()
+    local record = helper.server()
+    local socket, log = kit.socket()
+    assert.is_true(socket:bind(0))
+    local port = socket.local_port
+    socket:connect("127.0.0.1", record.port)
+    wait_for(log, "connected")
+    return socket, log, port, record
+end
+
 local function read_on(peer)
     peer.on_data = function(sock)
         sock:read()
@@ -52,15 +61,13 @@ end
 
 describe("Pharos TcpSocket: connecting", function()
     it("4.4 connect by address: 1, 2, host_found, 3, connected", function()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", helper.server().port)
+        local _, log = kit.connecting("127.0.0.1", helper.server().port)
         wait_for(log, "connected")
         assert_quiet(log, CONNECTED)
     end)
 
     it("4.4 connect by name: 1, 2, host_found, 3, connected", function()
-        local socket, log = kit.socket()
-        socket:connect("localhost", helper.server().port)
+        local _, log = kit.connecting("localhost", helper.server().port)
         wait_for(log, "connected")
         assert_quiet(log, CONNECTED)
     end)
@@ -75,8 +82,7 @@ describe("Pharos TcpSocket: connecting", function()
     end)
 
     it("4.4 inside of the handlers state is that of the event", function()
-        local socket, log = kit.socket()
-        socket:connect("localhost", helper.server().port)
+        local socket, log = kit.connecting("localhost", helper.server().port)
         wait_for(log, "connected")
         assert.same({ 1, 2, 2, 3, 3 }, log.states)
         kit.clear(log)
@@ -87,23 +93,20 @@ describe("Pharos TcpSocket: connecting", function()
 
     it("4.4 name not found: 1, 0, error 2 \"Host not found\"", function()
         pharos.configure { hosts = { nowhere = false } }
-        local socket, log = kit.socket()
-        socket:connect("nowhere", 1)
+        local socket, log = kit.connecting("nowhere", 1)
         wait_for(log, "error 2")
         assert_quiet(log, "state_changed 1, state_changed 0, error 2")
         assert.equal("Host not found", socket.error_string)
     end)
 
     it("4.4 a host that is no possible name ends likewise", function()
-        local socket, log = kit.socket()
-        socket:connect("Enter an IP Address", 1)
+        local _, log = kit.connecting("Enter an IP Address", 1)
         wait_for(log, "error 2")
         assert_quiet(log, "state_changed 1, state_changed 0, error 2")
     end)
 
     it("4.4 refused: 0, error 0 \"Connection refused\"", function()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", helper.free_port())
+        local socket, log = kit.connecting("127.0.0.1", helper.free_port())
         wait_for(log, "error 0")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 0")
         assert.equal("Connection refused", socket.error_string)
@@ -113,8 +116,7 @@ describe("Pharos TcpSocket: connecting", function()
     it("4.4 no answer: 0, error 5 \"Connection timed out\"", function()
         local port = helper.silent_port()
         pharos.configure { connect_timeout = 0.1 }
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", port)
+        local socket, log = kit.connecting("127.0.0.1", port)
         wait_for(log, "error 5")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 5")
         assert.equal("Connection timed out", socket.error_string)
@@ -122,8 +124,7 @@ describe("Pharos TcpSocket: connecting", function()
 
     it("4.4 unreachable: 0, error 7", function()
         -- The system refuses TCP to a group of hosts without sending anything.
-        local socket, log = kit.socket()
-        socket:connect("224.0.0.1", 9)
+        local socket, log = kit.connecting("224.0.0.1", 9)
         wait_for(log, "error 7")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 7")
         assert.equal("Network unreachable", socket.error_string)
@@ -148,8 +149,7 @@ describe("Pharos TcpSocket: connecting", function()
 
     it("4.4 what the system does not support: 0, error 10 with its text", function()
         -- An address of a link, without naming the link.
-        local socket, log = kit.socket()
-        socket:connect("fe80::1", 9)
+        local socket, log = kit.connecting("fe80::1", 9)
         wait_for(log, "error 10")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 10")
         assert.equal("Operation on socket is not supported", socket.error_string)
@@ -173,11 +173,9 @@ describe("Pharos TcpSocket: connecting", function()
     it("4.4 when connecting fails, error shows the new error in state 0 already", function()
         local socket, log = kit.socket()
         local seen
-        log.also = function(word)
-            if word == "state_changed 0" then
-                seen = { socket.error, socket.error_string }
-            end
-        end
+        kit.at(log, "state_changed 0", function()
+            seen = { socket.error, socket.error_string }
+        end)
         socket:connect("127.0.0.1", helper.free_port())
         wait_for(log, "error 0")
         assert.same({ 0, "Connection refused" }, seen)
@@ -201,15 +199,12 @@ describe("Pharos TcpSocket: connecting", function()
             assert.equal("Trying to connect while connection is in progress", socket.error_string)
             table.remove(log, kit.find(log, "error 19"))
         end
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", record.port)
+        local socket, log = kit.connecting("127.0.0.1", record.port)
         again(socket, log)
-        log.also = function(word)
-            if word == "state_changed 2" then
-                log.also = nil
-                socket:connect("127.0.0.1", record.port)
-            end
-        end
+        kit.at(log, "state_changed 2", function()
+            log.also = nil
+            socket:connect("127.0.0.1", record.port)
+        end)
         wait_for(log, "connected")
         again(socket, log)
         assert.equal(CONNECTED, said(log))
@@ -226,12 +221,10 @@ describe("Pharos TcpSocket: connecting", function()
     it("4.4 connect in state 2: error 19", function()
         local socket, log = kit.socket()
         local port = helper.server().port
-        log.also = function(word)
-            if word == "host_found" then
-                assert.equal(2, socket.state)
-                socket:connect("127.0.0.1", port)
-            end
-        end
+        kit.at(log, "host_found", function()
+            assert.equal(2, socket.state)
+            socket:connect("127.0.0.1", port)
+        end)
         socket:connect("127.0.0.1", port)
         wait_for(log, "error 19")
         wait_for(log, "connected")
@@ -239,27 +232,15 @@ describe("Pharos TcpSocket: connecting", function()
     end)
 
     it("4.4 connect in state 4 is allowed and keeps the bound local port", function()
-        local record = helper.server()
-        local socket, log = kit.socket()
-        assert.is_true(socket:bind(0))
-        local port = socket.local_port
-        socket:connect("127.0.0.1", record.port)
-        wait_for(log, "connected")
+        local socket, log, port, record = bound_and_connected()
         assert.equal("state_changed 4, " .. CONNECTED, said(log))
         assert.equal(port, socket.local_port)
-        wait(function()
-            return record.sockets[1]
-        end, "the connection")
+        helper.wait_accepted(record)
         assert.equal(port, record.sockets[1].peer_port)
     end)
 
     it("4.4 a bound port serves one connection only", function()
-        local record = helper.server()
-        local socket, log = kit.socket()
-        assert.is_true(socket:bind(0))
-        local port = socket.local_port
-        socket:connect("127.0.0.1", record.port)
-        wait_for(log, "connected")
+        local socket, log, port, record = bound_and_connected()
         socket:disconnect()
         wait_for(log, "disconnected")
         kit.clear(log)
@@ -318,12 +299,10 @@ describe("Pharos TcpSocket: connecting", function()
 
     it("4.4 connect from the disconnected handler: the usual way to reconnect", function()
         local socket, peer, log, record = kit.pair()
-        log.also = function(word)
-            if word == "disconnected" then
-                socket:connect("127.0.0.1", record.port)
-                assert.equal(1, socket.state)
-            end
-        end
+        kit.at(log, "disconnected", function()
+            socket:connect("127.0.0.1", record.port)
+            assert.equal(1, socket.state)
+        end)
         peer:close()
         wait_for(log, "connected")
         assert_quiet(log, REMOTE_CLOSED .. ", " .. CONNECTED)
@@ -333,11 +312,9 @@ describe("Pharos TcpSocket: connecting", function()
     it("4.4 connect from the error handler of a failed attempt", function()
         local record = helper.server()
         local socket, log = kit.socket()
-        log.also = function(word)
-            if word == "error 0" then
-                socket:connect("127.0.0.1", record.port)
-            end
-        end
+        kit.at(log, "error 0", function()
+            socket:connect("127.0.0.1", record.port)
+        end)
         socket:connect("127.0.0.1", helper.free_port())
         wait_for(log, "connected")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 0, " .. CONNECTED)
@@ -365,17 +342,13 @@ describe("Pharos TcpSocket: ending", function()
 
     it("4.4 what the error handler writes when the remote has closed is still sent", function()
         local socket, peer, log = kit.pair({ half_open = true })
-        log.also = function(word)
-            if word == "error 1" then
-                assert.equal(5, socket:write("adieu"))
-            end
-        end
+        kit.at(log, "error 1", function()
+            assert.equal(5, socket:write("adieu"))
+        end)
         peer:shutdown()
         wait_for(log, "disconnected")
         assert.equal("error 1, bytes_written 5, " .. DISCONNECTED, said(log))
-        wait(function()
-            return peer.buffered == 5
-        end, "the farewell")
+        helper.wait_field(peer, "buffered", 5)
     end)
 
     it("4.4 a reset is told as a remote close", function()
@@ -392,9 +365,7 @@ describe("Pharos TcpSocket: ending", function()
         assert.equal(0, #log)
         wait_for(log, "disconnected")
         assert_quiet(log, DISCONNECTED)
-        wait(function()
-            return peer.state == "closed"
-        end, "the peer's end")
+        helper.wait_state(peer, "closed")
     end)
 
     it("4.4 disconnect, data pending: 6, bytes_written, 0, disconnected", function()
@@ -419,8 +390,7 @@ describe("Pharos TcpSocket: ending", function()
     end)
 
     it("4.4 disconnect while looking up: the connection is completed, then closed", function()
-        local socket, log = kit.socket()
-        socket:connect("localhost", helper.server().port)
+        local socket, log = kit.connecting("localhost", helper.server().port)
         socket:disconnect()
         assert.equal(1, socket.state)
         wait_for(log, "disconnected")
@@ -429,11 +399,9 @@ describe("Pharos TcpSocket: ending", function()
 
     it("4.4 disconnect while connecting: the connection is completed, then closed", function()
         local socket, log = kit.socket()
-        log.also = function(word)
-            if word == "state_changed 2" then
-                socket:disconnect()
-            end
-        end
+        kit.at(log, "state_changed 2", function()
+            socket:disconnect()
+        end)
         socket:connect("127.0.0.1", helper.server().port)
         wait_for(log, "disconnected")
         assert_quiet(log, CONNECTED .. ", " .. DISCONNECTED)
@@ -441,21 +409,17 @@ describe("Pharos TcpSocket: ending", function()
 
     it("4.4 disconnect while connecting, with data: it is sent before the end", function()
         local record = helper.server()
-        local socket, log = kit.socket()
-        socket:connect("localhost", record.port)
+        local socket, log = kit.connecting("localhost", record.port)
         socket:write("in a hurry")
         socket:disconnect()
         wait_for(log, "disconnected")
-        wait(function()
-            return record.sockets[1] and record.sockets[1].buffered == 10
-        end, "the data")
+        helper.wait_arrived(record, 10)
         assert.equal(CONNECTED .. ", " .. DISCONNECTED, without_bytes(log))
         assert.is_truthy(kit.find(log, "bytes_written 10"))
     end)
 
     it("4.4 disconnect while connecting, and the attempt fails: told as a failure", function()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", helper.free_port())
+        local socket, log = kit.connecting("127.0.0.1", helper.free_port())
         socket:disconnect()
         wait_for(log, "error 0")
         assert_quiet(log, SETTING_OUT .. ", state_changed 0, error 0")
@@ -487,8 +451,7 @@ describe("Pharos TcpSocket: ending", function()
     end)
 
     it("4.4 abort while connecting: about_to_close, 0, no disconnected", function()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", helper.silent_port())
+        local socket, log = kit.connecting("127.0.0.1", helper.silent_port())
         wait_for(log, "host_found")
         kit.clear(log)
         socket:abort()
@@ -544,8 +507,7 @@ describe("Pharos TcpSocket: ending", function()
         local socket, peer = kit.pair()
         kit.deliver(socket, peer, "unread")
         socket:close()
-        assert.equal(0, socket.bytes_available)
-        assert.equal("", socket:read_all())
+        assert.same({ 0, "" }, { socket.bytes_available, socket:read_all() })
     end)
 
     it("4.4 close after the remote has closed: about_to_close alone", function()
@@ -612,9 +574,7 @@ describe("Pharos TcpSocket: handlers", function()
         end
         socket:connect("localhost", record.port)
         socket:write("hello")
-        wait(function()
-            return record.sockets[1]
-        end, "the connection")
+        helper.wait_accepted(record)
         record.sockets[1]:write("hello")
         record.sockets[1]:close()
         wait(function()
@@ -639,13 +599,9 @@ describe("Pharos TcpSocket: handlers", function()
             return socket.state == 3 and record.sockets[1]
         end, "the connection")
         record.sockets[1]:write("x")
-        wait(function()
-            return socket.bytes_available == 1
-        end, "the byte")
+        helper.wait_field(socket, "bytes_available", 1)
         record.sockets[1]:close()
-        wait(function()
-            return socket.state == 0
-        end, "the end")
+        helper.wait_state(socket, 0)
     end)
 
     it("1.6 an error in one handler loses none of the others", function()
@@ -721,12 +677,10 @@ describe("Pharos TcpSocket: handlers", function()
 
     it("1.5 a handler may abort and connect again", function()
         local socket, peer, log, record = kit.pair()
-        log.also = function(word)
-            if word == "ready_read" then
-                socket:abort()
-                socket:connect("127.0.0.1", record.port)
-            end
-        end
+        kit.at(log, "ready_read", function()
+            socket:abort()
+            socket:connect("127.0.0.1", record.port)
+        end)
         peer:write("go away")
         wait_for(log, "connected")
         local aborted = "about_to_close, state_changed 0, disconnected"

@@ -11,23 +11,23 @@ local said, wait, wait_for, deliver = kit.said, kit.wait, kit.wait_for, kit.deli
 
 after_each(kit.finish)
 
+local function properties(socket)
+    return {
+        socket.is_open, socket.open_mode, socket.bytes_available, socket.bytes_to_write,
+        socket.at_end, socket.pos, socket.readable, socket.writeable, socket.sequential,
+        socket.can_read_line,
+    }
+end
+
 describe("Pharos Stream: properties", function()
     it("4.5 of a new socket", function()
         local socket = TcpSocket.new()
-        assert.same({ false, 0, 0, 0, true, 0, false, false, true, false }, {
-            socket.is_open, socket.open_mode, socket.bytes_available, socket.bytes_to_write,
-            socket.at_end, socket.pos, socket.readable, socket.writeable, socket.sequential,
-            socket.can_read_line,
-        })
+        assert.same({ false, 0, 0, 0, true, 0, false, false, true, false }, properties(socket))
     end)
 
     it("4.5 of a connected socket", function()
         local socket = kit.pair()
-        assert.same({ true, 3, 0, 0, true, 0, true, true, true, false }, {
-            socket.is_open, socket.open_mode, socket.bytes_available, socket.bytes_to_write,
-            socket.at_end, socket.pos, socket.readable, socket.writeable, socket.sequential,
-            socket.can_read_line,
-        })
+        assert.same({ true, 3, 0, 0, true, 0, true, true, true, false }, properties(socket))
     end)
 
     it("4.5 bytes_available counts what can be read", function()
@@ -181,9 +181,7 @@ describe("Pharos Stream: reading", function()
             sock:write(sock:read())
         end
         assert.equal(20000, socket:write_bytes(list))
-        wait(function()
-            return socket.bytes_available == 20000
-        end, "the echo")
+        helper.wait_field(socket, "bytes_available", 20000)
         assert.same(list, socket:read_bytes())
     end)
 
@@ -194,18 +192,14 @@ describe("Pharos Stream: reading", function()
         assert.equal("bc\n", socket:read_line())
         assert.equal("def\nghi", socket:read_all())
         assert.equal(2, socket:write("hi"))
-        wait(function()
-            return peer.buffered == 2
-        end, "the bytes")
+        helper.wait_field(peer, "buffered", 2)
     end)
 
     it("4.5 a socket that is not open for reading gives nothing", function()
         local record = helper.server()
         local socket = kit.socket()
         socket:connect("127.0.0.1", record.port, TcpSocket.WRITE_ONLY_MODE)
-        wait(function()
-            return record.sockets[1]
-        end, "the connection")
+        helper.wait_accepted(record)
         record.sockets[1]:write("unread")
         helper.pump_for(0.02)
         assert.equal("", socket:read_string())
@@ -256,18 +250,12 @@ describe("Pharos Stream: reading", function()
 
     it("1.7 strings are bytes: NUL and what is no text pass unchanged", function()
         local socket, peer = kit.pair()
-        local all = {}
-        for byte = 0, 255 do
-            all[#all + 1] = string.char(byte)
-        end
-        all = table.concat(all)
+        local all = helper.all_bytes()
         peer.on_data = function(sock)
             sock:write(sock:read())
         end
         assert.equal(256, socket:write_string(all))
-        wait(function()
-            return socket.bytes_available == 256
-        end, "the echo")
+        helper.wait_field(socket, "bytes_available", 256)
         assert.equal(all, socket:read_string())
     end)
 
@@ -275,9 +263,7 @@ describe("Pharos Stream: reading", function()
         local socket, peer = kit.pair()
         local size = 3 * 1024 * 1024
         peer:write(("x"):rep(size))
-        wait(function()
-            return socket.bytes_available == size
-        end, "all of it")
+        helper.wait_field(socket, "bytes_available", size)
         assert.equal(size, #socket:read_string())
     end)
 
@@ -344,14 +330,12 @@ describe("Pharos Stream: asynchronous forms", function()
     it("4.5 the count may be left out before the callback", function()
         local socket, peer = kit.pair()
         deliver(socket, peer, "abc")
-        local got
+        local got = {}
         socket:read_string_async(function(_, result)
-            got = result
+            got[1] = result
         end)
-        wait(function()
-            return got
-        end, "the callback")
-        assert.equal("abc", got)
+        helper.wait_count(got, 1)
+        assert.same({ "abc" }, got)
     end)
 
     it("4.5 they keep the order of the script, among the plain forms, too", function()
@@ -359,9 +343,7 @@ describe("Pharos Stream: asynchronous forms", function()
         socket:write_string_async("1", function() end)
         socket:write_string("2")
         socket:write_bytes_async({ 51 }, function() end)
-        wait(function()
-            return peer.buffered == 3
-        end, "the bytes")
+        helper.wait_field(peer, "buffered", 3)
         assert.equal("123", peer:read())
     end)
 
@@ -391,9 +373,7 @@ describe("Pharos Stream: writing", function()
         assert.equal(3, socket:write_bytes({ 0, 10, 255 }))
         assert.equal(0, socket:write_string(""))
         assert.equal(0, socket:write_bytes({}))
-        wait(function()
-            return peer.buffered == 8
-        end, "the bytes")
+        helper.wait_field(peer, "buffered", 8)
         assert.equal("hello\0\n\255", peer:read())
     end)
 
@@ -419,8 +399,7 @@ describe("Pharos Stream: writing", function()
 
     it("4.5 not open for writing: -1", function()
         local record = helper.server()
-        local socket, log = kit.socket()
-        socket:connect("127.0.0.1", record.port, TcpSocket.READ_ONLY_MODE)
+        local socket, log = kit.connecting("127.0.0.1", record.port, TcpSocket.READ_ONLY_MODE)
         wait_for(log, "connected")
         assert.equal(-1, socket:write_string("x"))
         helper.pump_for(0.02)
@@ -429,17 +408,12 @@ describe("Pharos Stream: writing", function()
 
     it("4.5 in states 1 and 2 the data is queued and sent once connected", function()
         local record = helper.server()
-        local socket, log = kit.socket()
-        socket:connect("localhost", record.port)
+        local socket, log = kit.connecting("localhost", record.port)
         assert.equal(4, socket:write_string("one "))
-        log.also = function(word)
-            if word == "state_changed 2" then
-                assert.equal(3, socket:write_string("two"))
-            end
-        end
-        wait(function()
-            return record.sockets[1] and record.sockets[1].buffered == 7
-        end, "the bytes")
+        kit.at(log, "state_changed 2", function()
+            assert.equal(3, socket:write_string("two"))
+        end)
+        helper.wait_arrived(record, 7)
         assert.equal("one two", record.sockets[1]:read())
     end)
 
@@ -499,11 +473,9 @@ describe("Pharos Stream: ready_read and bytes_written", function()
     it("4.5 bytes_available is set when ready_read is called", function()
         local socket, peer, log = kit.pair()
         local seen
-        log.also = function(word)
-            if word == "ready_read" then
-                seen = socket.bytes_available
-            end
-        end
+        kit.at(log, "ready_read", function()
+            seen = socket.bytes_available
+        end)
         peer:write("12345")
         wait(function()
             return seen
@@ -519,9 +491,7 @@ describe("Pharos Stream: ready_read and bytes_written", function()
             deepest = math.max(deepest, depth)
             if count == 1 then
                 peer:write("more")
-                wait(function()
-                    return socket.bytes_available == 8
-                end, "the rest")
+                helper.wait_field(socket, "bytes_available", 8)
             end
             depth = depth - 1
         end
@@ -593,8 +563,7 @@ describe("Pharos Stream: ready_read and bytes_written", function()
 
     it("4.5 bytes_written tells what was written before the connection, after connected", function()
         local record = helper.server()
-        local socket, log = kit.socket()
-        socket:connect("localhost", record.port)
+        local socket, log = kit.connecting("localhost", record.port)
         socket:write_string("12345")
         wait_for(log, "bytes_written 5")
         assert.is_true(kit.find(log, "connected") < kit.find(log, "bytes_written 5"))

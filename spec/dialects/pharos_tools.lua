@@ -4,6 +4,8 @@ local helper = require "spec.helper"
 local pharos = require "evsock.pharos"
 local net = pharos.net
 
+local unpack = rawget(_G, "unpack") or table.unpack
+
 local kit = {}
 
 local handlers = {
@@ -38,6 +40,13 @@ function kit.socket(class, skipped)
     return socket, kit.watch(socket, skipped)
 end
 
+--- The same, after `socket:connect(...)`.
+function kit.connecting(...)
+    local socket, log = kit.socket()
+    socket:connect(...)
+    return socket, log
+end
+
 function kit.wait(condition, what)
     return helper.pump_until(condition, 5 * helper.slow, what)
 end
@@ -55,6 +64,15 @@ function kit.wait_for(log, word)
     kit.wait(function()
         return kit.find(log, word)
     end, word .. " after " .. table.concat(log, ", "))
+end
+
+--- Has `fn` called whenever the log takes down that word.
+function kit.at(log, wanted, fn)
+    log.also = function(word)
+        if word == wanted then
+            fn()
+        end
+    end
 end
 
 --- The log as one text.
@@ -84,11 +102,7 @@ end
 
 --- Sends `text` as an arrival of its own and waits until the socket has been told of it.
 function kit.deliver(socket, peer, text)
-    local wanted = socket.bytes_available + #text
-    peer:write(text)
-    kit.wait(function()
-        return socket.bytes_available == wanted
-    end, "the bytes are announced")
+    helper.fill(socket, peer, text, "bytes_available")
 end
 
 --- A listening server that `finish` closes, and the sockets that it was asked for.
@@ -103,14 +117,30 @@ function kit.server(class)
     return server, taken
 end
 
---- Waits until the object is in that state. What waits does not hold it: LuaJIT keeps what it has
---- compiled, and the closures that this has called.
-function kit.wait_state(object, state)
-    local weak = setmetatable({ object }, { __mode = "v" })
-    kit.wait(function()
-        return weak[1].state == state
-    end, "state " .. state)
+--- A socket that a listening server was asked for, the native client at its other end, the server.
+function kit.accepted()
+    local server, taken = kit.server()
+    server:listen(0)
+    local client = helper.connect(server.port)
+    helper.wait_count(taken, 1)
+    return taken[1], client, server
 end
+
+--- Asks `object` for something by its method `..._async` with that argument: the callback comes
+--- once, and only from pump. Returns what it got.
+function kit.answer(object, method, argument)
+    local got
+    object[method](object, argument, helper.expect(function(...)
+        got = { n = select("#", ...), ... }
+    end, 1))
+    assert(not got, "the callback came inside of the call")
+    kit.wait(function()
+        return got
+    end, "the callback of " .. method)
+    return unpack(got, 1, got.n)
+end
+
+kit.wait_state = helper.wait_state
 
 --- Calls `fn` where no register of the test, nor any that it has used before, holds what is made.
 function kit.aside(fn)

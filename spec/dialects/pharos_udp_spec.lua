@@ -189,9 +189,7 @@ describe("UdpSocket", function()
         assert.equal(5, socket:write_datagram_string("hello", LOCAL, sock.port))
         assert.equal(0, #log)
         kit.wait_for(log, "bytes_written 5")
-        kit.wait(function()
-            return got[1]
-        end)
+        helper.wait_count(got, 1)
         assert.same({ data = "hello", host = LOCAL, port = socket.local_port }, got[1])
     end)
 
@@ -199,9 +197,7 @@ describe("UdpSocket", function()
         local socket = bound()
         local sock, got = peer()
         assert.equal(3, socket:write_datagram_bytes({ 0, 65, 255 }, LOCAL, sock.port))
-        kit.wait(function()
-            return got[1]
-        end)
+        helper.wait_count(got, 1)
         assert.equal("\0A\255", got[1].data)
     end)
 
@@ -219,9 +215,7 @@ describe("UdpSocket", function()
         local sock, got = peer()
         assert.equal(5, socket:write_datagram_string("hello", "localhost", sock.port))
         kit.wait_for(log, "bytes_written 5")
-        kit.wait(function()
-            return got[1]
-        end)
+        helper.wait_count(got, 1)
     end)
 
     it("4.9 an unknown name: error 2 later, no bytes_written", function()
@@ -273,9 +267,7 @@ describe("UdpSocket", function()
         for n = 1, 200 do
             sock:send_to("n" .. n, LOCAL, socket.local_port)
         end
-        kit.wait(function()
-            return #got == 200
-        end)
+        helper.wait_exactly(got, 200)
         assert.same({ "n1", "n200" }, { got[1], got[200] })
     end)
 
@@ -402,9 +394,7 @@ describe("UdpSocket: rules of all dialects", function()
         }
         socket:write_datagram_string("1", "device", 4000)
         socket:write_datagram_string("2", "10.9.8.7", 23)
-        kit.wait(function()
-            return got[2]
-        end)
+        helper.wait_count(got, 2)
         sock:send_to("back", LOCAL, socket.local_port)
         kit.wait_for(log, "ready_read")
         local found = socket:read_datagram_string()

@@ -33,6 +33,13 @@ local function silence(state)
     silent = state == "connecting" and helper.silent_port()
 end
 
+local function started_timer()
+    local timer = Timer.New()
+    timer.EventHandler = function() return timer end
+    timer:Start(600)
+    return timer
+end
+
 describe("Q-SYS: a thousand", function()
     after_each(function()
         qsys.configure({ hosts = {} })
@@ -93,20 +100,13 @@ describe("Q-SYS: a thousand", function()
 
     it("1.9 Timer dropped: stopped", function()
         check(function()
-            local timer = Timer.New()
-            timer.EventHandler = function() return timer end
-            timer:Start(600)
+            local timer = started_timer()
             timer:Stop()
             return timer
         end)
     end)
 
     it("1.9 Timer that their handlers reach, stopped at the end", function()
-        check(function()
-            local timer = Timer.New()
-            timer.EventHandler = function() return timer end
-            timer:Start(600)
-            return timer
-        end, function(timer) timer:Stop() end)
+        check(started_timer, function(timer) timer:Stop() end)
     end)
 end)

@@ -9,11 +9,7 @@ local TcpSocket = require("evsock.qsys").TcpSocket
 local EOL = TcpSocket.EOL
 local CASES = math.ceil(2000 / helper.fewer)
 
-local state = 7
-local function random(most)
-    state = (state * 16807) % 2147483647
-    return state % most + 1
-end
+local random = helper.dice(7)
 
 local function text_of(letters)
     local parts = {}
@@ -44,9 +40,7 @@ local function check(letters, take, oracle)
             local to = math.min(#text, from + random(4) - 1)
             local wanted = sock.BufferLength + to - from + 1
             peer:write(text:sub(from, to))
-            helper.pump_until(function()
-                return sock.BufferLength == wanted
-            end, 5, "a piece has come")
+            helper.wait_field(sock, "BufferLength", wanted)
             take(sock, list)
             from = to + 1
         end

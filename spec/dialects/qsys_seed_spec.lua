@@ -7,41 +7,8 @@
 local helper = require "spec.helper"
 local qsys = require "evsock.qsys"
 
-local SINGLE_HANDLER = [=[
-address = "192.168.1.100"
-port = 1234
-sock = TcpSocket.New()
-sock.ReadTimeout = 0
-sock.WriteTimeout = 0
-sock.ReconnectTimeout = 5
-sendData = 'Hello\x0d\x0a'
-sock.EventHandler = function(sock, evt, err)
-if evt == TcpSocket.Events.Connected then
-print( "socket connected" )
-elseif evt == TcpSocket.Events.Reconnect then
-print( "socket reconnecting..." )
-elseif evt == TcpSocket.Events.Data then
-print( "socket has data" )
-message = sock:ReadLine(TcpSocket.EOL.Any)
-while (message ~= nil) do
-print( "reading until CrLf got "..message )
-message = sock:ReadLine(TcpSocket.EOL.Any)
-end
-elseif evt == TcpSocket.Events.Closed then
-print( "socket closed by remote" )
-elseif evt == TcpSocket.Events.Error then
-print( "socket closed due to error", err )
-elseif evt == TcpSocket.Events.Timeout then
-print( "socket closed due to timeout" )
-else
-print( "unknown socket event", evt ) --should never happen
-end
-end
-Controls.Inputs[1].EventHandler = function()
-sock:Write(sendData)
-end
-sock:Connect(address, port)
-]=]
+-- The first, which the command runs as well, is a file.
+local SINGLE_HANDLER = helper.read_file("spec/programs/qsys/manual_client.lua")
 
 local CALLBACKS = [=[
 address = "192.168.1.100"
@@ -184,14 +151,10 @@ local function client_story(text, say)
     local env, out = start(at(text, device.port))
     assert.equal(0, #out)
     wait_for(out, say.connected)
-    helper.pump_until(function()
-        return device.sockets[1]
-    end, 5, "the device has a client")
+    helper.wait_accepted(device)
 
     env.Controls.Inputs[1].EventHandler()
-    helper.pump_until(function()
-        return device.sockets[1].buffered == #HELLO
-    end, 5, "the button's text")
+    helper.wait_field(device.sockets[1], "buffered", #HELLO)
     assert.equal(HELLO, device.sockets[1]:read())
 
     device.sockets[1]:write("ready\r\n")
@@ -250,9 +213,7 @@ describe("Q-SYS TcpSocket example", function()
     it("2 seed: a device that is not there is an error, then reconnecting", function()
         local env, out = start(at(SINGLE_HANDLER, helper.free_port()))
         env.sock.ReconnectTimeout = 0.05
-        helper.pump_until(function()
-            return #out >= 3
-        end, 5, "the cycle")
+        helper.wait_count(out, 3)
         assert.same({
             "socket closed due to error\t",
             "socket reconnecting...",
@@ -296,8 +257,6 @@ describe("Q-SYS TcpSocketServer example", function()
         env.sockets[1].ReadTimeout = 0.05
         wait_for(out, "TCP Socket Event: TIMEOUT")
         assert.equal(0, #env.sockets)
-        helper.pump_until(function()
-            return silent.state == "closed"
-        end, 5, "the silent client is cut off")
+        helper.wait_state(silent, "closed")
     end)
 end)

@@ -30,9 +30,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
         end, 1)), helper.free_port()
         server:Listen(port)
         local client = helper.connect(port)
-        wait(function()
-            return client.buffered == 7
-        end, "the bytes written in the handler")
+        helper.wait_field(client, "buffered", 7)
         assert.equal(1, seen.count)
         assert.is_true(seen.connected)
         assert.equal(getmetatable(TcpSocket.New()), getmetatable(seen.sock))
@@ -47,9 +45,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
         end)
         local client = helper.connect(port)
         client:write("hello")
-        wait(function()
-            return log[1]
-        end, "DATA")
+        helper.wait_count(log, 1)
         assert.equal("DATA", table.concat(log, " "))
     end)
 
@@ -64,13 +60,9 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             return #accepted == 2 and closing.state == "open" and breaking.state == "open"
         end, "two clients")
         closing:close()
-        wait(function()
-            return #log == 1
-        end, "CLOSED")
+        helper.wait_exactly(log, 1)
         breaking:abort()
-        wait(function()
-            return #log == 2
-        end, "ERROR")
+        helper.wait_exactly(log, 2)
         helper.pump_for(0.2)
         assert.equal("EOF ERROR", table.concat(log, " "))
     end)
@@ -82,9 +74,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             note_events(sock, log)
         end)
         local client = helper.connect(port)
-        wait(function()
-            return log[1]
-        end, "TIMEOUT")
+        helper.wait_count(log, 1)
         assert.equal("TIMEOUT", log[1])
         wait_state(client, "closed")
     end)
@@ -92,9 +82,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
     it("3 PeerAddress: the client's IP, without port", function()
         local _, port, accepted = listening()
         helper.connect(port)
-        wait(function()
-            return accepted[1]
-        end, "a client")
+        helper.wait_count(accepted, 1)
         assert.equal("127.0.0.1", accepted[1].PeerAddress)
     end)
 
@@ -111,9 +99,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
         repeat
             collectgarbage("step")
         until evsock.now() >= stop
-        wait(function()
-            return log[1]
-        end, "DATA")
+        helper.wait_count(log, 1)
         assert.equal("DATA", log[1])
         assert.equal(0, inside)
         assert.equal("first words", accepted[1]:Read(100))
@@ -140,9 +126,7 @@ describe("Q-SYS TcpSocketServer: accepted sockets", function()
             clients[i]:write(("client %02d"):format(i))
         end
         for i = 1, 10 do
-            wait(function()
-                return clients[i].buffered == 9
-            end, "echo " .. i)
+            helper.wait_field(clients[i], "buffered", 9)
             assert.equal(("client %02d"):format(i), clients[i]:read())
         end
         assert.equal(10, #accepted)

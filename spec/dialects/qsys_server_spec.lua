@@ -1,10 +1,8 @@
 -- Q-SYS TcpSocketServer, over the wire.
 -- dialects.md 3 > "class", "Listen", "Close" (accepted sockets: qsys_server_accepted_spec)
 
-local helper = require "spec.helper"
-local tools = require "spec.dialects.qsys_tools"
-local evsock = helper.evsock
-local qsys = require "evsock.qsys"
+local helper, tools = require "spec.helper", require "spec.dialects.qsys_tools"
+local evsock, qsys = helper.evsock, require "evsock.qsys"
 local TcpSocketServer = qsys.TcpSocketServer
 local new_server, listening, wait, wait_state, assert_raises =
     tools.server, tools.listening, tools.wait, tools.wait_state, helper.raises
@@ -48,18 +46,14 @@ describe("Q-SYS TcpSocketServer: Listen", function()
     it("3 Listen: listens on all interfaces", function()
         local _, port, accepted = listening()
         local v4, other = dial(port), dial(port, "127.0.0.2")
-        wait(function()
-            return #accepted == 2
-        end, "both IPv4 addresses of the loopback interface")
+        helper.wait_exactly(accepted, 2)
         wait_state(v4, "open")
         wait_state(other, "open")
         local probe = evsock.listen("::1", 0)
         if probe then
             probe:close()
             dial(port, "::1")
-            wait(function()
-                return #accepted == 3
-            end, "the IPv6 address")
+            helper.wait_exactly(accepted, 3)
             assert.equal("::1", accepted[3].PeerAddress)
         end
     end)
@@ -128,9 +122,7 @@ describe("Q-SYS TcpSocketServer: Listen", function()
         assert.is_nil(server:Listen(second))
         dial(port)
         dial(second)
-        wait(function()
-            return #accepted == 2
-        end, "a client on each port")
+        helper.wait_exactly(accepted, 2)
     end)
 
     it("3 Listen: handlers may be assigned before or after it", function()
@@ -175,9 +167,7 @@ describe("Q-SYS TcpSocketServer: Close", function()
         end
         assert.is_true(accepted[1].IsConnected)
         accepted[1]:Write("still here")
-        wait(function()
-            return client.buffered == 10
-        end, "the bytes")
+        helper.wait_field(client, "buffered", 10)
     end)
 
     it("3 Close: may be called when not listening, and twice", function()
@@ -195,8 +185,6 @@ describe("Q-SYS TcpSocketServer: Close", function()
         server:Close()
         assert.is_nil(server:Listen(port))
         dial(port)
-        wait(function()
-            return accepted[1]
-        end, "a client after Close and Listen")
+        helper.wait_count(accepted, 1)
     end)
 end)

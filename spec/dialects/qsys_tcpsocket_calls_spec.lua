@@ -10,6 +10,16 @@ local client, connected, wait_connected, wait_closed, wait_buffered =
     tools.client, tools.connected, tools.wait_connected, tools.wait_closed, tools.wait_buffered
 local assert_raises = helper.raises
 
+-- Setting any of those fields to that value raises.
+local function assert_all_raise(fields, value)
+    local sock = TcpSocket.New()
+    for _, name in ipairs(fields) do
+        assert_raises(name, function()
+            sock[name] = value
+        end)
+    end
+end
+
 after_each(tools.finish)
 
 describe("Q-SYS TcpSocket: class", function()
@@ -62,9 +72,7 @@ describe("Q-SYS TcpSocket: Connect", function()
     it("2.2 Connect: ports 0 and 65535 are in range and fail as an ERROR", function()
         local sock, log = client({ ReconnectTimeout = 0 })
         sock:Connect("127.0.0.1", 0)
-        helper.pump_until(function()
-            return log[1]
-        end, 5, "ERROR of port 0")
+        helper.wait_count(log, 1)
         assert.equal("ERROR", log[1])
         sock:Connect("127.0.0.1", 65535)
     end)
@@ -127,9 +135,7 @@ describe("Q-SYS TcpSocket: Disconnect", function()
     it("2.2 Disconnect: cancels a pending reconnect", function()
         local sock, log = client({ ReconnectTimeout = 0.1 })
         sock:Connect("127.0.0.1", helper.free_port())
-        helper.pump_until(function()
-            return log[1]
-        end, 5, "the refusal")
+        helper.wait_count(log, 1)
         sock:Disconnect()
         helper.pump_for(0.25)
         assert.equal("ERROR", table.concat(log, " "))
@@ -147,9 +153,7 @@ describe("Q-SYS TcpSocket: Disconnect", function()
     it("2.2 Disconnect: clears the receive buffer", function()
         local sock, peer = connected()
         peer:write("unread")
-        helper.pump_until(function()
-            return sock.BufferLength == 6
-        end, 5, "the bytes")
+        helper.wait_field(sock, "BufferLength", 6)
         sock:Disconnect()
         assert.equal(0, sock.BufferLength)
         assert.is_nil(sock:Read(6))
@@ -193,9 +197,7 @@ describe("Q-SYS TcpSocket: Write", function()
         end)
         wait_connected(sock)
         sock:Write("x")
-        helper.pump_until(function()
-            return server.sockets[1]
-        end, 5, "the peer")
+        helper.wait_accepted(server)
         wait_buffered(server.sockets[1], 1)
     end)
 
@@ -207,9 +209,7 @@ describe("Q-SYS TcpSocket: Write", function()
             end)
         end, 1)
         peer:close()
-        helper.pump_until(function()
-            return not sock.IsConnected
-        end, 5, "CLOSED")
+        helper.wait_field(sock, "IsConnected", false)
         assert_raises("not connected", function()
             sock:Write("x")
         end)
@@ -246,29 +246,15 @@ describe("Q-SYS TcpSocket: properties", function()
         assert.equal(0.5, sock.ReadTimeout)
         assert.equal(1.25, sock.WriteTimeout)
         assert.equal(2, sock.ReconnectTimeout)
-        for _, name in ipairs({ "ReadTimeout", "WriteTimeout", "ReconnectTimeout" }) do
-            assert_raises(name, function()
-                sock[name] = {}
-            end)
-        end
+        assert_all_raise({ "ReadTimeout", "WriteTimeout", "ReconnectTimeout" }, {})
     end)
 
     it("2.3 read-only: writing IsConnected, BufferLength, PeerAddress raises", function()
-        local sock = TcpSocket.New()
-        for _, name in ipairs({ "IsConnected", "BufferLength", "PeerAddress" }) do
-            assert_raises(name, function()
-                sock[name] = 1
-            end)
-        end
+        assert_all_raise({ "IsConnected", "BufferLength", "PeerAddress" }, 1)
     end)
 
     it("2.3 handlers: anything but a function or nil raises", function()
-        local sock = TcpSocket.New()
-        for _, name in ipairs({ "EventHandler", "Data", "Error" }) do
-            assert_raises(name, function()
-                sock[name] = "a text"
-            end)
-        end
+        assert_all_raise({ "EventHandler", "Data", "Error" }, "a text")
     end)
 
     it("2.3 unknown fields: may be stored on a socket and read back", function()
@@ -287,9 +273,7 @@ describe("Q-SYS TcpSocket: properties", function()
         local sock, peer = connected({ ReconnectTimeout = 0 })
         assert.equal("", sock.PeerAddress)
         peer:close()
-        helper.pump_until(function()
-            return not sock.IsConnected
-        end, 5, "CLOSED")
+        helper.wait_field(sock, "IsConnected", false)
         assert.equal("", sock.PeerAddress)
     end)
 end)

@@ -27,9 +27,7 @@ describe("Q-SYS TcpSocket: handlers", function()
         sock.EventHandler = nil
         assert.is_nil(sock.EventHandler)
         peer:write("unseen")
-        helper.pump_until(function()
-            return sock.BufferLength == 6
-        end, 5, "bytes without a handler")
+        helper.wait_field(sock, "BufferLength", 6)
         local late = helper.expect(function(given, event)
             assert.equal(sock, given)
             assert.equal(Events.Data, event)
@@ -37,9 +35,7 @@ describe("Q-SYS TcpSocket: handlers", function()
         sock.EventHandler = late
         assert.equal(late, sock.EventHandler)
         peer:write("seen")
-        helper.pump_until(function()
-            return sock.BufferLength == 10
-        end, 5, "bytes with a handler")
+        helper.wait_field(sock, "BufferLength", 10)
         assert.equal("CONNECTED", table.concat(log, " "))
     end)
 
@@ -59,9 +55,7 @@ describe("Q-SYS TcpSocket: handlers", function()
         end, 5, "Connected")
         server.sockets[1]:write("x")
         server.sockets[1]:close()
-        helper.pump_until(function()
-            return not sock.IsConnected
-        end, 5, "Closed")
+        helper.wait_field(sock, "IsConnected", false)
         assert.equal("", table.concat(log, " "))
     end)
 
@@ -104,9 +98,7 @@ describe("Q-SYS TcpSocket: handlers", function()
         local sock, peer, log = connected({ ReconnectTimeout = 0 })
         sock.Data = helper.expect(function() end, 1)
         peer:write("x")
-        helper.pump_until(function()
-            return sock.BufferLength == 1
-        end, 5, "Data")
+        helper.wait_field(sock, "BufferLength", 1)
         peer:close()
         wait_events(log, 2)
         assert.equal("CONNECTED EOF", table.concat(log, " "))

@@ -25,11 +25,7 @@ end
 
 -- Sends `text` as an arrival of its own and waits until the socket has been told of it.
 local function deliver(sock, peer, text)
-    local wanted = sock.BufferLength + #text
-    peer:write(text)
-    helper.pump_until(function()
-        return sock.BufferLength == wanted
-    end, 5, "the bytes are announced")
+    helper.fill(sock, peer, text, "BufferLength")
 end
 
 -- All the lines of that kind that are whole now.
@@ -373,9 +369,7 @@ describe("Q-SYS TcpSocket: BufferLength", function()
         local sock, peer = pair()
         local answer = ("0123456789abcdef"):rep(16384)
         peer:write(answer)
-        helper.pump_until(function()
-            return sock.BufferLength == #answer
-        end, 5, "256 KiB are there")
+        helper.wait_field(sock, "BufferLength", #answer)
         assert.is_true(sock:Read(#answer) == answer)
     end)
 end)

@@ -13,9 +13,7 @@ local client, connected, wait_connected, wait_closed, wait_buffered =
 local function waiting()
     local sock, log = client({ ReconnectTimeout = 60 })
     sock:Connect("127.0.0.1", helper.free_port())
-    helper.pump_until(function()
-        return log[1]
-    end, 5, "the refusal")
+    helper.wait_count(log, 1)
     return sock, log
 end
 
@@ -157,9 +155,7 @@ describe("Q-SYS TcpSocket: reading in", function()
             local sock, peer = connected({ ReconnectTimeout = pause })
             peer:write("one\ntwo\nthree")
             peer:close()
-            helper.pump_until(function()
-                return not sock.IsConnected
-            end, 5, "CLOSED")
+            helper.wait_field(sock, "IsConnected", false)
             assert.equal("one", sock:ReadLine(TcpSocket.EOL.Lf))
             assert.equal(5, sock:Search("three"))
             assert.equal("two\nthree", sock:Read(100))
@@ -172,9 +168,7 @@ describe("Q-SYS TcpSocket: reading in", function()
         local sock, peer, _, server = connected({ ReconnectTimeout = 0 })
         peer:write("left\n")
         peer:close()
-        helper.pump_until(function()
-            return not sock.IsConnected
-        end, 5, "CLOSED")
+        helper.wait_field(sock, "IsConnected", false)
         assert.equal(5, sock.BufferLength)
         sock:Connect("127.0.0.1", server.port)
         assert.equal(0, sock.BufferLength)
@@ -187,9 +181,7 @@ describe("Q-SYS TcpSocket: reading in", function()
     it("2.6 reading while connected: normal", function()
         local sock, peer = connected()
         peer:write("line\nrest")
-        helper.pump_until(function()
-            return sock.BufferLength == 9
-        end, 5, "the bytes")
+        helper.wait_field(sock, "BufferLength", 9)
         assert.equal("line", sock:ReadLine(TcpSocket.EOL.Lf))
         assert.equal(1, sock:Search("rest"))
         assert.equal("rest", sock:Read(10))
@@ -273,9 +265,7 @@ describe("Q-SYS TcpSocket: object", function()
                 sock:Disconnect()
             else
                 server.sockets[1]:close()
-                helper.pump_until(function()
-                    return not sock.IsConnected
-                end, 5, "CLOSED " .. round)
+                helper.wait_field(sock, "IsConnected", false)
             end
         end
         assert.equal("CONNECTED DATA CONNECTED DATA CONNECTED DATA EOF CONNECTED DATA EOF",

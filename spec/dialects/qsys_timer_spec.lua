@@ -13,6 +13,15 @@ local function new_timer(handler)
     return timer
 end
 
+-- A timer, and the count of its turns.
+local function counting_timer()
+    local turns = { count = 0 }
+    return new_timer(function()
+        collectgarbage()
+        turns.count = turns.count + 1
+    end), turns
+end
+
 after_each(helper.finish)
 
 describe("Q-SYS Timer: Start", function()
@@ -27,9 +36,7 @@ describe("Q-SYS Timer: Start", function()
         end, 3))
         local began = evsock.now()
         timer:Start(0.05)
-        wait(function()
-            return #times == 3
-        end, "three turns")
+        helper.wait_exactly(times, 3)
         helper.pump_for(0.12)
         assert.is_true(times[1] - began >= 0.05)
         assert.is_true(times[3] - began >= 0.15)
@@ -69,41 +76,32 @@ describe("Q-SYS Timer: Start", function()
     end)
 
     it("2.9 Start: restarts a running timer", function()
-        local calls = 0
-        local timer = new_timer(function()
-            collectgarbage()
-            calls = calls + 1
-        end)
+        local timer, turns = counting_timer()
         timer:Start(0.05)
         timer:Start(60)
         helper.pump_for(0.15)
-        assert.equal(0, calls)
+        assert.equal(0, turns.count)
         local again = evsock.now()
         timer:Start(0.05)
-        wait(function()
-            return calls == 1
-        end, "the turn of the new start")
+        helper.wait_field(turns, "count", 1)
         assert.is_true(evsock.now() - again >= 0.05)
         timer:Stop()
         helper.pump_for(0.12)
-        assert.equal(1, calls)
+        assert.equal(1, turns.count)
     end)
 
     it("2.9 Start: restarting in the handler counts from there", function()
         local times = {}
-        local timer
-        timer = new_timer(helper.expect(function()
+        local timer = new_timer(helper.expect(function(given)
             times[#times + 1] = evsock.now()
-            if #times == 1 then
-                timer:Start(0.1)
+            if times[2] then
+                given:Stop()
             else
-                timer:Stop()
+                given:Start(0.1)
             end
         end, 2))
         timer:Start(0.01)
-        wait(function()
-            return #times == 2
-        end, "both turns")
+        helper.wait_exactly(times, 2)
         assert.is_true(times[2] - times[1] >= 0.1)
     end)
 
@@ -229,12 +227,12 @@ end)
 
 describe("Q-SYS Timer: life and punctuality", function()
     it("2.9 a running timer stays alive without being referenced", function()
-        local calls = 0
+        local turns = { count = 0 }
         do
             local timer = Timer.New()
             timer.EventHandler = function(given)
-                calls = calls + 1
-                if calls == 2 then
+                turns.count = turns.count + 1
+                if turns.count == 2 then
                     given:Stop()
                 end
             end
@@ -242,11 +240,9 @@ describe("Q-SYS Timer: life and punctuality", function()
         end
         collectgarbage()
         collectgarbage()
-        wait(function()
-            return calls == 2
-        end, "two turns")
+        helper.wait_field(turns, "count", 2)
         helper.pump_for(0.05)
-        assert.equal(2, calls)
+        assert.equal(2, turns.count)
     end)
 
     it("2.9 a stopped timer that nobody refers to is collected", function()
@@ -268,35 +264,29 @@ describe("Q-SYS Timer: life and punctuality", function()
     end)
 
     it("2.9 a timer never fires early", function()
-        local early, calls, began = 0, 0, {}
+        local early, calls, began = 0, {}, {}
         for i = 1, 20 do
             local delay = i * 0.005
             began[i] = evsock.now()
             Timer.CallAfter(function()
-                calls = calls + 1
+                calls[#calls + 1] = i
                 if evsock.now() - began[i] < delay then
                     early = early + 1
                 end
             end, delay)
         end
-        wait(function()
-            return calls == 20
-        end, "all calls")
+        helper.wait_exactly(calls, 20)
         assert.equal(0, early)
     end)
 
     it("2.9 a timer that fell behind fires once, not once per missed turn", function()
-        local calls = 0
-        local timer = new_timer(function()
-            collectgarbage()
-            calls = calls + 1
-        end)
+        local timer, turns = counting_timer()
         timer:Start(0.05)
         compute(0.4)
         evsock.pump(1)
-        assert.equal(1, calls)
+        assert.equal(1, turns.count)
         helper.pump_for(0.06)
         timer:Stop()
-        assert.is_true(calls < 7)
+        assert.is_true(turns.count < 7)
     end)
 end)

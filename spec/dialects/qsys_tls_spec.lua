@@ -25,16 +25,9 @@ local function is_text(value)
 end
 
 describe("Q-SYS TLS:", function()
-    local certificates, ca, other
-
-    setup(function()
-        certificates = kit.certificates()
-        ca, other = certificates:pem("ca.pem"), certificates:pem("other.pem")
-    end)
-
-    teardown(function()
-        certificates:remove()
-    end)
+    local certificates = kit.certificates_for(setup, teardown)
+    local ca, other
+    setup(function() ca, other = certificates:pems("ca.pem", "other.pem") end)
 
     after_each(function()
         qsys.configure { hosts = {} }
@@ -560,9 +553,7 @@ describe("Q-SYS TLS:", function()
             sock:Connect("localhost", 9)
             wait_events(log, 1)
             assert.equal("CONNECTED", log[1])
-            helper.pump_until(function()
-                return server.sockets[1]
-            end)
+            helper.wait_accepted(server)
             assert.equal("localhost", server.sockets[1].tls.server_name)
             sock, log = client(settings)
             sock:Connect("device.example", 9)

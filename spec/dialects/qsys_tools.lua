@@ -55,16 +55,10 @@ function tools.wait_events(log, count)
 end
 
 function tools.wait_connected(sock)
-    tools.wait(function()
-        return sock.IsConnected
-    end, "CONNECTED")
+    helper.wait_field(sock, "IsConnected", true)
 end
 
-function tools.wait_state(peer, state)
-    tools.wait(function()
-        return peer.state == state
-    end, "the peer is " .. state)
-end
+tools.wait_state = helper.wait_state
 
 function tools.wait_closed(peer)
     tools.wait_state(peer, "closed")

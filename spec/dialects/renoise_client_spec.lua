@@ -2,11 +2,9 @@
 -- dialects.md 5.1 > "constants and constructors"; 5.2 > "common properties"; 5.3 > "send"
 -- (5.4: renoise_receive_spec; 5.5: renoise_server_spec)
 
-local helper = require "spec.helper"
+local helper, life = require "spec.helper", require "spec.life.tools"
 local tools = require "spec.dialects.renoise_tools"
-local life = require "spec.life.tools"
-local renoise = require "evsock.renoise"
-local evsock = helper.evsock
+local evsock, renoise = helper.evsock, require "evsock.renoise"
 local Socket = renoise.Socket
 
 local client_of = tools.client
@@ -39,9 +37,7 @@ describe("Renoise: constants and constructors", function()
         -- Nothing was pumped: the other side has not even been told of it.
         assert.is_nil(server.sockets[1])
         assert.is_true(client:send("at once"))
-        helper.pump_until(function()
-            return server.sockets[1] and server.sockets[1].buffered == 7
-        end)
+        helper.wait_arrived(server, 7)
     end)
 
     it("5.1 create_client: the protocol defaults to TCP and may be given", function()
@@ -149,7 +145,7 @@ describe("Renoise: constants and constructors", function()
             "bad argument 'port' to 'create_client' (integer from 0 to 65535 expected, got nil)")
         helper.misuse(function() Socket.create_client("x", "http") end, "'port'")
         helper.misuse(function() Socket.create_client("x", 80, "tcp") end,
-            "bad argument 'protocol' to 'create_client' (renoise.Socket.PROTOCOL_TCP expected")
+            "bad argument 'protocol' to 'create_client' (renoise.Socket.PROTOCOL_TCP or ")
         helper.misuse(function() Socket.create_client("x", 80, 1, "long") end,
             "bad argument 'timeout' to 'create_client' (milliseconds of at least 0 expected")
         helper.misuse(function() Socket.create_server() end, "'port'")
@@ -217,25 +213,20 @@ describe("Renoise: constants and constructors", function()
             end)
             assert.same({ "accepted", "early bytes" }, told)
         end)
-
-    it("5.5 UDP raises: not supported yet", function()
-        helper.misuse(function() Socket.create_client("x", 80, Socket.PROTOCOL_UDP) end,
-            "not supported yet")
-        helper.misuse(function() Socket.create_server(0, Socket.PROTOCOL_UDP) end,
-            "not supported yet")
-        helper.misuse(function() Socket.create_server("localhost", 0, Socket.PROTOCOL_UDP) end,
-            "not supported yet")
-    end)
 end)
 
 describe("Renoise: common properties", function()
-    it("5.2 a client has is_open, local_address, local_port, peer_address, peer_port", function()
-        local client, peer, server = client_of()
+    local function assert_open_between(client, local_port, peer_port)
         assert.is_true(client.is_open)
         assert.equal("127.0.0.1", client.local_address)
-        assert.equal(peer.peer_port, client.local_port)
+        assert.equal(local_port, client.local_port)
         assert.equal("127.0.0.1", client.peer_address)
-        assert.equal(server.port, client.peer_port)
+        assert.equal(peer_port, client.peer_port)
+    end
+
+    it("5.2 a client has is_open, local_address, local_port, peer_address, peer_port", function()
+        local client, peer, server = client_of()
+        assert_open_between(client, peer.peer_port, server.port)
     end)
 
     it("5.2 a server has is_open, local_address, local_port, is_running", function()
@@ -249,11 +240,7 @@ describe("Renoise: common properties", function()
 
     it("5.2 an accepted client has the properties of a client", function()
         local client, native, server = tools.accepted()
-        assert.is_true(client.is_open)
-        assert.equal("127.0.0.1", client.local_address)
-        assert.equal(server.local_port, client.local_port)
-        assert.equal("127.0.0.1", client.peer_address)
-        assert.equal(native.local_port, client.peer_port)
+        assert_open_between(client, server.local_port, native.local_port)
     end)
 
     it("5.2 the properties are read-only", function()
@@ -317,9 +304,7 @@ describe("Renoise: common properties", function()
         local client, peer = client_of()
         client:send("goodbye")
         client:close()
-        helper.pump_until(function()
-            return peer.state == "closed"
-        end)
+        helper.wait_state(peer, "closed")
         assert.equal("goodbye", peer:read())
     end)
 end)
@@ -331,9 +316,7 @@ describe("Renoise: send", function()
         assert.is_true(ok)
         assert.is_nil(problem)
         assert.is_true(client:send(""))
-        helper.pump_until(function()
-            return peer.buffered == 11
-        end)
+        helper.wait_field(peer, "buffered", 11)
         assert.equal("hello\0there", peer:read())
     end)
 
@@ -359,7 +342,8 @@ describe("Renoise: send", function()
         local info = peer:info()
         -- Nothing is left to be flushed: what did not arrive yet is in the system's hands.
         client:close()
-        assert.is_true(info.live.read_ahead > 0)
+        -- Elsewhere the system has room for less: a part has arrived before the call returned.
+        assert.is_true(info.live.read_ahead > 0 or helper.is_windows)
         helper.pump_until(function()
             return peer.state == "closed"
         end, 5 * helper.slow)
@@ -377,9 +361,7 @@ describe("Renoise: send", function()
         assert.is_true(client:send({ binary_data = "/osc\0\0\0\0" }))
         local object = setmetatable({}, { __index = { binary_data = "#bundle\0" } })
         assert.is_true(client:send(object))
-        helper.pump_until(function()
-            return peer.buffered == 16
-        end)
+        helper.wait_field(peer, "buffered", 16)
         assert.equal("/osc\0\0\0\0#bundle\0", peer:read())
         helper.misuse(function() client:send({}) end,
             "bad argument 'message' to 'send' (string expected, got table)")
@@ -397,14 +379,10 @@ describe("Renoise: send", function()
             end,
         })
         native:write("echo")
-        helper.pump_until(function()
-            return native.buffered == 12
-        end)
+        helper.wait_field(native, "buffered", 12)
         assert.equal("welcome ECHO", native:read())
         assert.is_true(client:send("outside"))
-        helper.pump_until(function()
-            return native.buffered == 7
-        end)
+        helper.wait_field(native, "buffered", 7)
     end)
 
     it("5.3 no callback is dispatched while send waits", function()

@@ -8,17 +8,7 @@ local renoise = require "evsock.renoise"
 local evsock = helper.evsock
 local Socket = renoise.Socket
 
-local function wait(condition, what)
-    return helper.pump_until(condition, 5, what)
-end
-
-local function native_client(server)
-    local native = helper.connect(server.local_port)
-    wait(function()
-        return native.state == "open"
-    end, "a connected client")
-    return native
-end
+local wait, native_client = tools.wait, tools.native_client
 
 local collect = helper.collect
 
@@ -37,9 +27,7 @@ describe("Renoise, common rules: callbacks and objects", function()
             client:send("caused")
             assert.is_nil((client:receive("*line", 20)))
             assert.equal(0, #log)
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("accepted message caused", log[1] .. " " .. log[2])
         end)
 
@@ -48,9 +36,7 @@ describe("Renoise, common rules: callbacks and objects", function()
             local client, native, _, log = tools.accepted()
             native:write("bytes")
             native:close()
-            wait(function()
-                return not client.is_open
-            end)
+            helper.wait_field(client, "is_open", false)
             assert.equal("message bytes", log[2])
         end
     end)
@@ -60,9 +46,7 @@ describe("Renoise, common rules: callbacks and objects", function()
         native:close()
         tools.compute(0.05)
         assert.is_true(client.is_open)
-        wait(function()
-            return not client.is_open
-        end)
+        helper.wait_field(client, "is_open", false)
     end)
 
     it("1.4 objects are userdata, equal to themselves and keys of tables", function()
@@ -195,24 +179,16 @@ end)
 
 describe("Renoise, common rules: values", function()
     it("1.7 strings are bytes: all 256 pass in both directions", function()
-        local all = {}
-        for byte = 0, 255 do
-            all[#all + 1] = string.char(byte)
-        end
-        all = table.concat(all)
+        local all = helper.all_bytes()
         local client, peer = tools.client()
         client:send(all)
-        wait(function()
-            return peer.buffered == 256
-        end)
+        helper.wait_field(peer, "buffered", 256)
         assert.is_true(peer:read() == all)
         peer:write(all)
         assert.is_true(client:receive(256, 1000) == all)
         local _, native, _, log = tools.accepted()
         native:write(all)
-        wait(function()
-            return log[2]
-        end)
+        helper.wait_count(log, 2)
         assert.is_true(log[2] == "message " .. all)
     end)
 
@@ -286,13 +262,8 @@ describe("Renoise, common rules: garbage collection", function()
         make(1, function()
             assert(Socket.create_client("127.0.0.1", server.port))
         end)
-        wait(function()
-            return server.sockets[1]
-        end)
-        wait(function()
-            collect()
-            return server.sockets[1].state == "closed"
-        end)
+        helper.wait_accepted(server)
+        helper.wait_collected(server.sockets[1])
     end)
 
     it("1.9, 5.5 a server dies with its last reference and closes, connections and all", function()
@@ -343,9 +314,7 @@ describe("Renoise, common rules: garbage collection", function()
             return got[1]
         end)
         native:write("end")
-        wait(function()
-            return native.state == "closed"
-        end)
+        helper.wait_state(native, "closed")
         assert.same({ "one", "end" }, got)
     end)
 
@@ -367,11 +336,7 @@ describe("Renoise, common rules: garbage collection", function()
             local evsock, Socket = require "evsock", require("evsock.renoise").Socket
             if rawget(_G, "jit") then rawget(_G, "jit").off() end
             local function pump_until(condition)
-                local stop = evsock.now() + 10
-                while not condition() do
-                    assert(evsock.now() < stop, "not within 10 s")
-                    evsock.pump(0.01)
-                end
+                require("spec.child").wait_until(evsock, "a condition", condition, 10)
             end
             local natives, count = {}, 0
             local listener = assert(evsock.listen("127.0.0.1", 0, {

@@ -21,6 +21,14 @@ local function ended(text)
     return client, peer
 end
 
+-- A client whose peer is gone; nothing was received or sent since.
+local function ended_unnoticed()
+    local client, peer = ended("")
+    helper.wait_state(peer, "closed")
+    helper.pump_for(0.02)
+    return client
+end
+
 after_each(helper.finish)
 
 describe("Renoise receive: modes", function()
@@ -78,8 +86,9 @@ describe("Renoise receive: modes", function()
     it("5.4 *all gives everything buffered or pending now, without waiting for more", function()
         local client, peer = filled("a line\nhalf")
         assert.equal("a line", client:receive("*line", 1000))
-        peer:write(" and")
-        peer:write(" more")
+        for _, part in ipairs({ " and", " more" }) do
+            peer:write(part)
+        end
         local took, data = tools.timed(client.receive, client, "*all", 5000)
         assert.equal("half and more", data)
         assert.is_true(took < 2)
@@ -295,22 +304,14 @@ describe("Renoise receive: the end", function()
     end)
 
     it("5.4 is_open is sequenced: true after the peer closed until a receive finds out", function()
-        local client, peer = ended("")
-        helper.pump_until(function()
-            return peer.state == "closed"
-        end)
-        helper.pump_for(0.02)
+        local client = ended_unnoticed()
         assert.is_true(client.is_open)
         assert.equal("disconnected", select(2, client:receive("*line", 0)))
         assert.is_false(client.is_open)
     end)
 
     it("5.4 is_open is true after the peer closed until a send finds out", function()
-        local client, peer = ended("")
-        helper.pump_until(function()
-            return peer.state == "closed"
-        end)
-        helper.pump_for(0.02)
+        local client = ended_unnoticed()
         assert.is_true(client.is_open)
         helper.pump_until(function()
             return not client:send("x")
@@ -401,13 +402,7 @@ end)
 
 describe("Renoise receive: cuts", function()
     local CASES = math.ceil(2000 / helper.fewer)
-    local seed = 20260727
-
-    -- The same numbers on every Lua.
-    local function random(most)
-        seed = (seed * 16807) % 2147483647
-        return seed % most + 1
-    end
+    local random = helper.dice(20260727)
 
     local alphabet = { "\r", "\n", "\r\n", "a", "b", "\0", "\n\r", "\r\r", "long piece", "" }
 

@@ -6,22 +6,20 @@ local tools = require "spec.dialects.renoise_tools"
 local evsock = helper.evsock
 local Socket = tools.Socket
 
-local function wait(condition, what)
-    return helper.pump_until(condition, 5, what)
+local wait, native_client = tools.wait, tools.native_client
+
+-- Callbacks for `run`: the text of every message is appended to the log.
+local function messages_to(log)
+    return {
+        socket_message = function(_, data)
+            log[#log + 1] = data
+        end,
+    }
 end
 
 -- A server that does not run yet.
 local function idle_server()
     return helper.track(assert(Socket.create_server("localhost", 0)))
-end
-
--- A native client of a server, connected.
-local function native_client(server)
-    local native = helper.connect(server.local_port)
-    wait(function()
-        return native.state == "open"
-    end, "a connected client")
-    return native
 end
 
 local function text_of(log)
@@ -42,9 +40,7 @@ describe("Renoise server: calls", function()
         native:write("hello")
         tools.compute(0.03)
         local before = #log
-        wait(function()
-            return log[2]
-        end)
+        helper.wait_count(log, 2)
         assert.is_true(before <= 1)
         assert.equal("accepted, message hello", text_of(log))
     end)
@@ -76,9 +72,7 @@ describe("Renoise server: calls", function()
     it("5.5 stop stops: is_running is false, no callback comes", function()
         local server, log = tools.server()
         local native = native_client(server)
-        wait(function()
-            return log[1]
-        end)
+        helper.wait_count(log, 1)
         server:stop()
         assert.is_false(server.is_running)
         assert.is_true(server.is_open)
@@ -92,9 +86,7 @@ describe("Renoise server: calls", function()
     it("5.5 run may follow stop: what came meanwhile is told then, in order", function()
         local server, log = tools.server()
         local native = native_client(server)
-        wait(function()
-            return log[1]
-        end)
+        helper.wait_count(log, 1)
         local first = log.clients[1]
         server:stop()
         native:write("while ")
@@ -133,14 +125,8 @@ describe("Renoise server: calls", function()
         assert.equal("rest", client:receive("*all", 1000))
         native:write("for the next run")
         helper.pump_for(0.02)
-        server:run({
-            socket_message = function(_, data)
-                log[#log + 1] = data
-            end,
-        })
-        wait(function()
-            return log[2]
-        end)
+        server:run(messages_to(log))
+        helper.wait_count(log, 2)
         assert.equal("accepted, for the next run", text_of(log))
         server:stop()
         native:close()
@@ -202,11 +188,7 @@ describe("Renoise server: calls", function()
         local native = native_client(server)
         native:write("early")
         helper.pump_for(0.02)
-        server:run({
-            socket_message = function(_, data)
-                log[#log + 1] = data
-            end,
-        })
+        server:run(messages_to(log))
         server:wait(50)
         assert.equal("early", text_of(log))
     end)
@@ -218,9 +200,7 @@ describe("Renoise server: calls", function()
         assert.is_false(server.is_open)
         assert.is_false(client.is_open)
         helper.misuse(function() client:send("x") end, "the socket is closed")
-        wait(function()
-            return native.state == "closed"
-        end, "the client is closed")
+        helper.wait_state(native, "closed")
         assert.is_truthy(helper.track(assert(Socket.create_server("localhost", port))))
     end)
 
@@ -233,9 +213,7 @@ describe("Renoise server: calls", function()
         })
         local native = helper.connect(server.local_port)
         native:write("never heard")
-        wait(function()
-            return log[1]
-        end)
+        helper.wait_count(log, 1)
         helper.pump_for(0.03)
         assert.equal("accepted", text_of(log))
     end)
@@ -302,13 +280,9 @@ describe("Renoise server: notifier", function()
             end,
         })
         native:write("GET / HTTP/1.0\r\nLength: 4\r\n\r\n")
-        wait(function()
-            return log[2]
-        end)
+        helper.wait_count(log, 2)
         native:write("body\0")
-        wait(function()
-            return log[3]
-        end)
+        helper.wait_count(log, 3)
         assert.equal("message GET / HTTP/1.0\r\nLength: 4\r\n\r\n", log[2])
         assert.equal("message body\0", log[3])
         assert.is_true(client.is_open)
@@ -372,9 +346,7 @@ describe("Renoise server: notifier", function()
             local native = helper.connect(server.local_port)
             native:write("last words")
             native:close()
-            wait(function()
-                return log[2]
-            end)
+            helper.wait_count(log, 2)
             assert.equal("accepted, message last words", text_of(log))
             server:close()
         end
@@ -389,9 +361,7 @@ describe("Renoise server: accepted clients", function()
             end,
         })
         native:write("ping")
-        wait(function()
-            return native.buffered == 8
-        end)
+        helper.wait_field(native, "buffered", 8)
         assert.equal("got ping", native:read())
     end)
 
@@ -444,9 +414,7 @@ describe("Renoise server: accepted clients", function()
     it("5.5 a client that goes away: no callback, its is_open turns false", function()
         local client, native, _, log = tools.accepted()
         native:close()
-        wait(function()
-            return not client.is_open
-        end)
+        helper.wait_field(client, "is_open", false)
         assert.equal("accepted", text_of(log))
         helper.misuse(function() client:send("x") end, "the socket is closed")
         client:close()

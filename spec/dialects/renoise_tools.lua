@@ -17,6 +17,17 @@ function tools.client(options)
     return client, server.sockets[1], server
 end
 
+function tools.wait(condition, what)
+    return helper.pump_until(condition, 5, what)
+end
+
+--- A native client of a server, connected.
+function tools.native_client(server)
+    local native = helper.connect(server.local_port)
+    helper.wait_state(native, "open")
+    return native
+end
+
 --- A running server that notes what it tells: "accepted", "message TEXT". `log.clients` are the
 --- clients; `also`: further callbacks, called after noting.
 function tools.server(also)

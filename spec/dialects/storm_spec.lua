@@ -11,6 +11,7 @@ evsock.on_unhandled = false
 local qsys, renoise = require "evsock.qsys", require("evsock.renoise").Socket
 local hs, net = require("evsock.hammerspoon").socket, require("evsock.pharos").net
 local seed, steps = %d, %d
+local when_collected = require("spec.child").when_collected
 local deadline = evsock.now() + 5
 local objects, ports, depth = {}, {}, 0
 local act
@@ -167,17 +168,12 @@ local function use(object)
 end
 
 local function finalise_later(object)
-    local function finaliser()
+    when_collected(function()
         try(use, object)
         if dice(4) == 1 then
             deeper(evsock.pump, 0)
         end
-    end
-    if newproxy then
-        getmetatable(newproxy(true)).__gc = finaliser
-    else
-        setmetatable({}, { __gc = finaliser })
-    end
+    end)
 end
 
 function act()

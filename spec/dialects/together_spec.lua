@@ -3,10 +3,8 @@
 
 local helper = require "spec.helper"
 local evsock = helper.evsock
-local pharos = require "evsock.pharos"
-local hammerspoon = require "evsock.hammerspoon"
-local qsys = require "evsock.qsys"
-local renoise = require "evsock.renoise"
+local pharos, hammerspoon = require "evsock.pharos", require "evsock.hammerspoon"
+local qsys, renoise = require "evsock.qsys", require "evsock.renoise"
 
 local MANY = math.ceil(1000 / helper.fewer)
 -- How many messages a client has on their way at most.

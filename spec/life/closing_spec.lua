@@ -49,12 +49,7 @@ local HOST = [[
         evsock = require "evsock"
         server = assert(evsock.listen("127.0.0.1", 0, {
             on_data = function(s) s:write(s:read()) end }))
-        for _ = 1, 5 do
-            evsock.connect("127.0.0.1", server.port, {
-                on_connect = function(s) s:write(("x"):rep(100000)) end,
-                on_data = function() end })
-        end
-        evsock.connect("127.0.0.1", 1, { reconnect = 0.01, on_close = function() end })
+        require("spec.child").busy_clients(evsock, server.port, 100000)
         evsock.connect(LOOKUP or "slow100", 1, { on_close = function() end })
         evsock.every(0.001, function() end)
         evsock.after(1000, function() end)
@@ -102,8 +97,7 @@ describe("closing a state", function()
             end
             print("well")
         ]], tools.slow_names())
-        assert.equal("well\n", output)
-        assert.equal(0, status)
+        helper.printed("well\n", output, status)
     end)
 
     it("waits for the thread: it is gone when the call returns", function()
@@ -154,8 +148,7 @@ describe("closing a state", function()
             host.rest(0.8)
             print(contents("/proc/self/maps"):find("evsock%.so") and "mapped", threads("evsock"))
         ]], tools.slow_names())
-        assert.equal("mapped\t0\n", output)
-        assert.equal(0, status)
+        helper.printed("mapped\t0\n", output, status)
     end)
 
     it("is safe for finalisers that run last and use the module", function()
@@ -187,12 +180,7 @@ describe("closing a state", function()
                         for _, call in ipairs(calls) do pcall(call) end
                         io.write("last words\n")
                     end
-                    if newproxy then
-                        guard = newproxy(true)
-                        getmetatable(guard).__gc = last_words
-                    else
-                        guard = setmetatable({}, { __gc = last_words })
-                    end
+                    guard = require("spec.child").when_collected(last_words)
                 ]=])
                 assert(host.run(state, BUSY .. " client = evsock.connect('127.0.0.1', server.port)"
                     .. " evsock.pump(0.02)"))
@@ -200,8 +188,7 @@ describe("closing a state", function()
             end
             print("alive")
         ]], tools.slow_names())
-        assert.equal("last words\nlast words\nlast words\nalive\n", output)
-        assert.equal(0, status)
+        helper.printed("last words\nlast words\nlast words\nalive\n", output, status)
     end)
 
     it("is safe for objects that are resurrected by a finaliser", function()
@@ -215,12 +202,7 @@ describe("closing a state", function()
                         pcall(function() object:close() end)
                         pcall(evsock.pump)
                     end
-                    if newproxy then
-                        local proxy = newproxy(true)
-                        getmetatable(proxy).__gc = rescue
-                        return proxy
-                    end
-                    return setmetatable({}, { __gc = rescue })
+                    return require("spec.child").when_collected(rescue)
                 end
                 for _ = 1, 20 do guard(evsock.connect("127.0.0.1", 1)) end
                 collectgarbage()
@@ -230,8 +212,7 @@ describe("closing a state", function()
             host.close(state)
             print("alive")
         ]])
-        assert.equal("alive\n", output)
-        assert.equal(0, status)
+        helper.printed("alive\n", output, status)
     end)
 end)
 
@@ -255,8 +236,8 @@ describe("two states in one process", function()
                     host.close(stays)
                     print(eventually(function() return threads("evsock") == 0 end))
                 ]]):format(order), tools.slow_names())
-                assert.equal("one\ttwo\non its way still there\ntrue\nlater\ntrue\n", output)
-                assert.equal(0, status)
+                helper.printed("one\ttwo\non its way still there\ntrue\nlater\ntrue\n",
+                    output, status)
             end)
     end
 
@@ -282,8 +263,7 @@ describe("two states in one process", function()
                 .. "return tostring(over)"))
             host.close(two)
         ]])
-        assert.equal("5\ntrue\n", output)
-        assert.equal(0, status)
+        helper.printed("5\ntrue\n", output, status)
     end)
 
     it("share the threads that look names up: the end of one calls off only its own", function()
@@ -304,8 +284,7 @@ describe("two states in one process", function()
             print(says(two, "return wait()"))
             host.close(two)
         ]], tools.slow_names())
-        assert.equal("EHOSTNOTFOUND\n", output)
-        assert.equal(0, status)
+        helper.printed("EHOSTNOTFOUND\n", output, status)
     end)
 
     it("1,000 of them one after the other leave descriptors, threads and memory as before",
@@ -327,7 +306,6 @@ describe("two states in one process", function()
                 local growth = resident() - memory
                 print(growth <= 512 and "bounded" or growth .. " KiB more")
             ]])
-            assert.equal("true\ntrue\nbounded\n", output)
-            assert.equal(0, status)
+            helper.printed("true\ntrue\nbounded\n", output, status)
         end)
 end)

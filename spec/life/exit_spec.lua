@@ -9,12 +9,7 @@ local BUSY = [[
     local evsock = require "evsock"
     local server = assert(evsock.listen("127.0.0.1", 0, {
         read_limit = 1, on_data = function() end }))
-    for _ = 1, 5 do
-        evsock.connect("127.0.0.1", server.port, {
-            on_connect = function(s) s:write(("x"):rep(4000000)) end,
-            on_data = function() end })
-    end
-    evsock.connect("127.0.0.1", 1, { reconnect = 0.01, on_close = function() end })
+    require("spec.child").busy_clients(evsock, server.port, 4000000)
     evsock.connect("slow2000", 1, { on_close = function() end })
     evsock.every(0.001, function() end)
     evsock.spawn(function() evsock.sleep(100) end)

@@ -34,6 +34,25 @@ local function newcomers(port, count)
     return made
 end
 
+-- A condition: the one in `held` is connected to a socket of the record.
+local function opened(held, record)
+    return function()
+        return held.sock.state == "open" and record.sockets[1]
+    end
+end
+
+-- Ends the socket that only `held` has: "collected", "aborted and collected", "aborted".
+local function put_an_end(held, ending)
+    if ending ~= "collected" then
+        held.sock:abort()
+    end
+    if ending ~= "aborted" then
+        held.sock = nil
+        collectgarbage()
+        collectgarbage()
+    end
+end
+
 describe("events of what is gone", function()
     after_each(helper.finish)
 
@@ -61,29 +80,18 @@ describe("events of what is gone", function()
                 for _ = 1, 8 do
                     local first, its_peer = helper.pair()
                     local record = helper.server()
-                    local second = evsock.connect("127.0.0.1", record.port)
-                    pump_until(function()
-                        return second.state == "open" and record.sockets[1]
-                    end)
+                    local second = { sock = evsock.connect("127.0.0.1", record.port) }
+                    pump_until(opened(second, record))
                     local done
                     first.on_data = function()
-                        local dying = second
-                        second = nil
-                        if ending ~= "collected" then
-                            dying:abort()
-                        end
-                        if ending ~= "aborted" then
-                            dying = nil
-                            collectgarbage()
-                            collectgarbage()
-                        end
+                        put_an_end(second, ending)
                         newcomers(quiet.port, 3)
-                        done = dying or true
+                        done = true
                     end
                     its_peer:write("first")
                     await_read_ahead(first, 5)
                     record.sockets[1]:write("second")
-                    await_read_ahead(second, 6)
+                    await_read_ahead(second.sock, 6)
                     pump_until(function() return done end)
                     for _ = 1, 3 do
                         evsock.pump(0.001)
@@ -98,26 +106,17 @@ describe("events of what is gone", function()
                 local quiet = helper.server()
                 for _ = 1, 8 do
                     local record = helper.server()
-                    local sock = evsock.connect("127.0.0.1", record.port)
-                    pump_until(function()
-                        return sock.state == "open" and record.sockets[1]
-                    end)
+                    local held = { sock = evsock.connect("127.0.0.1", record.port) }
+                    pump_until(opened(held, record))
                     record.sockets[1]:write("for nobody")
-                    await_read_ahead(sock, 10)
-                    if ending ~= "collected" then
-                        sock:abort()
-                    end
-                    if ending ~= "aborted" then
-                        sock = nil
-                        collectgarbage()
-                        collectgarbage()
-                    end
+                    await_read_ahead(held.sock, 10)
+                    put_an_end(held, ending)
                     newcomers(quiet.port, 3)
                     for _ = 1, 3 do
                         evsock.pump(0.001)
                     end
                     record.server:close()
-                    assert.is_true(sock == nil or sock.state == "closed")
+                    assert.is_true(held.sock == nil or held.sock.state == "closed")
                 end
             end)
     end

@@ -7,29 +7,11 @@ local tools = {}
 
 -- What the children begin with. `link` makes a connected pair, `echoes` says whether a pair works.
 local PRELUDE = [[
-    local function contents(path)
-        local file = assert(io.open(path))
-        local text = file:read("*a")
-        file:close()
-        return text
-    end
+    local shared = require "spec.child"
+    local contents, wait_until = shared.read_file, shared.wait_until
     local pid = contents("/proc/self/stat"):match("^%d+")
-    local function wait_until(evsock, what, condition)
-        local deadline = evsock.now() + 5
-        while not condition() do
-            assert(evsock.now() < deadline, "not within 5 s: " .. what)
-            evsock.pump(0.02)
-        end
-    end
     local function link(evsock, options, server_options)
-        local given = { on_data = function() end }
-        for name, value in pairs(server_options or {}) do given[name] = value end
-        local peer
-        given.on_accept = function(_, sock) peer = sock end
-        local server = assert(evsock.listen("127.0.0.1", 0, given))
-        local client = assert(evsock.connect("127.0.0.1", server.port, options))
-        wait_until(evsock, "a pair", function() return peer and client.state == "open" end)
-        return client, peer, server
+        return shared.link(evsock, options, server_options or { on_data = function() end })
     end
     local function echoes(evsock, client, peer)
         client:write("there")

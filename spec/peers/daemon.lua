@@ -5,7 +5,9 @@
 -- PostgreSQL refuses to run as root: then it gets the user that Debian made for it.
 
 local helper = require "spec.helper"
+local program = require "spec.peers.program"
 local evsock = helper.evsock
+local capture, read_file = program.capture, program.read_file
 
 local daemon = {
     --- The ways to a server, as `address` and `connect` know them.
@@ -15,28 +17,6 @@ local daemon = {
 -- Seconds until a server must answer, and how often another port is tried: somebody may have taken
 -- a free one.
 local START, ATTEMPTS = 20, 3
-
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local output = pipe:read("*a")
-    pipe:close()
-    return (output:gsub("%s+$", ""))
-end
-
-local function read_file(path)
-    local file = io.open(path, "rb")
-    if file then
-        local text = file:read("*a")
-        file:close()
-        return text
-    end
-end
-
-local function write_file(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    assert(file:close())
-end
 
 -- One that has ended is a zombie ("Z") until somebody asks how it ended.
 local function is_running(pid)
@@ -113,6 +93,23 @@ local function start(name, signal, prepare, is_ready)
     error(("%s does not start in %s: %s"):format(name, directory, log or "it says nothing"), 0)
 end
 
+--- The server that one of the functions below starts, for all specs of a block: what busted's
+--- `setup` starts and its `teardown` stops.
+function daemon.for_block(setup, teardown, begin)
+    local server = setmetatable({}, Server)
+    setup(function()
+        for name, value in pairs(begin()) do
+            server[name] = value
+        end
+    end)
+    teardown(function()
+        if server.pipe then
+            server:stop()
+        end
+    end)
+    return server
+end
+
 function daemon.redis()
     return start("redis", "TERM", function(server)
         server.socket = server.directory .. "/socket"
@@ -127,42 +124,26 @@ function daemon.redis()
 end
 
 local NGINX = [[
-daemon off;
-master_process off;
-pid pid;
-error_log log;
-events {
-    worker_connections 64;
-}
-http {
-    access_log off;
-    client_body_temp_path temp;
-    proxy_temp_path temp;
-    fastcgi_temp_path temp;
-    uwsgi_temp_path temp;
-    scgi_temp_path temp;
-    keepalive_requests 100000;
-    server {
         listen 127.0.0.1:%d;
         listen unix:%s;
-        root files;
         location = /pid { return 200 "$pid\n"; }
-        location = /last { keepalive_timeout 0; return 200 "last"; }
-        location = /nth { return 200 "$connection_requests\n"; }
         location /echo/ { return 200 "$uri"; }
-    }
-}
+        location = /moved { return 302 /echo/moved; }
+        location = /credentials { return 200 "$http_authorization"; }
+        location = /endless { return 302 /endless; }
+        location /chunked/ { ssi on; ssi_types *; }
+        location /private/ { auth_basic "x"; auth_basic_user_file users; }
+        location /kept/ { dav_methods PUT DELETE; create_full_put_path on; }
 ]]
 
---- Files lie in `files` of its directory. /echo/ANYTHING answers its own path, /nth the how many-th
---- request of the connection it is; /last is the end of the connection.
+--- Files lie in `files` of its directory. /echo/ANYTHING answers its own path, /moved leads there,
+--- /endless to itself, /credentials answers what was given. Files of /chunked/ come in chunks, of
+--- /private/ for whom the file `users` of its directory names; in /kept/ they can be put and
+--- deleted. /nth and /last: `program.prepare_nginx`.
 function daemon.nginx()
     return start("nginx", "TERM", function(server)
         server.socket = server.directory .. "/socket"
-        server.files = server.directory .. "/files"
-        write_file(server.directory .. "/conf", NGINX:format(server.port, server.socket))
-        assert(capture("mkdir " .. server.files .. " && echo made") == "made")
-        return { "/usr/sbin/nginx", "-p", server.directory, "-c", "conf", "-e", "log" }
+        return program.prepare_nginx(server, NGINX:format(server.port, server.socket))
     end, function(server)
         local pid = server:pid()
         return pid and answers(server, "GET /pid HTTP/1.0\r\n\r\n", "\r\n\r\n" .. pid .. "\n")

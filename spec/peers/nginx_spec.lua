@@ -33,17 +33,12 @@ local function digest(path)
 end
 
 describe("nginx", function()
-    local nginx, sum
+    local nginx, sum = daemon.for_block(setup, teardown, daemon.nginx), nil
 
     setup(function()
-        nginx = daemon.nginx()
         local path = nginx.files .. "/big"
         os.execute(("head -c %d /dev/urandom >%s"):format(SIZE, path))
         sum = digest(path)
-    end)
-
-    teardown(function()
-        nginx:stop()
     end)
 
     after_each(helper.finish)
@@ -107,9 +102,7 @@ describe("nginx", function()
                 end
                 sock.on_data = take
                 take()
-                helper.pump_until(function()
-                    return count >= SIZE
-                end, 20 * helper.slow)
+                helper.pump_until(function() return count >= SIZE end, 20 * helper.slow)
                 summer:close()
                 local result = assert(io.open(sink))
                 local found = result:read("*l")
@@ -124,9 +117,7 @@ describe("nginx", function()
                 local limit = 256 * 1024
                 local sock = nginx:connect(way, { read_limit = limit })
                 sock:write(request("/big"))
-                helper.pump_until(function()
-                    return sock.buffered >= limit
-                end)
+                helper.pump_until(function() return sock.buffered >= limit end)
                 helper.pump_for(0.1)
                 assert.is_true(sock.buffered <= limit + BEYOND, sock.buffered .. " bytes waited")
             end)

@@ -6,38 +6,19 @@
 -- Not here: bad certificates and how they are refused (`spec/rust/tls_verify.rs`).
 
 local helper = require "spec.helper"
+local program = require "spec.peers.program"
 local evsock = helper.evsock
+local capture = program.capture
 
 local kit = {
+    read_file = program.read_file,
+    write_file = program.write_file,
     --- The kinds of keys; each has a certificate for localhost and 127.0.0.1.
     keys = { "ecdsa", "rsa", "ed25519" },
 }
 
 -- How often a server is tried: somebody may have taken a port that was free.
 local START, ATTEMPTS = 20, 3
-
-local function capture(command)
-    local pipe = assert(io.popen(command))
-    local output = pipe:read("*a")
-    pipe:close()
-    return (output:gsub("%s+$", ""))
-end
-
-function kit.read_file(path)
-    local file = io.open(path, "rb")
-    if file then
-        local text = file:read("*a")
-        file:close()
-        return text
-    end
-end
-
-function kit.write_file(path, text)
-    local file = assert(io.open(path, "wb"))
-    assert(file:write(text))
-    assert(file:close())
-    return path
-end
 
 local function quote(word)
     return "'" .. tostring(word):gsub("'", "'\\''") .. "'"
@@ -119,6 +100,13 @@ make stranger 'a stranger' $ec $leaf -addext extendedKeyUsage=clientAuth \
 make itself localhost $ec $leaf $here
 ]]
 
+local function with(options, more)
+    for name, value in pairs(more or {}) do
+        options[name] = value
+    end
+    return options
+end
+
 local Certificates = {}
 Certificates.__index = Certificates
 
@@ -132,13 +120,20 @@ function Certificates:pem(name)
     return assert(kit.read_file(self:path(name)), name)
 end
 
+--- The texts of two files.
+function Certificates:pems(one, other)
+    return self:pem(one), self:pem(other)
+end
+
 --- Options of a server with the certificate of that name, and what else is given.
 function Certificates:identity(name, options)
-    local tls = { certfile = self:path(name .. ".pem"), keyfile = self:path(name .. ".key") }
-    for field, value in pairs(options or {}) do
-        tls[field] = value
-    end
-    return tls
+    return with({
+        certfile = self:path(name .. ".pem"), keyfile = self:path(name .. ".key") }, options)
+end
+
+--- Options of a client that trusts the root, and what else is given.
+function Certificates:trusting(options)
+    return with({ cafile = self:path("ca.pem") }, options)
 end
 
 function Certificates:remove()
@@ -175,17 +170,29 @@ local function handed_over_folder()
     return folder
 end
 
+function Certificates:begin(more)
+    if handed_over then
+        self.directory = handed_over_folder()
+    else
+        self.directory = new_directory()
+        self.pipe = keep(self.directory, { "sleep", "300" })
+    end
+    self:make(MAKE)
+    return more and self:make(more) or self
+end
+
 --- `more`: what else is made.
 function kit.certificates(more)
+    return setmetatable({}, Certificates):begin(more)
+end
+
+--- The same for all tests of a file or block, which hands over its `setup`, where they are made,
+--- and its `teardown`, where they are removed.
+function kit.certificates_for(setup, teardown, more)
     local certificates = setmetatable({}, Certificates)
-    if handed_over then
-        certificates.directory = handed_over_folder()
-    else
-        certificates.directory = new_directory()
-        certificates.pipe = keep(certificates.directory, { "sleep", "300" })
-    end
-    certificates:make(MAKE)
-    return more and certificates:make(more) or certificates
+    setup(function() certificates:begin(more) end)
+    teardown(function() certificates:remove() end)
+    return certificates
 end
 
 -- Servers -----------------------------------------------------------------------------------------
@@ -244,44 +251,20 @@ function kit.device(certificates, key, words)
 end
 
 local NGINX = [[
-daemon off;
-master_process off;
-pid pid;
-error_log log;
-events {
-    worker_connections 64;
-}
-http {
-    access_log off;
-    client_body_temp_path temp;
-    proxy_temp_path temp;
-    fastcgi_temp_path temp;
-    uwsgi_temp_path temp;
-    scgi_temp_path temp;
-    keepalive_requests 100000;
-    ssl_certificate %s;
-    ssl_certificate_key %s;
-    ssl_session_cache shared:s:1m;
-    server {
+        ssl_certificate %s;
+        ssl_certificate_key %s;
+        ssl_session_cache shared:s:1m;
         listen 127.0.0.1:%d ssl;
-        root files;
-        location = /nth { return 200 "$connection_requests\n"; }
         location = /reused { return 200 "$ssl_session_reused\n"; }
-        location = /last { keepalive_timeout 0; return 200 "last"; }
-    }
-}
 ]]
 
---- nginx with a certificate. Files lie in `files` of its directory; /nth answers the how many-th
---- request of the connection it is, /last is the end of the connection.
+--- nginx with a certificate. Files lie in `files` of its directory; /reused says whether the
+--- session is an old one; /nth and /last: `program.prepare_nginx`.
 function kit.nginx(certificates, key)
     return start("nginx", function(server)
         server.port = helper.free_port()
-        server.files = server.directory .. "/files"
-        kit.write_file(server.directory .. "/conf", NGINX:format(
+        return program.prepare_nginx(server, NGINX:format(
             certificates:path(key .. ".pem"), certificates:path(key .. ".key"), server.port))
-        assert(capture("mkdir " .. server.files .. " && echo made") == "made")
-        return { "/usr/sbin/nginx", "-p", server.directory, "-c", "conf", "-e", "log" }
     end, function(server)
         return (kit.read_file(server.directory .. "/pid") or ""):find("\n") ~= nil
     end)
@@ -289,21 +272,36 @@ end
 
 -- Programs that end by themselves -----------------------------------------------------------------
 
---- Runs a program beside the pump, for at most 30 s. `input`: path of a file. Returns its output,
---- what it said to stderr and its status (124: too late).
-function kit.run(words, input)
+--- Starts a program that takes `limit` seconds (30) at most, as many times as long where all is
+--- slow. `input`: path of a file. Returns two functions: one pumps until it has ended and returns
+--- its output, what it said to stderr and its status (124: too late), the other its output so
+--- far.
+function kit.begin(words, input, limit)
     local directory = new_directory()
-    local seconds = 30 * helper.slow
+    local seconds = (limit or 30) * helper.slow
     os.execute(("cd %s && { timeout -k 1 %d %s <%s >out 2>said; echo $? >code; mv code status; }"
         .. " >/dev/null 2>&1 &"):format(directory, seconds, quote_all(words), input or "/dev/null"))
-    local status
-    helper.pump_until(function()
-        status = kit.read_file(directory .. "/status")
-        return status
-    end, seconds + 5, words[1] .. " ends")
-    local out, said = kit.read_file(directory .. "/out"), kit.read_file(directory .. "/said")
-    os.execute("rm -rf " .. directory)
-    return out, said, tonumber(status)
+    local function so_far(name)
+        return kit.read_file(directory .. "/" .. name)
+    end
+    return function()
+        local status
+        helper.pump_until(function()
+            status = so_far("status")
+            return status
+        end, seconds + 5, words[1] .. " ends")
+        local out, said = so_far("out"), so_far("said")
+        os.execute("rm -rf " .. directory)
+        return out, said, tonumber(status)
+    end, function()
+        return so_far("out") or ""
+    end
+end
+
+--- Runs a program beside the pump, as `begin` does.
+function kit.run(words, input)
+    local wait = kit.begin(words, input)
+    return wait()
 end
 
 --- `openssl s_client` to a port; `key`: the name of its certificate, if it has one.

@@ -29,16 +29,7 @@ local function big_value(size)
 end
 
 describe("redis", function()
-    local redis
-
-    setup(function()
-        redis = daemon.redis()
-    end)
-
-    teardown(function()
-        redis:stop()
-    end)
-
+    local redis = daemon.for_block(setup, teardown, daemon.redis)
     after_each(helper.finish)
 
     for _, way in ipairs(daemon.ways) do
@@ -56,9 +47,7 @@ describe("redis", function()
                     end
                 end)
                 assert.is_true(sock:write(table.concat(commands)))
-                helper.pump_until(function()
-                    return #words >= 1000
-                end, 5 * helper.slow)
+                helper.pump_until(function() return #words >= 1000 end, 5 * helper.slow)
                 for i = 1, 1000 do
                     assert.equal(i, tonumber(words[i]))
                 end

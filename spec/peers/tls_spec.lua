@@ -47,15 +47,7 @@ local function words_of(suite)
     return { "-tls1_2", "-cipher", suite[3] }
 end
 
-local function with(words, more)
-    local all = {}
-    for _, list in ipairs { words, more } do
-        for _, word in ipairs(list) do
-            all[#all + 1] = word
-        end
-    end
-    return all
-end
+local with = kit.concat
 
 -- The status and the body of an answer.
 local function receive_answer(sock)
@@ -92,17 +84,27 @@ local function http_server(tls, body)
 end
 
 describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
-    local certificates
-
-    setup(function()
-        certificates = kit.certificates()
-    end)
-
-    teardown(function()
-        certificates:remove()
-    end)
+    local certificates = kit.certificates_for(setup, teardown)
 
     after_each(helper.finish)
+
+    -- Sends back what comes and closes after SIZE bytes; `tls` of the record: the connection's.
+    local function echo_server(key, on_close)
+        local record
+        record = helper.server {
+            tls = certificates:identity(key),
+            on_close = on_close,
+            on_data = function(sock, count)
+                record.tls = sock.tls
+                sock.total = (sock.total or 0) + count
+                sock:write(sock:read())
+                if sock.total >= SIZE then
+                    sock:close()
+                end
+            end,
+        }
+        return record
+    end
 
     for _, suite in ipairs(suites) do
         local version, name = suite[1], suite[2]
@@ -134,22 +136,10 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                 local path = certificates:path("noise")
                 local text = noise(SIZE)
                 kit.write_file(path, text)
-                local tls
                 local why = "not closed"
-                local server = helper.server {
-                    tls = certificates:identity(key),
-                    on_data = function(sock, count)
-                        tls = sock.tls
-                        sock.total = (sock.total or 0) + count
-                        sock:write(sock:read())
-                        if sock.total >= SIZE then
-                            sock:close()
-                        end
-                    end,
-                    on_close = helper.expect(function(_, message)
-                        why = message
-                    end, 1),
-                }
+                local server = echo_server(key, helper.expect(function(_, message)
+                    why = message
+                end, 1))
                 local out, said, status = kit.run(with({
                     "openssl", "s_client", "-connect", "127.0.0.1:" .. server.port, "-quiet",
                     "-CAfile", certificates:path("ca.pem"), "-verify_return_error",
@@ -157,12 +147,10 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                 }, words_of(suite)), path)
                 assert.equal(0, status, said)
                 assert.is_true(out == text, "what came back differs: " .. said)
-                helper.pump_until(function()
-                    return why ~= "not closed"
-                end, 5 * helper.slow)
+                helper.pump_until(function() return why ~= "not closed" end, 5 * helper.slow)
                 assert.is_nil(why)
                 assert.same({ version, name, "localhost" },
-                    { tls.version, tls.cipher, tls.server_name })
+                    { server.tls.version, server.tls.cipher, server.tls.server_name })
             end)
         end
     end
@@ -206,9 +194,7 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
             }
             local _, said, status = curl(server, { "--cacert", certificates:path("other.pem") })
             assert.equal(60, status, said)
-            helper.pump_until(function()
-                return told
-            end)
+            helper.pump_until(function() return told end)
             assert.truthy(told:find("^TLS_"), told)
         end)
 
@@ -248,9 +234,7 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                 local out, _, status = curl(server, own)
                 assert.are_not.equal(0, status)
                 assert.equal("", out)
-                helper.pump_until(function()
-                    return code
-                end)
+                helper.pump_until(function() return code end)
                 assert.equal(case[2], code)
             end)
         end
@@ -358,16 +342,7 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                     function()
                         local script = kit.write_file(certificates:path("client.lua"), CLIENT)
                         local path = kit.write_file(certificates:path("noise"), noise(SIZE))
-                        local server = helper.server {
-                            tls = certificates:identity(key),
-                            on_data = function(sock, count)
-                                sock.total = (sock.total or 0) + count
-                                sock:write(sock:read())
-                                if sock.total >= SIZE then
-                                    sock:close()
-                                end
-                            end,
-                        }
+                        local server = echo_server(key)
                         local out, said, status = kit.run {
                             helper.debian_lua, script, server.port, protocol,
                             certificates:path("ca.pem"), path,

@@ -23,9 +23,7 @@ describe("regress 001", function()
             return record.sockets[1] and client.state == "open"
         end, 5, "a connection")
         client:close()
-        helper.pump_until(function()
-            return closed == 1
-        end, 5, "the end of the accepted socket")
+        helper.pump_until(function() return closed == 1 end, 5, "the end of the accepted socket")
         local began = evsock.now()
         evsock.pump(0.1)
         assert.is_true(evsock.now() - began < 2)

@@ -23,16 +23,12 @@ describe("regress 004", function()
                 self.new_connection_handler = nil
             end
             helper.connect(server.port)
-            helper.pump_until(function()
-                return taken
-            end)
+            helper.pump_until(function() return taken end)
         end
         make()
         taken:abort()
         taken:connect("127.0.0.1", other.port)
-        helper.pump_until(function()
-            return taken.state == taken.CONNECTED_STATE
-        end)
+        helper.pump_until(function() return taken.state == taken.CONNECTED_STATE end)
         helper.pump_until(function()
             collectgarbage()
             evsock.pump(0)

@@ -40,9 +40,7 @@ describe("regress 005", function()
         socket:abort()
         assert.are.equal(1, evsock.attend(socket))
         assert.are.equal("state_changed0", log[1])
-        helper.pump_until(function()
-            return log[4] == "other"
-        end)
+        helper.pump_until(function() return log[4] == "other" end)
         assert.are.equal("state_changed0 other other other", table.concat(log, " "))
     end)
 

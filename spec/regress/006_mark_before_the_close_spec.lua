@@ -19,17 +19,14 @@ describe("regress 006", function()
             assert.is_true(self:mark())
             assert.is_true(self:mark())
         end
-        peer.on_mark = function()
-            log[#log + 1] = "mark"
-        end
-        peer.on_close = function()
-            log[#log + 1] = "close"
+        for _, name in ipairs { "mark", "close" } do
+            peer["on_" .. name] = function()
+                log[#log + 1] = name
+            end
         end
         client:write("question")
         first(client, peer)
-        helper.pump_until(function()
-            return log[#log] == "close"
-        end)
+        helper.pump_until(function() return log[#log] == "close" end)
         assert.are.same({ "question", "mark", "mark", "close" }, log)
     end
 

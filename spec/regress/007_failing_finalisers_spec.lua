@@ -39,9 +39,7 @@ describe("regress 007", function()
             fail_when_collected()
             sock:connect(host, port)
             if i % 100 == 0 then
-                helper.pump_until(function()
-                    return told == i
-                end)
+                helper.pump_until(function() return told == i end)
             end
         end
         if newproxy then

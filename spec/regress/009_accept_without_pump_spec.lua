@@ -83,9 +83,7 @@ describe("regress 009", function()
                 evsock.pump()
             end
         end
-        helper.pump_until(function()
-            return #got == #wanted
-        end)
+        helper.pump_until(function() return #got == #wanted end)
         assert.are.same(wanted, got)
         helper.pump_for(0.02)
         assert.are.equal(60, #got)

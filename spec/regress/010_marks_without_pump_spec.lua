@@ -69,9 +69,7 @@ describe("regress 010", function()
         for _ = 1, 6 do
             assert.is_true(client:mark())
         end
-        helper.pump_until(function()
-            return log[#log] == "close"
-        end)
+        helper.pump_until(function() return log[#log] == "close" end)
         assert.are.same({ "mark", "mark", "mark", "mark", "mark", "mark", "mark", "close" }, log)
         assert.truthy(failed:find("the second", 1, true))
     end)
@@ -84,9 +82,7 @@ describe("regress 010", function()
         for _ = 1, 3 do
             assert.is_true(client:mark())
         end
-        helper.pump_until(function()
-            return client.state == "closed"
-        end)
+        helper.pump_until(function() return client.state == "closed" end)
         helper.pump_for(0.01)
     end)
 end)

@@ -41,17 +41,13 @@ describe("regress 012", function()
             for _ = 1, 2 do
                 helper.connect(server.port)
             end
-            helper.pump_until(function()
-                return server.has_pending_connections
-            end)
+            helper.pump_until(function() return server.has_pending_connections end)
             more = struck_at(place, function()
                 server:close()
             end, function()
                 server:close()
             end)
-            helper.pump_until(function()
-                return not server.listening
-            end)
+            helper.pump_until(function() return not server.listening end)
         end
         assert.is_true(place > 10)
     end)
@@ -71,16 +67,12 @@ describe("regress 012", function()
             for i = 1, 3 do
                 clients[i] = helper.connect(server.local_port)
             end
-            helper.pump_until(function()
-                return accepted == 3
-            end)
+            helper.pump_until(function() return accepted == 3 end)
             server:stop()
             for i = 1, 3 do
                 clients[i]:write("text")
             end
-            helper.pump_until(function()
-                return clients[3].pending == 0
-            end)
+            helper.pump_until(function() return clients[3].pending == 0 end)
             helper.pump_for(0.002)
             server:run(notifier)
             more = struck_at(place, function()

@@ -50,7 +50,6 @@ describe("regress 014", function()
             end
             print(finalised, accepted, evsock.active())
         ]])
-        assert.are.equal("true\t200\t0\n", output)
-        assert.are.equal(0, status)
+        helper.printed("true\t200\t0\n", output, status)
     end)
 end)

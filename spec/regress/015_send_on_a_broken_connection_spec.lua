@@ -24,9 +24,7 @@ describe("regress 015", function()
                     code = code or "drained"
                 end
             end)
-            helper.pump_until(function()
-                return code
-            end, 5, "the end of " .. call)
+            helper.pump_until(function() return code end, 5, "the end of " .. call)
             assert.is_true(code == "ECONNRESET" or code == "EPIPE" or code == "drained", code)
             client:abort()
         end

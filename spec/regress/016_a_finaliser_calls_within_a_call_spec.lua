@@ -44,8 +44,7 @@ describe("regress 016", function()
             -- Elsewhere tables have finalisers, and fewer are run.
             local least = rawget(_G, "newproxy") and 100 or 10
             local output, status = helper.run(SCRIPT:format(fails, least))
-            assert.equal("true\n", output)
-            assert.equal(0, status)
+            helper.printed("true\n", output, status)
         end)
     end
 end)

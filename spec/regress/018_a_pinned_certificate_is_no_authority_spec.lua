@@ -21,10 +21,7 @@ cat ca.pem device.pem >mixed.pem
 ]]
 
 describe("regress 018", function()
-    local certificates
-
-    setup(function() certificates = peers.certificates(MAKE) end)
-    teardown(function() certificates:remove() end)
+    local certificates = peers.certificates_for(setup, teardown, MAKE)
     after_each(helper.finish)
 
     -- Message and code with which a connection to `openssl s_server` ends, or its facts.

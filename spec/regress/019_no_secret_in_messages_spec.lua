@@ -10,12 +10,9 @@ local qsys = require "evsock.qsys"
 local evsock = helper.evsock
 
 describe("regress 019", function()
-    local certificates, cert, key
-    setup(function()
-        certificates = kit.certificates()
-        cert, key = certificates:pem("ecdsa.pem"), certificates:pem("ecdsa.key")
-    end)
-    teardown(function() certificates:remove() end)
+    local certificates = kit.certificates_for(setup, teardown)
+    local cert, key
+    setup(function() cert, key = certificates:pems("ecdsa.pem", "ecdsa.key") end)
     after_each(helper.finish)
 
     -- How text loses its line ends.

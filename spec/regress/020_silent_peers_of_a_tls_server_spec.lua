@@ -9,7 +9,7 @@ local pharos = require "evsock.pharos"
 local evsock = helper.evsock
 local expect, pump_until = helper.expect, helper.pump_until
 
-local certificates
+local certificates = kit.certificates_for(setup, teardown)
 
 -- Connections that never say what a handshake begins with; `word`: what they say instead.
 local function connect_silently(port, count, word)
@@ -52,12 +52,6 @@ local function tls_server(options)
 end
 
 describe("regress 020", function()
-    setup(function()
-        certificates = kit.certificates()
-    end)
-    teardown(function()
-        certificates:remove()
-    end)
     after_each(helper.finish)
 
     it("300 peers that say nothing shut nobody out", function()

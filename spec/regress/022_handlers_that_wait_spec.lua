@@ -105,9 +105,7 @@ describe("regress 022", function()
         helper.track(evsock.every(0.002, function()
             others = others + 1
         end))
-        pump_until(function()
-            return ticks >= 20
-        end, 10)
+        pump_until(function() return ticks >= 20 end, 10)
         assert.equal(1, deepest)
         -- Everybody else's go on meanwhile.
         assert.is_true(others > ticks)
@@ -124,9 +122,7 @@ describe("regress 022", function()
             evsock.sleep(0.005)
             error("each time")
         end))
-        pump_until(function()
-            return ticks >= 5
-        end)
+        pump_until(function() return ticks >= 5 end)
         assert.is_true(errors >= 4)
     end)
 
@@ -136,9 +132,7 @@ describe("regress 022", function()
             canceled:cancel()
             evsock.sleep(0.005)
         end)
-        pump_until(function()
-            return not canceled.active
-        end)
+        pump_until(function() return not canceled.active end)
         helper.pump_for(0.01)
     end)
 
@@ -153,9 +147,7 @@ describe("regress 022", function()
             depth = depth - 1
         end
         timer:Start(0.005)
-        pump_until(function()
-            return ticks >= 5
-        end)
+        pump_until(function() return ticks >= 5 end)
         timer:Stop()
         assert.equal(1, deepest)
     end)

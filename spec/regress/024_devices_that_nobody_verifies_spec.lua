@@ -54,10 +54,7 @@ local kinds = {
 }
 
 describe("regress 024", function()
-    local certificates
-
-    setup(function() certificates = kit.certificates(MAKE) end)
-    teardown(function() certificates:remove() end)
+    local certificates = kit.certificates_for(setup, teardown, MAKE)
     after_each(helper.finish)
 
     local function openssl(name, version, words)

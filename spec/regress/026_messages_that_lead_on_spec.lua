@@ -38,10 +38,7 @@ local NO_EXCHANGE = "tls PEER: the two ends share no way to exchange keys: here 
     .. "X25519, P-256 and P-384 alone, RSA key exchange and DHE are left out"
 
 describe("regress 026", function()
-    local certificates
-
-    setup(function() certificates = kit.certificates(MAKE) end)
-    teardown(function() certificates:remove() end)
+    local certificates = kit.certificates_for(setup, teardown, MAKE)
     after_each(helper.finish)
 
     local function starting(port, tls, host)

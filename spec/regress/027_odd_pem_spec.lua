@@ -9,12 +9,9 @@ local evsock = helper.evsock
 local expect, never, pump_until = helper.expect, helper.never, helper.pump_until
 
 describe("regress 027", function()
-    local certificates, root, other
-    setup(function()
-        certificates = kit.certificates()
-        root, other = certificates:pem("ca.pem"), certificates:pem("other.pem")
-    end)
-    teardown(function() certificates:remove() end)
+    local certificates = kit.certificates_for(setup, teardown)
+    local root, other
+    setup(function() root, other = certificates:pems("ca.pem", "other.pem") end)
     after_each(helper.finish)
 
     local function server()

@@ -56,9 +56,7 @@ describe("regress 029", function()
                 assert.same({ true }, { sock:mark() })
                 assert.same({ true }, { sock:write("") })
                 assert.equal(0, sock.pending)
-                pump_until(function()
-                    return problem
-                end)
+                pump_until(function() return problem end)
                 assert.equal(code, problem)
                 assert.equal("ECLOSED", (select(3, sock:write("late"))))
             end)
@@ -145,9 +143,7 @@ describe("regress 029", function()
                     })
                     self:connect("127.0.0.1", server.port)
                 end
-                pump_until(function()
-                    return sock.state == "open" and peer
-                end)
+                pump_until(function() return sock.state == "open" and peer end)
                 assert.is_true(sock:write("fresh"))
                 assert.equal("fresh", peer:receive(5, 5))
                 assert.equal(0, peer.buffered)
@@ -164,9 +160,7 @@ describe("regress 029", function()
             on_secure = helper.never("on_secure"),
         })
         assert.same({ true }, { sock:start_tls({ verify = false }) })
-        pump_until(function()
-            return problem
-        end)
+        pump_until(function() return problem end)
         assert.equal("ECONNRESET", problem)
     end)
 

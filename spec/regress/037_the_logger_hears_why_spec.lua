@@ -35,6 +35,22 @@ local refused = {
     end,
 }
 
+-- Gives a dialect a logger that raises; the function that is returned says what that led to.
+local function faulty_logger(name)
+    local raised
+    dialects[name].configure {
+        logger = function()
+            error("a fault of the logger")
+        end,
+    }
+    evsock.on_error = function(problem)
+        raised = problem
+    end
+    return function()
+        return raised
+    end
+end
+
 describe("the logger of", function()
     after_each(function()
         for _, dialect in pairs(dialects) do
@@ -54,9 +70,7 @@ describe("the logger of", function()
             local kept = attempt(port, function()
                 told = true
             end)
-            helper.pump_until(function()
-                return told and heard[1]
-            end, 5, "the reason")
+            helper.pump_until(function() return told and heard[1] end, 5, "the reason")
             local text = table.concat(heard, "\n")
             assert.is_truthy(text:find("error ", 1, true), text)
             assert.is_truthy(text:find("connection refused", 1, true), text)
@@ -65,45 +79,26 @@ describe("the logger of", function()
         end)
 
         it(name .. " takes no event along when it raises itself", function()
-            local told, raised = false, nil
-            dialects[name].configure {
-                logger = function()
-                    error("a fault of the logger")
-                end,
-            }
-            evsock.on_error = function(problem)
-                raised = problem
-            end
+            local told, raised = false, faulty_logger(name)
             local kept = attempt(helper.free_port(), function()
                 told = true
             end)
-            helper.pump_until(function()
-                return told and raised
-            end, 5, "the failure and the fault")
-            assert.is_truthy(raised:find("a fault of the logger", 1, true), raised)
+            helper.pump_until(function() return told and raised() end, 5,
+                "the failure and the fault")
+            assert.is_truthy(raised():find("a fault of the logger", 1, true), raised())
             assert.is_truthy(kept or name == "renoise")
         end)
     end
 
     it("hammerspoon takes no event along when it raises itself", function()
-        local raised
-        dialects.hammerspoon.configure {
-            logger = function()
-                error("a fault of the logger")
-            end,
-        }
-        evsock.on_error = function(problem)
-            raised = problem
-        end
+        local raised = faulty_logger("hammerspoon")
         local sock = helper.track(dialects.hammerspoon.socket.new(), function(sock)
             sock:disconnect()
         end)
         -- There is no callback, which only the logger hears of.
         assert.is_true(pcall(sock.read, sock, 1))
-        helper.pump_until(function()
-            return raised
-        end, 5, "the fault")
-        assert.is_truthy(raised:find("a fault of the logger", 1, true), raised)
+        helper.pump_until(raised, 5, "the fault")
+        assert.is_truthy(raised():find("a fault of the logger", 1, true), raised())
     end)
 
     -- What its own clocks and calls end, and what befalls a listener, is told by no event of a
@@ -122,9 +117,7 @@ describe("the logger of", function()
             local record = helper.server(options)
             local sock = track(hs.new(fn or deaf))
             sock:connect("127.0.0.1", record.port)
-            helper.pump_until(function()
-                return record.sockets[1] and sock:connected()
-            end)
+            helper.pump_until(function() return record.sockets[1] and sock:connected() end)
             return sock, record
         end
 
@@ -136,9 +129,7 @@ describe("the logger of", function()
         end)
 
         local function said(text)
-            helper.pump_until(function()
-                return heard[1]
-            end, 5, "a line")
+            helper.pump_until(function() return heard[1] end, 5, "a line")
             assert.is_truthy(heard[1]:find(text), table.concat(heard, "\n"))
             assert.equal(1, #heard)
         end

@@ -19,9 +19,7 @@ local function pair(handler)
     local sock = helper.track(TcpSocket.New())
     sock.Data = handler
     sock:Connect("127.0.0.1", record.port)
-    wait(function()
-        return sock.IsConnected and record.sockets[1]
-    end)
+    wait(function() return sock.IsConnected and record.sockets[1] end)
     return sock, record.sockets[1]
 end
 
@@ -48,9 +46,7 @@ describe("regress 038", function()
             for i = 1, 300 do
                 peer:write("line " .. i .. ending)
             end
-            wait(function()
-                return #lines == 300
-            end, 5, "all lines")
+            wait(function() return #lines == 300 end, 5, "all lines")
             assert.equal("line 300", lines[300])
         end)
     end
@@ -70,9 +66,7 @@ describe("regress 038", function()
         assert.is_nil(server:Listen(port))
         local client = helper.connect(port)
         client:write(("x\n"):rep(300))
-        wait(function()
-            return #lines == 300
-        end, 5, "all lines")
+        wait(function() return #lines == 300 end, 5, "all lines")
     end)
 
     it("once more means right behind: before the end, and in the same pump", function()
@@ -86,9 +80,7 @@ describe("regress 038", function()
         end
         peer:write("a\nb\nc\n")
         peer:close()
-        wait(function()
-            return order[#order] == "closed"
-        end)
+        wait(function() return order[#order] == "closed" end)
         assert.equal("a b c closed", table.concat(order, " "))
     end)
 
@@ -149,15 +141,11 @@ describe("regress 038", function()
             outer[#outer + 1] = socket:ReadLine(EOL.Lf)
             if #outer == 1 then
                 inner_peer:write("1\n2\n3\n")
-                wait(function()
-                    return #inner == 3
-                end)
+                wait(function() return #inner == 3 end)
             end
         end)
         outer_peer:write("a\nb\nc\n")
-        wait(function()
-            return #outer == 3
-        end)
+        wait(function() return #outer == 3 end)
         assert.equal("a b c 1 2 3", table.concat(outer, " ") .. " " .. table.concat(inner, " "))
     end)
 
@@ -172,9 +160,7 @@ describe("regress 038", function()
         evsock.on_error = helper.expect(1)
         arrive(peer, "a\nb\nc\n")
         peer:write("d\n")
-        wait(function()
-            return #lines == 4
-        end)
+        wait(function() return #lines == 4 end)
     end)
 
     it("Renoise's localhost is 127.0.0.1 where IPv6 has its own listener", function()
@@ -223,9 +209,7 @@ describe("regress 038", function()
         evsock.on_error = function(text)
             problem = text
         end
-        wait(function()
-            return problem
-        end)
+        wait(function() return problem end)
         assert.is_truthy(problem:find("038_lines_left_behind_spec.lua:" .. line
             .. ": bad argument 'fn' to 'CallAfter' (function expected, got nil)", 1, true), problem)
     end)

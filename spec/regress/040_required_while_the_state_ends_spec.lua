@@ -7,14 +7,7 @@ local helper = require "spec.helper"
 -- What was made first is finalised last. The state is closed at the script's end.
 local SCRIPT = [[
 local first, last
-local function at_the_end(fn)
-    if newproxy then
-        local proxy = newproxy(true)
-        getmetatable(proxy).__gc = fn
-        return proxy
-    end
-    return setmetatable({}, { __gc = fn })
-end
+local at_the_end = require("spec.child").when_collected
 local function try(name)
     local ok, problem = pcall(require, name)
     io.stdout:write(name, " ", type(problem) == "string" and problem or type(problem), "\n")
@@ -72,28 +65,25 @@ describe("regress 040", function()
         "evsock.qsys", "evsock.pharos", "evsock.renoise", "evsock.hammerspoon",
     }
 
-    it("a dialect that is required first when the state ends says so", function()
-        local lines, status, output = lines_of "dialects"
+    -- Each of those is refused at the end, in the way of that name.
+    local function assert_refused(what, refused)
+        local lines, status, output = lines_of(what)
         assert.equal(0, status, output)
-        for _, name in ipairs(names) do
+        for _, name in ipairs(refused) do
             assert.is_truthy((lines[name] or output):find(ENDED, 1, true), output)
         end
+    end
+
+    it("a dialect that is required first when the state ends says so", function()
+        assert_refused("dialects", names)
     end)
 
     it("so does everything that is required once more", function()
-        local lines, status, output = lines_of "again"
-        assert.equal(0, status, output)
-        for _, name in ipairs { "evsock", names[1], names[2], names[3], names[4] } do
-            assert.is_truthy((lines[name] or output):find(ENDED, 1, true), output)
-        end
+        assert_refused("again", { "evsock", names[1], names[2], names[3], names[4] })
     end)
 
     it("so does a loader that was kept", function()
-        local lines, status, output = lines_of "kept"
-        assert.equal(0, status, output)
-        for _, name in ipairs(names) do
-            assert.is_truthy((lines[name] or output):find(ENDED, 1, true), output)
-        end
+        assert_refused("kept", names)
     end)
 
     -- On 5.1 and LuaJIT the library left the process before the last finalisers, if nothing had
@@ -108,12 +98,7 @@ describe("regress 040", function()
                 print(pcall(function() return idle:read() end))
                 print(pcall(function() return getmetatable(idle).__gc(idle) end))
             end
-            if newproxy then
-                early = newproxy(true)
-                getmetatable(early).__gc = look
-            else
-                early = setmetatable({}, { __gc = look })
-            end
+            early = require("spec.child").when_collected(look)
             compiled = require "evsock".tls { verify = false }
             idle = require "evsock".socket()
         ]])

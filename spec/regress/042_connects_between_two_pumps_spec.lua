@@ -73,13 +73,9 @@ describe("regress 042", function()
         assert.equal(65536, made)
         assert.equal("EAGAIN", code)
         assert.truthy(message:find("connect 127.0.0.1:" .. port, 1, true), message)
-        pump_until(function()
-            return told == made
-        end)
+        pump_until(function() return told == made end)
         assert.is_true(sock:connect("127.0.0.1", port))
-        pump_until(function()
-            return told == made + 1
-        end)
+        pump_until(function() return told == made + 1 end)
     end)
 
     it("each end comes once and in order, whatever the handler does", function()
@@ -110,14 +106,10 @@ describe("regress 042", function()
         for _ = 1, 6 do
             sock:connect("127.0.0.1", server.port)
         end
-        pump_until(function()
-            return log[#log] == "stands"
-        end)
+        pump_until(function() return log[#log] == "stands" end)
         assert.equal("end 1, end 2, the second fails, end 3, end 4, end 5, pumped, end 6, stands",
             table.concat(log, ", "))
         sock:abort()
-        pump_until(function()
-            return ends == 7
-        end)
+        pump_until(function() return ends == 7 end)
     end)
 end)

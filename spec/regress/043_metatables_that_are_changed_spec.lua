@@ -7,21 +7,9 @@ local helper = require "spec.helper"
 
 local PRELUDE = [[
 local evsock = require "evsock"
-local function wait(condition)
-    local deadline = evsock.now() + 10
-    while not condition() do
-        assert(evsock.now() < deadline, "not within 10 s")
-        evsock.pump(0.02)
-    end
-end
-local function pair(options)
-    local peer
-    local server = assert(evsock.listen("127.0.0.1", 0, {
-        on_accept = function(_, sock) peer = sock end }))
-    local client = assert(evsock.connect("127.0.0.1", server.port, options))
-    wait(function() return peer and client.state == "open" end)
-    return client, peer, server
-end
+local child = require "spec.child"
+local function wait(condition) child.wait_until(evsock, "a condition", condition, 10) end
+local function pair(options) return child.link(evsock, options) end
 local function litter()
     local kept = {}
     for i = 1, 3000 do
@@ -83,8 +71,7 @@ describe("regress 043", function()
                     evsock.pump(0.02)
                     print(#kept > 3000)
                 ]]):format(value))
-                assert.equal("true\n", output)
-                assert.equal(0, status)
+                helper.printed("true\n", output, status)
             end)
     end
 
@@ -112,8 +99,7 @@ describe("regress 043", function()
             end
             print(count)
         ]])
-        assert.equal("54\n", output)
-        assert.equal(0, status)
+        helper.printed("54\n", output, status)
     end)
 
     it("a finaliser that is called by hand ends its object, whoever is using it", function()
@@ -168,8 +154,8 @@ describe("regress 043", function()
             collect()
             evsock.pump(0.05)
         ]])
-        assert.equal("on_connect\tfalse\non_data\tfalse\non_close\tfalse\nclosed\n", output)
-        assert.equal(0, status)
+        helper.printed("on_connect\tfalse\non_data\tfalse\non_close\tfalse\nclosed\n",
+            output, status)
     end)
 
     it("even within a read, by a finaliser that comes while the text is made", function()
@@ -204,8 +190,7 @@ describe("regress 043", function()
             end
             print(count > 0)
         ]]):format(math.ceil(60 / helper.fewer)))
-        assert.equal("true\n", output)
-        assert.equal(0, status)
+        helper.printed("true\n", output, status)
     end)
 
     it("a user value that is no table is replaced", function()

@@ -67,6 +67,14 @@ struct World {
     wake: Wake,
 }
 
+impl World {
+    /// The state is closed: the thread has to end.
+    fn end(&self, thread: thread::JoinHandle<()>) {
+        self.lead.stop(|| self.wake.wake());
+        thread.join().unwrap();
+    }
+}
+
 fn world(flaw: Option<Flaw>) -> Arc<World> {
     let mut lead = Lead::new((), Duration::ZERO);
     lead.flaw = flaw;
@@ -89,10 +97,9 @@ fn hand_over(flaw: Option<Flaw>) {
     let world = world(flaw);
     let theirs = Arc::clone(&world);
     let thread = thread::spawn(move || serve(&theirs));
-    let desk = world.lead.enter(|| world.wake.wake());
-    world.lead.leave(desk);
-    world.lead.stop(|| world.wake.wake());
-    thread.join().unwrap();
+    let leader = world.lead.enter(|| world.wake.wake());
+    world.lead.leave(leader);
+    world.end(thread);
 }
 
 #[test]
@@ -129,15 +136,14 @@ fn thread_takes_over(flaw: Option<Flaw>) {
             }
         }
     });
-    let desk = world.lead.enter(|| world.wake.wake());
-    world.lead.leave(desk);
+    let leader = world.lead.enter(|| world.wake.wake());
+    world.lead.leave(leader);
     let mut done = served.0.lock().unwrap();
     while !*done {
         done = served.1.wait(done).unwrap();
     }
     drop(done);
-    world.lead.stop(|| world.wake.wake());
-    thread.join().unwrap();
+    world.end(thread);
 }
 
 #[test]
@@ -157,10 +163,9 @@ fn stop_while_parked(flaw: Option<Flaw>) {
     let world = world(flaw);
     let theirs = Arc::clone(&world);
     let thread = thread::spawn(move || serve(&theirs));
-    let desk = world.lead.enter(|| world.wake.wake());
-    world.lead.stop(|| world.wake.wake());
-    thread.join().unwrap();
-    drop(desk);
+    let leader = world.lead.enter(|| world.wake.wake());
+    world.end(thread);
+    drop(leader);
 }
 
 #[test]

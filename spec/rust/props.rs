@@ -6,9 +6,10 @@ use std::io::IoSlice;
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
-use evsock::proto::buffer::ReadBuffer;
 use evsock::proto::framing;
 use evsock::proto::framing::LineEnd;
+use evsock::proto::http;
+use evsock::proto::read_buffer::ReadBuffer;
 use evsock::proto::timers::Timers;
 use evsock::proto::write_queue::WriteQueue;
 use proptest::collection::vec;
@@ -171,9 +172,9 @@ proptest! {
                 let line =
                     if before { buffer.take_line_before(end, stop) } else { buffer.take_line(end) };
                 let Some(range) = line else { break };
-                buffer.lend();
+                buffer.pin();
                 lines.push(buffer.bytes(range).to_vec());
-                buffer.settle();
+                buffer.unpin();
             }
         }
         prop_assert_eq!(lines, expected);
@@ -214,7 +215,7 @@ proptest! {
 enum Op {
     Clear,
     Forget,
-    Lend,
+    Pin,
     Line(LineEnd),
     LinesAhead(LineEnd, u64, usize, usize),
     LineBefore(LineEnd, u64),
@@ -224,7 +225,7 @@ enum Op {
     Refill(Vec<u8>),
     Reveal(usize),
     Search(Vec<u8>, usize),
-    Settle,
+    Unpin,
     Take(usize),
     TakeAll,
     TakeExact(usize),
@@ -235,7 +236,7 @@ fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
         1 => Just(Op::Clear),
         1 => Just(Op::Forget),
-        3 => Just(Op::Lend),
+        3 => Just(Op::Pin),
         8 => line_end().prop_map(Op::Line),
         2 => (line_end(), 0u64..40).prop_map(|(end, ahead)| Op::LineBefore(end, ahead)),
         6 => (line_end(), 0u64..90, 0usize..90, 1usize..9)
@@ -246,7 +247,7 @@ fn op() -> impl Strategy<Value = Op> {
         8 => stream(40).prop_map(Op::Refill),
         12 => (0usize..40).prop_map(Op::Reveal),
         4 => (needle(), 0usize..20).prop_map(|(text, start)| Op::Search(text, start)),
-        3 => Just(Op::Settle),
+        3 => Just(Op::Unpin),
         3 => (0usize..10).prop_map(Op::Take),
         1 => Just(Op::TakeAll),
         3 => (0usize..10).prop_map(Op::TakeExact),
@@ -330,7 +331,7 @@ impl Model {
                 self.take(shown);
                 self.return_open = false;
             }
-            Op::Lend | Op::Mark | Op::Settle => {}
+            Op::Pin | Op::Mark | Op::Unpin => {}
             Op::Line(end) => return Answer::Bytes(self.line(*end, u64::MAX)),
             Op::LineBefore(end, ahead) => {
                 return Answer::Bytes(self.line(*end, self.taken + ahead));
@@ -421,10 +422,10 @@ fn change(buffer: &mut ReadBuffer, op: &Op) {
     match op {
         Op::Clear => buffer.clear(),
         Op::Forget => buffer.forget(),
-        Op::Lend => buffer.lend(),
+        Op::Pin => buffer.pin(),
         Op::Refill(bytes) => buffer.refill(&mut bytes.clone()),
         Op::Reveal(n) => drop(buffer.reveal(*n)),
-        Op::Settle => drop(buffer.settle()),
+        Op::Unpin => drop(buffer.unpin()),
         _ => {}
     }
 }
@@ -596,5 +597,56 @@ proptest! {
             let early = list.first().filter(|entry| entry.0 <= at(clock));
             prop_assert!(passed <= 4 || early.is_none(), "a due timer stayed");
         }
+    }
+}
+
+// Answers of HTTP --------------------------------------------------------------------------------
+
+fn naive_chunk_size(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let digits = text.split(|letter: char| !letter.is_ascii_hexdigit()).next()?;
+    u64::from_str_radix(digits, 16).ok()
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// A head is whole or refused, and a value never goes on in a second line.
+    #[test]
+    fn a_head_of_random_bytes_is_read_or_refused(
+        pieces in vec(
+            prop_oneof![
+                vec(any::<u8>(), 0..20),
+                prop::sample::select(vec![
+                    &b"HTTP/1.1 200 OK\r\n"[..], b"Content-Length: ", b"Transfer-Encoding: chunked",
+                    b"\r\n", b"\r\n ", b"\n", b": ", b"5", b",", b"\r\n\r\n",
+                ]).prop_map(<[u8]>::to_vec),
+            ],
+            0..20,
+        ),
+    ) {
+        let whole = [b"HTTP/1.1 200 OK\r\n".to_vec(), pieces.concat(), b"\r\n\r\n".to_vec()].concat();
+        for bytes in [&whole[..], &whole[17..]] {
+            if let Ok(head) = http::read_head(bytes) {
+                prop_assert!((100..1000).contains(&head.status));
+                let breaks = |value: &[u8]| value.iter().any(|byte| is_break(*byte));
+                prop_assert!(!head.fields.iter().any(|(_, value)| breaks(value)));
+            }
+        }
+    }
+
+    /// Where a size is read it is the one that stands there.
+    #[test]
+    fn a_chunk_has_the_size_that_its_line_says(line in "[0-9a-fA-FxX;= +-]{0,18}") {
+        if let Some(size) = http::chunk_size(line.as_bytes()) {
+            prop_assert_eq!(Some(size), naive_chunk_size(line.as_bytes()));
+        }
+    }
+
+    /// Every size is read.
+    #[test]
+    fn every_size_of_a_chunk_is_read(size in any::<u32>()) {
+        prop_assert_eq!(http::chunk_size(format!("{size:x}").as_bytes()), Some(size.into()));
+        prop_assert_eq!(http::chunk_size(format!("{size:X};a=b").as_bytes()), Some(size.into()));
     }
 }

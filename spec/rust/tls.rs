@@ -166,13 +166,8 @@ fn pieces_of_any_size_will_do() {
     }
 }
 
-#[test]
-fn the_older_version_takes_pieces_of_one_byte_too() {
-    let ca = Ca::new("root");
-    let leaf = ca.leaf(&[HOST]);
-    let mut client = start(&client_of(&ca));
-    let mut server = Raw::server(TLS12, certified(&leaf));
-    server.say(b"something");
+/// Until neither has anything to say; the client gets every byte by itself, then `after` is called.
+fn feed_byte_by_byte(client: &mut End, server: &mut Raw, after: impl Fn(&mut End)) {
     loop {
         let (up, down) = (client.take(), server.take());
         if up.is_empty() && down.is_empty() {
@@ -181,8 +176,19 @@ fn the_older_version_takes_pieces_of_one_byte_too() {
         server.feed(&up);
         for byte in down {
             client.feed(&[byte]);
+            after(client);
         }
     }
+}
+
+#[test]
+fn the_older_version_takes_pieces_of_one_byte_too() {
+    let ca = Ca::new("root");
+    let leaf = ca.leaf(&[HOST]);
+    let mut client = start(&client_of(&ca));
+    let mut server = Raw::server(TLS12, certified(&leaf));
+    server.say(b"something");
+    feed_byte_by_byte(&mut client, &mut server, |_| ());
     assert_eq!((client.failure, &client.plain[..]), (None, &b"something"[..]));
 }
 
@@ -603,19 +609,11 @@ fn writing_goes_on_in_the_middle_of_a_message() {
     let mut server = Raw::server_with(BOTH[1], certified(&ca.leaf(&[HOST])), |config| {
         config.max_fragment_size = Some(32);
     });
-    loop {
-        let (up, down) = (client.take(), server.take());
-        if up.is_empty() && down.is_empty() {
-            break;
+    feed_byte_by_byte(&mut client, &mut server, |client| {
+        if client.session.is_secured() {
+            client.session.encrypt(&[b"x"], &mut client.out).unwrap();
         }
-        server.feed(&up);
-        for byte in down {
-            client.feed(&[byte]);
-            if client.session.is_secured() {
-                client.session.encrypt(&[b"x"], &mut client.out).unwrap();
-            }
-        }
-    }
+    });
     assert_eq!(client.failure, None);
     assert!(server.plain.len() > 10, "nothing was cut");
     assert!(server.plain.iter().all(|byte| *byte == b'x'));

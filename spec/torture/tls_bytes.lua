@@ -6,10 +6,7 @@ local kit = require "spec.tls_kit"
 local fault = require "evsock.fault"
 
 describe("TLS, one byte a system call,", function()
-    local certificates
-
-    setup(function() certificates = kit.certificates() end)
-    teardown(function() certificates:remove() end)
+    local certificates = kit.certificates_for(setup, teardown)
     before_each(function() fault.set({ cut = 1e9, again_every = 3 }) end)
     after_each(function()
         fault.set()

@@ -1,133 +1,100 @@
-//! Floor 4: the module as Lua sees it. The only files that name mlua.
+//! Floor 5: the module as Lua sees it. The only files that name mlua.
 //!
-//! `core.lua` is the outside: it builds the classes, with the checks of `options.lua`, the
-//! waiting calls of `tasks.lua`, the datagrams of `datagram.lua` and what `unheard.lua` says of failures. Below it are
-//! the raw functions of the hot path (`raw`) and the safe ones of the cold path (`native`).
+//! A folder for each subject has its Lua and its Rust half side by side. `chunks` has the texts of the Lua
+//! files. `ffi` is the only `unsafe` of them all, `run` the way of an event to its handler, `class` what all
+//! objects have. Functions of the hot path are raw (through `ffi`); those of the cold path are in safe mlua
+//! (each `native.rs`).
 
-mod datagram;
-#[cfg(feature = "fault")]
-mod fault;
-mod holds;
-mod native;
-mod raw;
-mod settings;
-mod slot;
-mod state;
-mod tls;
+mod chunks;
+mod class;
+mod digests;
+mod encoding;
+mod ffi;
+mod http;
+mod lines;
+mod lookup;
+mod options;
+mod run;
+mod server;
+mod socket;
+mod task;
+mod testing;
+mod timer;
+mod udp;
+mod watch;
+
+use std::rc::Rc;
 
 use mlua::{Function, Lua, Table, Value};
 
-use crate::lua::state::State;
-
-const CORE: &str = include_str!("core.lua");
-const LINES: &str = include_str!("lines.lua");
-const OPTIONS: &str = include_str!("options.lua");
-const TASKS: &str = include_str!("tasks.lua");
-/// Name, chunk name and text of what few scripts need: `core.lua` has it compiled when it is first
-/// asked for, since every collection of the host's marks what is loaded.
-const LATE: &[(&str, &str, &str)] = &[
-    ("common", "@evsock/common.lua", include_str!("../dialects/common.lua")),
-    ("datagram", "@evsock/datagram.lua", include_str!("datagram.lua")),
-    ("unheard", "@evsock/unheard.lua", include_str!("unheard.lua")),
-];
-/// Chunk name and text of the parts of a dialect that is too long for one file; it gets them by name.
-const PARTS: &[(&str, &str, &str)] = &[
-    ("notes", "@evsock/pharos/notes.lua", include_str!("../dialects/pharos/notes.lua")),
-    ("server", "@evsock/pharos/server.lua", include_str!("../dialects/pharos/server.lua")),
-    ("socket", "@evsock/pharos/socket.lua", include_str!("../dialects/pharos/socket.lua")),
-    ("ssl", "@evsock/pharos/ssl.lua", include_str!("../dialects/pharos/ssl.lua")),
-    ("stream", "@evsock/pharos/stream.lua", include_str!("../dialects/pharos/stream.lua")),
-    ("tell", "@evsock/pharos/tell.lua", include_str!("../dialects/pharos/tell.lua")),
-    ("udp", "@evsock/pharos/udp.lua", include_str!("../dialects/pharos/udp.lua")),
-    ("words", "@evsock/pharos/words.lua", include_str!("../dialects/pharos/words.lua")),
-];
-/// Module name, chunk name and text of every dialect.
-const DIALECTS: &[(&str, &str, &str)] = &[
-    ("evsock.qsys", "@evsock/qsys.lua", include_str!("../dialects/qsys.lua")),
-    ("evsock.pharos", "@evsock/pharos.lua", include_str!("../dialects/pharos.lua")),
-    ("evsock.renoise", "@evsock/renoise.lua", include_str!("../dialects/renoise.lua")),
-    ("evsock.hammerspoon", "@evsock/hammerspoon.lua", include_str!("../dialects/hammerspoon.lua")),
-    (
-        "evsock.hammerspoon.lane",
-        "@evsock/hammerspoon_lane.lua",
-        include_str!("../dialects/hammerspoon_lane.lua"),
-    ),
-    (
-        "evsock.hammerspoon.state",
-        "@evsock/hammerspoon_state.lua",
-        include_str!("../dialects/hammerspoon_state.lua"),
-    ),
-    (
-        "evsock.hammerspoon.ends",
-        "@evsock/hammerspoon_ends.lua",
-        include_str!("../dialects/hammerspoon_ends.lua"),
-    ),
-    (
-        "evsock.hammerspoon.udp",
-        "@evsock/hammerspoon_udp.lua",
-        include_str!("../dialects/hammerspoon_udp.lua"),
-    ),
-    (
-        "evsock.hammerspoon.sockaddr",
-        "@evsock/hammerspoon_sockaddr.lua",
-        include_str!("../dialects/hammerspoon_sockaddr.lua"),
-    ),
-];
+use crate::lua::run::state::State;
 
 /// `require "evsock"`: builds the module and fills `package.preload` with the dialects.
 fn open(lua: &Lua) -> mlua::Result<Table> {
     let state = State::new();
-    let functions = raw::entry::functions(lua, &state)?;
+    let functions = run::functions::functions(lua, &state)?;
     let cold = lua.create_table()?;
-    native::add(lua, &cold, &state)?;
-    datagram::add(lua, &cold, &state)?;
-    tls::add(lua, &cold)?;
-    cold.raw_set("late", lua.create_function(|lua, name: String| late(lua, &name))?)?;
-    raw::shield::shield(lua, cold, functions.clone(), functions.clone())?;
+    run::module::add(lua, &cold, &state)?;
+    options::addresses::add(lua, &cold)?;
+    options::settings::add(lua, &cold, &state)?;
+    server::native::add(lua, &cold, &state)?;
+    socket::native::add(lua, &cold, &state)?;
+    socket::system::add(lua, &cold, &state)?;
+    timer::native::add(lua, &cold, &state)?;
+    options::tls::add(lua, &cold)?;
+    let chunk = lua.create_function(|lua, name: String| chunks::compile(lua, &name))?;
+    cold.raw_set("chunk", chunk)?;
+    cold.raw_set("need", need(lua, &state)?)?;
+    ffi::cold_call::wrap_functions(lua, cold, functions.clone(), functions.clone())?;
     if cfg!(feature = "luajit") {
-        let lines = lua.load(LINES).set_name("@evsock/lines.lua");
-        functions.raw_set("lines", lines.call::<Value>(functions.clone())?)?;
+        let lines = chunks::compile(lua, "lines/lines")?.call::<Value>(functions.clone())?;
+        functions.raw_set("lines", lines)?;
     }
     let version = format!("evsock {}", env!("CARGO_PKG_VERSION"));
-    let chunk = lua.load(CORE).set_name("@evsock/core.lua");
-    let checks = lua.load(OPTIONS).set_name("@evsock/options.lua");
-    let checks: Table = checks.call(functions.clone())?;
-    let (module, core): (Table, Table) =
-        chunk.call((functions.clone(), checks.clone(), version))?;
-    let tasks = lua.load(TASKS).set_name("@evsock/tasks.lua");
-    tasks.call::<()>((functions.clone(), checks, module.clone(), core.clone()))?;
+    let chunk = chunks::compile(lua, "module")?;
+    let (module, core): (Table, Table) = chunk.call((functions.clone(), version))?;
+    let part: Function = core.get("part")?;
     let loaders = lua.create_table()?;
-    for (name, chunk_name, text) in DIALECTS {
-        let (module, core) = (module.clone(), core.clone());
-        let load = lua.create_function(move |lua, _: Value| {
-            let chunk = lua.load(*text).set_name(*chunk_name);
-            chunk.call::<Value>((module.clone(), core.clone(), parts(lua, name)?))
-        })?;
-        loaders.raw_set(*name, load)?;
+    for name in chunks::DIALECTS {
+        let part = part.clone();
+        let load = lua.create_function(move |_, _: Value| part.call::<Value>(*name))?;
+        loaders.raw_set(format!("evsock.{}", name.replace('/', ".")), load)?;
     }
     #[cfg(feature = "fault")]
-    fault::add(lua, &loaders)?;
+    run::fault::add(lua, &loaders)?;
     let preload: Table = lua.globals().get::<Table>("package")?.get("preload")?;
-    raw::shield::shield(lua, loaders, preload, functions)?;
+    ffi::cold_call::wrap_functions(lua, loaders, preload, functions)?;
+    if let Some(wanted) = std::env::var_os("EVSOCK_TRACE").filter(|wanted| !wanted.is_empty()) {
+        let trace: Table = core.get("trace")?;
+        let begin: Function = trace.get("from_environment")?;
+        begin.call::<()>(lua.create_string(wanted.as_encoded_bytes())?)?;
+    }
     Ok(module)
 }
 
-/// The chunk of `LATE` that has this name.
-fn late(lua: &Lua, name: &str) -> mlua::Result<Option<Function>> {
-    let found = LATE.iter().find(|(of, ..)| *of == name);
-    found.map(|(_, chunk, text)| lua.load(*text).set_name(*chunk).into_function()).transpose()
-}
-
-/// The parts of a dialect, as functions by name.
-fn parts(lua: &Lua, dialect: &str) -> mlua::Result<Table> {
-    let parts = lua.create_table()?;
-    let folder = format!("@{}/", dialect.replace('.', "/"));
-    for (name, chunk_name, text) in PARTS {
-        if chunk_name.starts_with(&folder) {
-            parts.raw_set(*name, lua.load(*text).set_name(*chunk_name).into_function()?)?;
+/// `need(functions, name)`: adds the functions of a part that few scripts use, so that the others have
+/// less to mark.
+fn need(lua: &Lua, state: &Rc<State>) -> mlua::Result<Function> {
+    let state = Rc::clone(state);
+    lua.create_function(move |lua, (functions, name): (Table, String)| {
+        let cold = lua.create_table()?;
+        match name.as_str() {
+            "digests" => digests::add(lua, &cold)?,
+            "encoding" => encoding::add(lua, &cold)?,
+            "http" => http::add(lua, &cold)?,
+            "objects" => {
+                run::objects::add(lua, &cold, &state)?;
+                server::native::add_info(lua, &cold, &state)?;
+            }
+            "lookup" => lookup::native::add(lua, &cold, &state)?,
+            "testing" => testing::native::add(lua, &cold, &state)?,
+            "trace" => run::trace::add(lua, &cold, &state)?,
+            "udp" => udp::native::add(lua, &cold, &state)?,
+            "watch" => watch::native::add(lua, &cold, &state)?,
+            _ => return Err(mlua::Error::runtime(format!("evsock has no part '{name}'"))),
         }
-    }
-    Ok(parts)
+        ffi::cold_call::wrap_functions(lua, cold, functions.clone(), functions)
+    })
 }
 
 /// `require` of a dialect that found it in this library before the root was opened.

@@ -89,8 +89,11 @@ local evsock = {}
 --- What `wait` waits for.
 ---@alias evsock.WaitEvent
 ---| "connect" # the connection stands
+---| "secure" # the TLS handshake is over, that of `start_tls` or of connecting
 ---| "data" # there is something to read
----| "drain" # `pending` is not above `drain_at`
+---| "more" # there is more to read than now, beyond `read_limit` if need be, up to `max_frame`
+---| "drain" # `pending` is not above `drain_at`, and there is room if `write_some` found none
+---| "write" # `write_some` would take something, or fail
 ---| "close" # the connection is over
 
 --- What `receive` waits for: that many bytes; a line; everything to the end of the stream; whatever
@@ -119,7 +122,7 @@ local evsock = {}
 ---@field on_resolve? fun(sock: evsock.Socket, addresses: string[]) the name was looked up
 ---@field on_connect? fun(sock: evsock.Socket) the connection stands
 ---@field on_data? fun(sock: evsock.Socket, n: integer) `n` new bytes can be read
----@field on_drain? fun(sock: evsock.Socket) `pending` fell to `drain_at`
+---@field on_drain? fun(sock: evsock.Socket) `pending` fell to `drain_at`, or `write_some` has room
 ---@field on_end? fun(sock: evsock.Socket) the peer sent its end of stream; with `half_open` only
 --- The connection is over or the attempt failed. No arguments after an orderly end.
 ---@field on_close? fun(sock: evsock.Socket, message?: string, code?: evsock.ErrorCode)
@@ -156,7 +159,37 @@ local evsock = {}
 --- A compiled TLS table.
 ---@alias evsock.Tls userdata
 
+--- How the system probes a silent peer; what is missing is its own choice. Seconds are rounded up,
+--- at most 32,767.
+---@class evsock.Keepalive
+---@field idle? number silence before the first probe
+---@field interval? number between probes without an answer
+---@field count? integer so many of these, at most 127, end the connection
+
 --- An options table is only read and may be shared; unknown names raise.
+---@class evsock.ObjectFacts
+---@field kind string "socket", "server", "udp", "timer", "watch" or "task"
+---@field class string the name of its class, a dialect's for example
+---@field object evsock.Object|evsock.Task itself
+---@field number? integer its own number; a task has none
+--- A socket's as its property; of others "listening", "bound", "active", "watching", and of a task
+--- "ready", "waiting" or "running".
+---@field state string
+---@field host? string as given to `connect`; of a server and for datagrams where it is bound
+---@field port? integer
+---@field peer? string address and port of the other end
+---@field connections? integer of a server: open sockets that it has accepted
+---@field buffered? integer bytes that can be read; datagrams that can
+---@field pending? integer bytes that wait to be sent
+---@field due? number of a timer: in so many seconds
+---@field period? number of a timer that repeats, in seconds
+---@field fd? integer of a watch: the descriptor
+---@field waits_in? string of a task: the call that it waits in
+---@field waits_for? integer of a task: the number of what it waits for
+---@field age number seconds since it was made; of a connection since it stands or its attempt began
+---@field keeps_run boolean whether `run` goes on because of it
+---@field where? string "file:line" that made it, if it was made while tracing
+
 ---@class evsock.SocketOptions: evsock.SocketHandlers
 --- Lookup, connecting and handshake together; default 30, for accepted ones 10, 0: none.
 ---@field connect_timeout? number
@@ -166,8 +199,24 @@ local evsock = {}
 --- before an attempt that fails is dropped with it: write again in `on_connect`.
 ---@field reconnect? false|number|evsock.Reconnect
 ---@field nodelay? boolean TCP_NODELAY; default true
---- true, or seconds of silence before the first probe: rounded up, at most 32,767; default false.
----@field keepalive? boolean|number
+--- Whether the system probes a silent peer: true, seconds of silence before the first probe
+--- (rounded up, at most 32,767), or a table; default false.
+---@field keepalive? boolean|number|evsock.Keepalive
+--- Seconds that what was sent may go without an acknowledgement, before the connection ends with
+--- `ETIMEDOUT`; default 0: the system decides, on Linux about 15 minutes.
+---@field user_timeout? number
+--- What `close` does with bytes that are not sent, or not acknowledged. Seconds: they get so long
+--- in the background, then the connection is reset. 0: it is reset at once, and they are lost.
+--- `close` itself never waits; default false: 5 s to send them, and the system goes on by itself.
+---@field linger? false|number
+--- Bytes that the system holds of what has come (SO_RCVBUF; Linux takes twice as many, within
+--- bounds of its own); default 0: it decides. Set it before `connect` or `listen`: how much may be
+--- under way (window scaling) is agreed on there.
+---@field receive_buffer? integer
+---@field send_buffer? integer the same of what is sent (SO_SNDBUF); default 0: the system decides
+--- The name of the interface that alone is used (SO_BINDTODEVICE; not on Windows and FreeBSD);
+--- to be set before `connect` or `listen`; default false.
+---@field device? false|string
 ---@field read_limit? integer reading stops while that many bytes are unread; default 1 MiB
 --- The longest line or block: when one that is asked for is longer and not whole yet, the
 --- connection closes with `EMSGSIZE`, whatever `read_limit` is; default 16 MiB.
@@ -239,15 +288,17 @@ function evsock.listen(host, port, options) end
 ---@return evsock.ErrorCode? code
 function evsock.udp(host, port, options) end
 
---- Dispatches the events that wait now, and only those; when none wait, waits for the first. Only
---- a process that has forked gets nil (`EFORK`).
+--- Dispatches the events that wait now, and only those; when none wait, waits for the first. With a
+--- budget it returns after about that time of dispatching, one event at least; what is left comes
+--- first next time, in order. Only a process that has forked gets nil (`EFORK`).
 ---
 --- `local called = evsock.pump(0.01)`
 ---@param timeout? number how long to wait, at least 0; default 0: not at all
+---@param budget? number seconds; default: as long as it takes
 ---@return integer called how many handlers it called
 ---@return string? message
 ---@return evsock.ErrorCode? code
-function evsock.pump(timeout) end
+function evsock.pump(timeout, budget) end
 
 --- As `pump`, for one object alone: a socket, a timer, or a server with the sockets that it has
 --- accepted. Everybody else's events stay queued, in order. Bytes that the system has are found
@@ -276,6 +327,42 @@ function evsock.stop() end
 --- `while evsock.active() > 0 do evsock.pump(1) end`
 ---@return integer count
 function evsock.active() end
+
+--- From now on a line tells of each thing that happens: lookups, attempts, connections, handshakes
+--- with their verdict, bytes each way, timeouts, pauses before reconnecting, closes and why,
+--- handlers that take over 0.1 s. `"data"` shows the bytes as text, `"hex"` as a dump; `false` ends
+--- it. No keys or passwords are told. A function gets the lines inside of pumps; what it raises
+--- ends the trace.
+---
+--- `assert(evsock.trace(true, "panel.log"))`
+---@param level boolean|"data"|"hex"
+---@param sink? string|fun(line: string) the path of a file, or a function; default: stderr
+---@return true? ok
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.trace(level, sink) end
+
+--- What is open: sockets, servers, sockets for datagrams, timers and watches that something can
+--- still happen to, and tasks that are not over.
+---
+--- `for _, object in ipairs(evsock.objects()) do print(object.kind, object.state) end`
+---@return evsock.ObjectFacts[] objects
+function evsock.objects() end
+
+--- The same as text: first what keeps `run` going, then what is open besides.
+---
+--- `print(evsock.report())`
+---@param sink? string|fun(line: string) gets it as well: a file, by its path, or a function
+---@return string? text
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.report(sink) end
+
+--- Closes whatever is open and cancels all tasks but the running one. No handler is called for it,
+--- and nothing that has happened before is told any more: for between tests.
+---
+--- `after_each(evsock.reset)`
+function evsock.reset() end
 
 --- A descriptor that is readable while events wait, for other loops, which then call `pump()`.
 ---
@@ -338,6 +425,39 @@ function evsock.every(seconds, fn, ...) end
 ---@return evsock.Task task
 function evsock.spawn(fn, ...) end
 
+--- Lua's functions of coroutines, but in one that these have made or resumed inside of a task a
+--- waiting call suspends the whole task; in one of Lua's own it pumps.
+---
+--- `local read = evsock.coroutine.wrap(function() coroutine.yield(sock:receive("*l")) end)`
+evsock.coroutine = coroutine
+
+--- Sets those of `evsock.coroutine` in the table `coroutine` of `env` (default: the globals), for
+--- libraries that know nothing of tasks. What has taken Lua's before keeps them.
+---
+--- `evsock.adopt()`
+---@param env table?
+function evsock.adopt(env) end
+
+--- Lua's `pcall`; in PUC Lua 5.1 one through which a task can wait.
+---
+--- `local ok, problem = evsock.pcall(work, sock)`
+---@param fn function
+---@param ... any
+---@return boolean ok
+---@return any ...
+function evsock.pcall(fn, ...) end
+
+--- Lua's `xpcall`; in PUC Lua 5.1 one through which a task can wait: there `explain` is called when
+--- the function is over, and `debug.traceback` still tells of its inside.
+---
+--- `local ok, problem = evsock.xpcall(work, debug.traceback, sock)`
+---@param fn function
+---@param explain function
+---@param ... any
+---@return boolean ok
+---@return any ...
+function evsock.xpcall(fn, explain, ...) end
+
 --- Waits: suspends the task it is called in, pumps elsewhere.
 ---
 --- `evsock.sleep(0.5)`
@@ -346,6 +466,152 @@ function evsock.spawn(fn, ...) end
 ---@return string? message
 ---@return evsock.ErrorCode? code
 function evsock.sleep(seconds) end
+
+--- An address of a name.
+---@class evsock.Address
+---@field address string numeric
+---@field family "inet"|"inet6"
+
+--- Looks a name up and waits for the answer, as a task alone or pumping: its addresses in the order
+--- of the system, at least one. What is numeric, and `localhost`, is answered at once.
+---
+--- `local found, message, code = evsock.resolve("device.example", 5)`
+---@param name string
+---@param timeout number? seconds; nil: as long as it takes
+---@return evsock.Address[]? addresses
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.resolve(name, timeout) end
+
+--- A descriptor of somebody else that the script wants to hear of. It keeps `run` going while it
+--- has an `on_ready`. Other fields are free for the script.
+---@class evsock.Watch
+---@field fd? integer the descriptor; nil once it is closed
+--- In each pump as long as the descriptor can be read or written, whichever the mode asks for.
+---@field on_ready? fun(watch: evsock.Watch, readable: boolean, writable: boolean)
+--- The watch is over: the descriptor was closed while it was watched.
+---@field on_error? fun(watch: evsock.Watch, message: string, code: evsock.ErrorCode)
+local Watch = {}
+
+--- Waits until the descriptor can be read or written. The first result is false where only the
+--- second is true; nil says that it failed.
+---
+--- `local readable, writable = watch:wait(5)`
+---@param timeout number? seconds; nil: as long as it takes
+---@return boolean? readable
+---@return boolean|string writable or the message
+---@return "ETIMEDOUT"|"ECLOSED"? code
+function Watch:wait(timeout) end
+
+--- Ends it; the descriptor stays open.
+---
+--- `watch:close()`
+function Watch:close() end
+
+--- Watches a descriptor that is not ours: a pipe, a terminal, the socket of another library. Close
+--- the watch before the descriptor; a descriptor that was closed first is told by the next wait or
+--- event. A regular file is always ready. On Windows only sockets can be watched, and what is
+--- behind one stays open until the watch is closed, too.
+---
+--- `local watch = assert(evsock.watch(0, "r", function() print(io.read()) end))`
+---@param fd integer on Windows the SOCKET
+---@param mode "r"|"w"|"rw"
+---@param on_ready? fun(watch: evsock.Watch, readable: boolean, writable: boolean)
+---@return evsock.Watch? watch
+---@return string? message
+---@return evsock.ErrorCode? code
+function evsock.watch(fd, mode, on_ready) end
+
+--- What tasks wait for until another says so.
+---@class evsock.Condition
+local Condition = {}
+
+--- Waits for a signal. One that was given before anybody waited is forgotten.
+---
+--- `local ok, message, code = condition:wait(2)`
+---@param timeout number? seconds; nil: as long as it takes
+---@return true? signaled
+---@return string? message
+---@return "ETIMEDOUT"? code
+function Condition:wait(timeout) end
+
+--- Lets those go on that have waited longest.
+---
+--- `condition:signal()`
+---@param n integer? how many at most (1)
+---@return integer count how many go on
+function Condition:signal(n) end
+
+--- Lets all go on that wait.
+---
+--- `condition:broadcast()`
+---@return integer count how many go on
+function Condition:broadcast() end
+
+--- Makes a condition, for which tasks can wait.
+---
+--- `local ready = evsock.condition()`
+---@return evsock.Condition condition
+function evsock.condition() end
+
+--- Values on their way from tasks to tasks, in order; `#queue` is how many wait in it.
+---@class evsock.Queue
+---@operator len: integer
+local Queue = {}
+
+--- Adds a value, which may be anything but nil; waits while the queue is full.
+---
+--- `local ok, message, code = queue:push(job)`
+---@param value any
+---@param timeout number? seconds; nil: as long as it takes
+---@return true? pushed
+---@return string? message
+---@return "ETIMEDOUT"|"ECLOSED"? code
+function Queue:push(value, timeout) end
+
+--- Takes the oldest value; waits while there is none.
+---
+--- `local job, message, code = queue:pop(5)`
+---@param timeout number? seconds; nil: as long as it takes
+---@return any value
+---@return string? message
+---@return "ETIMEDOUT"|"ECLOSED"? code
+function Queue:pop(timeout) end
+
+--- Nothing can be pushed any more; what is in it can still be popped.
+---
+--- `queue:close()`
+function Queue:close() end
+
+--- Makes a queue, by which tasks hand values on.
+---
+--- `local queue = evsock.queue(100)`
+---@param limit integer? how many values it holds at most (as many as memory does)
+---@return evsock.Queue queue
+function evsock.queue(limit) end
+
+--- What `wait_any` takes of an object with events: those of `sock:wait`, "accept" of a server,
+--- "datagram" of a socket for datagrams. It is ready once the single call would not wait, as when
+--- the object was closed.
+---@alias evsock.WaitPair { [1]: evsock.Socket, [2]: evsock.WaitEvent }
+---| { [1]: evsock.Server, [2]: "accept" }
+---| { [1]: evsock.Udp, [2]: "datagram" }
+
+--- A task is ready once it is over (`join` tells how, and nobody else hears of its error), a
+--- condition once it was signaled, a queue once there is a value in it or it is closed.
+---@alias evsock.WaitItem evsock.WaitPair|evsock.Task|evsock.Condition|evsock.Queue
+---| evsock.Watch
+
+--- Waits for several at once. Data, connections and datagrams stay where they are; a signal and the
+--- value of a queue are taken, but only by the wait that ends by them.
+---
+--- `local place = evsock.wait_any({ { sock, "data" }, { server, "accept" }, stop }, 5)`
+---@param list evsock.WaitItem[]
+---@param timeout number? seconds; 0: what is ready now; nil: as long as it takes
+---@return integer? place in the list of the first that is ready
+---@return any value what was taken of a queue (nil: it is closed and empty), or the message
+---@return "ETIMEDOUT"? code
+function evsock.wait_any(list, timeout) end
 
 --- Seconds of a clock that never goes back.
 ---
@@ -366,13 +632,22 @@ function evsock.now() end
 ---@field peer_port? integer
 ---@field local_address? string numeric
 ---@field local_port? integer
+--- The descriptor; on Windows the SOCKET. Nil when there is none, and while the addresses of a name
+--- are tried, each of which has its own. It stays ours: to read or write there, or to close it,
+--- harms the connection.
+---@field fd? integer
 ---@field tls? evsock.TlsFacts kept until the next connect
 ---@field connect_timeout number
 ---@field read_timeout number
 ---@field write_timeout number
 ---@field reconnect false|number|evsock.Reconnect
 ---@field nodelay boolean
----@field keepalive boolean|number
+---@field keepalive boolean|number|evsock.Keepalive
+---@field user_timeout number
+---@field linger false|number
+---@field receive_buffer integer
+---@field send_buffer integer
+---@field device false|string not to be changed while it is connected
 ---@field read_limit integer
 ---@field max_frame integer
 ---@field write_limit integer
@@ -405,6 +680,20 @@ function Socket:connect(host, port, options) end
 ---@return string? message
 ---@return evsock.ErrorCode? code
 function Socket:write(data, ...) end
+
+--- Hands over what the system takes of the text now, and queues nothing: the rest is for another
+--- call. It takes nothing while something waits that was written before, and while it connects.
+--- When it took less than all, `on_drain` tells of room, and `wait("write")` waits for it. With TLS
+--- at most the end of one record waits with us, of 16 KiB.
+---
+--- `local last = assert(sock:write_some(data, first)); first = last + 1`
+---@param data string|number
+---@param i? integer where to begin, as `string.sub` takes it (1)
+---@param j? integer where to end (the end of the text)
+---@return integer? last index of the last byte that was taken; the one before `i` if none was
+---@return string? message
+---@return evsock.ErrorCode? code
+function Socket:write_some(data, i, j) end
 
 --- Up to `n` bytes, all when it is missing; nil when nothing is buffered.
 ---
@@ -552,6 +841,17 @@ function Socket:abort() end
 function Socket:info() end
 
 --- What `sock:info()` returns. What there is none of, is nil.
+---@class evsock.ServerInfo
+---@field address? string where it listens
+---@field port? integer
+---@field accepted integer connections so far
+---@field refused integer connections that ended in their handshake or were turned away in it
+---@field in_handshake integer connections whose handshake is under way
+---@field waiting integer connections that wait to be taken by the script
+---@field open integer connections that are open
+---@field bytes_in integer bytes that came by all of them
+---@field bytes_out integer bytes that went by all of them
+
 ---@class evsock.SocketInfo
 ---@field state evsock.State
 ---@field buffered integer
@@ -572,7 +872,12 @@ function Socket:info() end
 ---@field write_timeout number
 ---@field reconnect false|number|evsock.Reconnect
 ---@field nodelay boolean
----@field keepalive boolean|number
+---@field keepalive boolean|number|evsock.Keepalive
+---@field user_timeout number
+---@field linger false|number
+---@field receive_buffer integer
+---@field send_buffer integer
+---@field device false|string
 ---@field read_limit integer
 ---@field max_frame integer
 ---@field write_limit integer
@@ -594,13 +899,19 @@ function Socket:info() end
 ---@field address string numeric, or `unix:/path`; nil once it is closed
 ---@field port integer nil once it is closed and on a Unix socket
 ---@field connections integer open sockets that it accepted
+---@field fd? integer its descriptor, of the first address if it has several; nil once it is closed
 --- The options of `listen`. What is set is for the sockets accepted from then on.
 ---@field connect_timeout number
 ---@field read_timeout number
 ---@field write_timeout number
 ---@field reconnect false|number|evsock.Reconnect
 ---@field nodelay boolean
----@field keepalive boolean|number
+---@field keepalive boolean|number|evsock.Keepalive
+---@field user_timeout number
+---@field linger false|number
+---@field receive_buffer integer
+---@field send_buffer integer
+---@field device false|string read-only
 ---@field read_limit integer
 ---@field max_frame integer
 ---@field write_limit integer
@@ -618,15 +929,26 @@ function Socket:info() end
 ---@field on_error? fun(server: evsock.Server, message: string, code: evsock.ErrorCode)
 local Server = {}
 
---- Takes a connection that waits now, without a call of `on_accept`; nil alone when none does.
---- While there is no `on_accept`, and no handler for accepted sockets was given to `listen`, at
---- most `backlog` connections wait for it, or for an `on_accept` that is set later.
+--- Takes a connection without a call of `on_accept`. While there is no `on_accept`, and no handler
+--- for accepted sockets was given to `listen`, at most `backlog` connections wait for it, or for an
+--- `on_accept` that is set later. Without a time it returns at once, with nil alone when none
+--- waits; with one it waits, after others that do, and connections wait for it in any case from
+--- then on.
 ---
---- `local sock = server:accept()`
+--- `local sock, message, code = server:accept(5)`
+---@param timeout number? seconds; 0: no wait; `math.huge`: as long as it takes; nil: no wait either
 ---@return evsock.Socket? sock
 ---@return string? message
+---@return evsock.ErrorCode? code `EBUSY`: the server has `on_accept`
+function Server:accept(timeout) end
+
+--- What it has done since it listens, and what it does now.
+---
+--- `print(server:info().refused)`
+---@return evsock.ServerInfo? info
+---@return string? message
 ---@return evsock.ErrorCode? code
-function Server:accept() end
+function Server:info() end
 
 --- Accepts nobody until `resume`.
 ---
@@ -662,6 +984,16 @@ function Server:close() end
 ---@field paused? boolean receives nothing until `resume`
 ---@field reuse_address? boolean others that say the same may be bound there, too
 ---@field reuse_port? boolean likewise; the system spreads what comes over them
+---@field receive_buffer? integer bytes that the system holds of what came; default 0: it decides
+---@field send_buffer? integer the same of what is sent; default 0: the system decides
+---@field device? false|string the interface that alone is used, by name; default false
+--- How many routers pass on what is sent to a group, this machine included: 1 stays in its
+--- network, 0 on this machine; default 1.
+---@field multicast_ttl? integer
+---@field multicast_loop? boolean this machine hears what it sends to groups; default true
+--- By which interface groups are sent to: its name or number, for IPv4 also its address. Default
+--- false: that of the last `join_group` which named one, else the system's choice.
+---@field interface? false|string|integer
 
 --- While it is open and has a handler it lives, kept by the script or not. Other fields are free
 --- for the script to store.
@@ -671,6 +1003,17 @@ function Server:close() end
 ---@field fd integer its descriptor; nil once it is closed
 ---@field bytes_read integer
 ---@field bytes_written integer
+--- The options of `evsock.udp`. What the system refuses to change raises.
+---@field broadcast boolean
+---@field max_size integer
+---@field receive_buffer integer
+---@field send_buffer integer
+---@field device false|string
+---@field multicast_ttl integer
+---@field multicast_loop boolean
+---@field interface false|string|integer
+---@field reuse_address boolean read-only
+---@field reuse_port boolean read-only
 local Udp = {}
 
 --- Sends a datagram. What goes to a name, or finds no room in the system, waits: at most 256, or
@@ -684,6 +1027,17 @@ local Udp = {}
 ---@return string? message
 ---@return evsock.ErrorCode? code
 function Udp:send_to(data, host, port) end
+
+--- Waits for a datagram, after others that wait; without `on_datagram` they wait to be read. A
+--- failure of which no `on_error` hears ends it, too.
+---
+--- `local data, host, port, cut = sock:receive(5)`
+---@param timeout number? seconds; nil: as long as it takes
+---@return string? data
+---@return string? host the sender's, or the message
+---@return integer|evsock.ErrorCode? port the sender's, or the code; `EBUSY`: it has `on_datagram`
+---@return boolean? cut it was longer than `max_size`
+function Udp:receive(timeout) end
 
 --- The datagram that waits longest; nil when none does.
 ---
@@ -706,7 +1060,8 @@ function Udp:read() end
 function Udp:connect(host, port) end
 
 --- Also hears what is sent to a group. The interface of a group of IPv6 may be its zone, too
---- (`ff02::1%eth0`). By one that is given beside the group, groups are then also sent to.
+--- (`ff02::1%eth0`). By one that is given beside the group, groups are then also sent to, unless
+--- the option `interface` says otherwise.
 ---
 --- `sock:join_group("239.1.2.3")`
 ---@param group string a numeric address

@@ -1,4 +1,5 @@
-//! What all sources of one reactor share: registry, poller, timers, the queue of tokens, buffers.
+//! What all sources of one reactor share: registry, poller, timers, the queue of tokens, messages,
+//! buffers.
 //!
 //! Not here: threads and who polls (`reactor`). Lock order: lead > source > hub's own locks; no
 //! two sources at once, and no lock of the hub is held while another is taken.
@@ -17,6 +18,10 @@ use slab::Slab;
 
 use crate::error::{Error, Result};
 use crate::limits;
+use crate::net::clock::Clock;
+use crate::net::motion::{Motion, Unrest, unrest};
+use crate::net::resolver::Answer;
+use crate::net::trace::{Ends, Trace};
 use crate::proto::event::Event;
 use crate::proto::mailbox::Mailbox;
 use crate::proto::timers::Timers;
@@ -30,6 +35,8 @@ use crate::sys::wake::{Bell, Wake};
 /// What another thread or another source has for one source; the leader delivers it.
 #[derive(Debug)]
 pub enum Message {
+    /// A question was answered.
+    Answered(Result<Answer>),
     /// A lookup answered.
     Resolved(Result<Vec<SocketAddr>>),
     /// Something that it waited for outside is there.
@@ -38,7 +45,7 @@ pub enum Message {
     HandshakeOver(Token, std::result::Result<(), Option<Box<Error>>>),
 }
 
-/// Something with a token: a connection, a listener, a socket for datagrams, a timer.
+/// Something with a token: a connection, a listener, a socket for datagrams, a timer, a question.
 pub trait Source: fmt::Debug + Send + Sync {
     /// A report of the poller. `scratch` is the leader's receive buffer.
     fn on_ready(&self, _hub: &Arc<Hub>, _ready: Readiness, _scratch: &mut Vec<u8>) {}
@@ -46,18 +53,23 @@ pub trait Source: fmt::Debug + Send + Sync {
     /// A message was delivered.
     fn on_message(&self, _hub: &Arc<Hub>, _message: Message) {}
 
-    /// Its alarm went off.
-    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant);
+    /// Its timer ran out.
+    fn on_timer(&self, hub: &Arc<Hub>, at: Instant);
 
     /// A fault of ours while it was served.
     fn on_fault(&self, hub: &Arc<Hub>);
 
     /// The reactor ends.
-    fn end(&self, hub: &Arc<Hub>);
+    fn shut_down(&self, hub: &Arc<Hub>);
 
     /// Reads although nobody has reported it. Whether there is something new to tell, and how many
     /// bytes wait; `None` for what is no connection.
     fn read_ahead(&self, _hub: &Arc<Hub>, _scratch: &mut Vec<u8>) -> Option<(bool, usize)> {
+        None
+    }
+
+    /// What may be under way; `None`: nothing ever is. Only a clock that is held asks.
+    fn motion(&self) -> Option<Motion> {
         None
     }
 
@@ -80,8 +92,12 @@ pub struct Hub {
     pub poller: Poller,
     /// Ends a wait of the leader.
     pub wake: Wake,
+    /// By which the timers and timeouts of the sources go.
+    pub clock: Clock,
     /// For the leader to deliver.
     messages: ConcurrentQueue<(Token, Message)>,
+    /// What is told of what happens.
+    pub trace: Arc<Trace>,
     /// How often anybody has polled.
     pub polls: AtomicU32,
     /// Somebody waits for memory of a server: how much the script has read is to be looked at.
@@ -104,14 +120,16 @@ impl Hub {
     ///
     /// # Errors
     /// Out of descriptors.
-    pub fn new() -> Result<Self> {
+    pub fn new(trace: Arc<Trace>) -> Result<Self> {
         let failed = |error| Error::os("start", &error);
         let poller = Poller::new().map_err(failed)?;
         let wake = poller.waker().map_err(failed)?;
         Ok(Self {
             poller,
             wake,
+            clock: Clock::default(),
             messages: ConcurrentQueue::unbounded(),
+            trace,
             polls: AtomicU32::new(0),
             pressed: AtomicBool::new(false),
             tokens: ConcurrentQueue::unbounded(),
@@ -138,6 +156,7 @@ impl Hub {
 
     /// Forgets a source; its late events will be dropped.
     pub fn remove(&self, token: Token) {
+        self.trace.source_closed(token);
         let mut registry = lock(&self.registry);
         let slot = token.slot as usize;
         if registry.slots.get(slot).is_some_and(|(generation, _)| *generation == token.generation) {
@@ -184,6 +203,32 @@ impl Hub {
             let _ = self.tokens.push(token.to_bits());
             self.ring();
         }
+    }
+
+    /// Tells the script of trouble. A script that does not pump hears of so much and no more.
+    pub fn post_failure(&self, mail: &mut Mailbox, token: Token, error: Box<Error>) {
+        if mail.len() < limits::EVENTS_WAITING {
+            self.post(mail, token, Event::Failed(error));
+        }
+    }
+
+    /// Tells of a source in the trace. `who`: what it is and where its ends are.
+    pub fn tell(&self, token: Token, who: &str, what: &str, ends: Ends) {
+        if self.trace.tell(Some(token), who, what, ends, self.now()) {
+            self.call_for_trace();
+        }
+    }
+
+    /// The same of bytes that it has sent or received.
+    pub fn tell_bytes(&self, token: Token, who: &str, what: &str, parts: &[&[u8]], ends: Ends) {
+        if self.trace.tell_bytes(token, who, what, parts, ends, self.now()) {
+            self.call_for_trace();
+        }
+    }
+
+    /// The script is to fetch lines of the trace: its pump, or a foreign loop, goes on.
+    pub fn call_for_trace(&self) {
+        self.repost(Token::NOBODY);
     }
 
     /// Announces a source whose events were posted before anybody collected them.
@@ -248,7 +293,7 @@ impl Hub {
         self.tokens.len()
     }
 
-    /// Moves the alarm of a slot from `old` to `new`; wakes the leader if it would oversleep.
+    /// Moves the timer of a slot from `old` to `new`; wakes the leader if it would oversleep.
     pub fn arm(&self, token: Token, old: Option<Instant>, new: Option<Instant>) {
         let oversleeps = {
             let mut timers = lock(&self.timers);
@@ -261,20 +306,28 @@ impl Hub {
         }
     }
 
-    /// The leader is about to wait: how long at most. Partner: `arm`.
+    /// The leader is about to wait: how long at most. `deadline` and `now` are of the system's clock.
+    /// Partner: `arm`.
     pub fn fall_asleep(&self, deadline: Option<Instant>, now: Instant) -> Option<Duration> {
         let timers = lock(&self.timers);
         self.sleeping.store(true, Ordering::Relaxed);
-        let next = match (timers.next(), deadline) {
+        let timer = timers.next().and_then(|at| self.clock.left(at, now));
+        let left = deadline.map(|deadline| deadline.saturating_duration_since(now));
+        match (timer, left) {
             (Some(a), Some(b)) => Some(a.min(b)),
             (a, b) => a.or(b),
-        };
-        next.map(|next| next.saturating_duration_since(now))
+        }
     }
 
     /// The leader has waited.
     pub fn wake_up(&self) {
         self.sleeping.store(false, Ordering::Relaxed);
+    }
+
+    /// The time by which timers and timeouts go.
+    #[must_use]
+    pub fn now(&self) -> Instant {
+        self.clock.now()
     }
 
     /// When the earliest timer runs out.
@@ -293,6 +346,43 @@ impl Hub {
     pub fn due(&self, now: Instant) -> Option<(usize, Instant)> {
         let (at, slot) = lock(&self.timers).pop_due(now)?;
         Some((usize::try_from(slot).ok()?, at))
+    }
+
+    /// The sources of all timers that have run out, which are taken off the list: by their moments, and
+    /// those of one moment in the order in which they were made, as if none had come at the same time.
+    #[must_use]
+    pub fn all_due(&self, now: Instant) -> Vec<(Instant, Arc<dyn Source>)> {
+        let mut slots = Vec::new();
+        {
+            let mut timers = lock(&self.timers);
+            while let Some((at, slot)) = timers.pop_due(now) {
+                slots.push((at, slot));
+            }
+        }
+        let registry = lock(&self.registry);
+        let mut due: Vec<_> = slots
+            .into_iter()
+            .filter_map(|(at, slot)| {
+                let (generation, source) = registry.slots.get(usize::try_from(slot).ok()?)?;
+                Some((at, *generation, Arc::clone(source)))
+            })
+            .collect();
+        due.sort_by_key(|(at, generation, _)| (*at, *generation));
+        due.into_iter().map(|(at, _, source)| (at, source)).collect()
+    }
+
+    /// What may be under way between the sources and their peers.
+    #[must_use]
+    pub fn unrest(&self) -> Unrest {
+        let sources: Vec<_> = {
+            let registry = lock(&self.registry);
+            let all = registry.slots.iter();
+            all.map(|(_, (generation, source))| (*generation, Arc::clone(source))).collect()
+        };
+        let motions = sources
+            .into_iter()
+            .filter_map(|(generation, source)| Some((generation.get().into(), source.motion()?)));
+        unrest(&motions.collect::<Vec<_>>())
     }
 
     /// An empty buffer with room for [`limits::READ_SIZE`].

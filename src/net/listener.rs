@@ -16,10 +16,12 @@ use crate::address::Address;
 use crate::errno;
 use crate::error::{Code, Error, Result};
 use crate::limits;
-use crate::net::door::{Door, Gate};
-use crate::net::fence::{fault, fenced};
+use crate::net::connection_count::{ConnectionCount, CountGuard};
+use crate::net::early_socket::{EarlySocket, Listening};
 use crate::net::hub::{Hub, Message, Source};
 use crate::net::options::Options;
+use crate::net::panic::{catch_panic, internal_error};
+use crate::net::pause::Pause;
 use crate::net::stream::Stream;
 use crate::proto::event::Event;
 use crate::proto::handshakes::{Answered, Handshakes};
@@ -27,8 +29,11 @@ use crate::proto::mailbox::Mailbox;
 use crate::proto::token::Token;
 use crate::sync::{Arc, Mutex, lock};
 use crate::sys::poller::{Interest, Readiness};
+use crate::sys::registered::Registered;
+use crate::sys::socket::ListenSetup;
 pub use crate::sys::socket::{any_v4, any_v6};
-use crate::sys::{path, process, socket};
+use crate::sys::socket_options::Failure;
+use crate::sys::{Descriptor, descriptor, path, process, socket};
 
 /// A connection that waits for the script.
 #[derive(Debug)]
@@ -40,14 +45,14 @@ pub enum Accepted {
         /// The other end.
         peer: Option<Address>,
         /// Its place among the server's connections.
-        gate: Gate,
+        guard: CountGuard,
     },
     /// After its handshake.
     Secured {
         /// The connection.
         stream: Arc<Stream>,
         /// Its place among the server's connections.
-        gate: Gate,
+        guard: CountGuard,
     },
 }
 
@@ -56,9 +61,11 @@ pub enum Accepted {
 pub struct Listener {
     token: Token,
     address: Address,
+    /// The options that what it accepts has from it; others have to be set.
+    inherited: Options,
     /// The file that a Unix socket was bound to, to be removed with it.
     file: Option<(u64, u64)>,
-    door: Arc<Door>,
+    count: Arc<ConnectionCount>,
     /// How many handshakes may be under way.
     most_handshakes: usize,
     /// How many connections may wait here for a script that takes none yet.
@@ -66,11 +73,9 @@ pub struct Listener {
     inner: Mutex<Inner>,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 #[derive(Debug, Default)]
 struct Inner {
-    socket: Option<Socket>,
-    interest: Interest,
+    socket: Option<Registered>,
     /// For connections that are secured before they are announced.
     options: Option<Arc<Options>>,
     handshakes: Handshakes<Arc<Stream>>,
@@ -88,10 +93,8 @@ struct Inner {
     holds: bool,
     mail: Mailbox,
     paused: bool,
-    /// Out of descriptors until then.
-    retry_at: Option<Instant>,
-    /// The script was told of it; said once until an accept succeeds.
-    told: bool,
+    /// Out of descriptors.
+    pause: Pause,
     /// The script was told that there are too many handshakes; said once until half of them are over.
     crowded: bool,
 }
@@ -107,45 +110,82 @@ impl Listener {
         backlog: i32,
         reuse_port: bool,
         options: &Arc<Options>,
-        door: &Arc<Door>,
+        count: &Arc<ConnectionCount>,
     ) -> Result<Arc<Self>> {
-        let failed = |error: io::Error| Error::os(&format!("listen {address}"), &error);
-        let opened = fenced(|| {
-            let socket = socket::listen(address, backlog, reuse_port)?;
+        let failed = |failure: Failure| failure.told(&format!("listen {address}"));
+        let setup = options.setup();
+        let how = ListenSetup { backlog, reuse_port, nodelay: options.nodelay, setup };
+        let opened = catch_panic(|| {
+            let socket = socket::listen(address, &how)?;
             if let Address::Unix(path) = address {
                 return Ok((socket, address.clone(), path::identity(path)));
             }
-            // Inherited by what is accepted.
-            socket::set_nodelay(&socket, options.nodelay)?;
             let local = socket::local_address(&socket)?;
             Ok((socket, local.unwrap_or_else(|| address.clone()), None))
         });
-        let opened = opened.ok_or_else(|| fault("listen"))?;
-        let (socket, local, file) = opened.map_err(failed)?;
-        let door = Arc::clone(door);
+        let opened = opened.ok_or_else(|| internal_error("listen"))?;
+        Self::watched(hub, opened.map_err(failed)?, backlog, options, count)
+    }
+
+    /// Listens by a socket that was made, and perhaps bound, before.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_by(
+        hub: &Arc<Hub>,
+        early: EarlySocket,
+        backlog: i32,
+        options: &Arc<Options>,
+        count: &Arc<ConnectionCount>,
+    ) -> Result<Arc<Self>> {
+        let listening = early.listen(backlog)?;
+        Self::watched(hub, listening, backlog, options, count)
+    }
+
+    fn watched(
+        hub: &Arc<Hub>,
+        (socket, local, file): Listening,
+        backlog: i32,
+        options: &Arc<Options>,
+        count: &Arc<ConnectionCount>,
+    ) -> Result<Arc<Self>> {
+        let failed = |error: io::Error| Error::os(&format!("listen {local}"), &error);
+        let count = Arc::clone(count);
+        let inherited = options.inherited(matches!(local, Address::Unix(_)));
         let options = options.begins_secure().then(|| Arc::clone(options));
-        let inner = Mutex::new(Inner { socket: Some(socket), options, ..Inner::default() });
+        let inner = Mutex::new(Inner {
+            socket: Some(Registered::new(socket)),
+            options,
+            ..Inner::default()
+        });
         // Half of the descriptors are left for everything else, also if the server has two listeners.
         let most_handshakes = limits::HANDSHAKES.min(process::most_descriptors() / 4).max(1);
         let backlog = usize::try_from(backlog).unwrap_or(1).min(limits::ACCEPTED_WAITING);
         let listener = hub.insert(|token| Self {
             token,
-            address: local,
+            address: local.clone(),
+            inherited,
             file,
-            door,
+            count,
             most_handshakes,
             backlog,
             inner,
         });
-        let watched = fenced(|| listener.watch(hub, &mut lock(&listener.inner)));
-        listener.door.set_first(listener.token);
+        listener.trace(hub, || "listening".into());
+        let watched = catch_panic(|| listener.watch(hub, &mut lock(&listener.inner)));
+        listener.count.set_first(listener.token);
         let error = match watched {
             Some(Ok(())) => return Ok(listener),
             Some(Err(error)) => failed(error),
-            None => fault("listen"),
+            None => internal_error("listen"),
         };
         listener.close(hub);
         Err(error)
+    }
+
+    /// Hands the descriptor to the function; nothing where it is closed.
+    pub fn with_socket<R>(&self, body: impl FnOnce(&Socket) -> R) -> Option<R> {
+        lock(&self.inner).socket.as_ref().map(|socket| body(socket))
     }
 
     /// Its name.
@@ -160,6 +200,18 @@ impl Listener {
         &self.address
     }
 
+    /// Its descriptor, while it listens.
+    #[must_use]
+    pub fn descriptor(&self) -> Option<Descriptor> {
+        lock(&self.inner).socket.as_deref().map(descriptor)
+    }
+
+    /// The options that what it accepts has from it.
+    #[must_use]
+    pub fn inherited(&self) -> &Options {
+        &self.inherited
+    }
+
     /// Takes what waits in the system now.
     pub fn accept_now(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| self.accept(hub, inner));
@@ -170,19 +222,23 @@ impl Listener {
             let Some(socket) = inner.socket.as_ref().filter(|_| self.wants(inner)) else { break };
             match socket::accept(socket) {
                 Ok((socket, peer)) => {
-                    inner.told = false;
+                    inner.pause.succeeded();
+                    self.trace(hub, || match &peer {
+                        Some(peer) => format!("a connection comes from {peer}"),
+                        None => "a connection comes".into(),
+                    });
                     if let Some(options) = inner.options.clone() {
                         self.secure(hub, inner, socket, peer, options);
                         continue;
                     }
-                    let gate = self.door.enter();
-                    self.announce(hub, inner, Accepted::Plain { socket, peer, gate });
+                    let guard = self.count.enter();
+                    self.announce(hub, inner, Accepted::Plain { socket, peer, guard });
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => break,
                 Err(error) if is_passing(&error) => {}
                 Err(error) => {
                     let error = self.failed(&error);
-                    if error.code() != Code::TooManyFiles || !make_room(inner) {
+                    if error.code() != Code::TooManyFiles || !make_room(inner, hub.now()) {
                         self.pause(hub, inner, error);
                     }
                     break;
@@ -202,8 +258,9 @@ impl Listener {
     ) {
         let answered = Answered::default();
         let sign = answered.clone();
+        let options = (options, &self.inherited);
         let stream = Stream::receive_secure(hub, socket, peer, options, self.token, sign);
-        inner.handshakes.insert(stream.token(), stream, Instant::now(), answered);
+        inner.handshakes.insert(stream.token(), stream, hub.now(), answered);
         if inner.handshakes.len() <= self.most_handshakes {
             return;
         }
@@ -215,15 +272,22 @@ impl Listener {
                  a new one",
                 self.address, self.most_handshakes
             );
-            self.tell(hub, inner, Box::new(Error::new(Code::Again, text)));
+            self.notify(hub, inner, Box::new(Error::new(Code::Again, text)));
         }
     }
 
-    /// Tells the script of trouble. A script that does not pump hears of so many and no more.
-    fn tell(&self, hub: &Hub, inner: &mut Inner, error: Box<Error>) {
-        if inner.mail.len() < limits::EVENTS_WAITING {
-            hub.post(&mut inner.mail, self.token, Event::Failed(error));
+    /// Tells something in the trace, if anybody wants to know.
+    #[inline]
+    fn trace(&self, hub: &Hub, what: impl FnOnce() -> String) {
+        if hub.trace.is_on() {
+            hub.tell(self.token, &format!("server on {}", self.address), &what(), (None, None));
         }
+    }
+
+    /// Tells the script of trouble.
+    fn notify(&self, hub: &Hub, inner: &mut Inner, error: Box<Error>) {
+        self.trace(hub, || format!("trouble: {} ({})", error.message(), error.code()));
+        hub.post_failure(&mut inner.mail, self.token, error);
     }
 
     /// One more waits. An event that is still on its way brings it, too.
@@ -244,13 +308,14 @@ impl Listener {
     fn step<R>(&self, hub: &Arc<Hub>, body: impl FnOnce(&mut Inner) -> R) -> Option<R> {
         let (result, unwanted) = {
             let mut inner = lock(&self.inner);
-            let result = fenced(|| body(&mut inner));
-            let settled = fenced(|| self.settle(hub, &mut inner));
-            if result.is_none() || settled.is_none() {
-                self.pause(hub, &mut inner, fault("accept"));
+            let result = catch_panic(|| body(&mut inner));
+            let synced = catch_panic(|| self.sync_registration(hub, &mut inner));
+            if result.is_none() || synced.is_none() {
+                self.pause(hub, &mut inner, internal_error("accept"));
             }
             (result, std::mem::take(&mut inner.unwanted))
         };
+        self.count.refuse(unwanted.len());
         for stream in unwanted {
             stream.turn_away(hub);
         }
@@ -267,9 +332,10 @@ impl Listener {
     ) {
         let stream = inner.handshakes.remove(token);
         inner.crowded &= inner.handshakes.len() > self.most_handshakes / 2;
+        self.count.refuse(usize::from(result.is_err()));
         match result {
             Ok(()) => inner.secured.extend(stream),
-            Err(Some(error)) => self.tell(hub, inner, error),
+            Err(Some(error)) => self.notify(hub, inner, error),
             Err(None) => {}
         }
     }
@@ -277,15 +343,15 @@ impl Listener {
     /// Tells the script what it should know although everything works.
     pub fn report(&self, hub: &Arc<Hub>, notice: &Error) {
         let error = notice.at(&format!("listen {}", self.address));
-        self.step(hub, |inner| self.tell(hub, inner, Box::new(error)));
+        self.step(hub, |inner| self.notify(hub, inner, Box::new(error)));
     }
 
     /// Those who are secured are announced as far as there is room.
     fn admit(&self, hub: &Hub, inner: &mut Inner) {
-        while !inner.secured.is_empty() && self.door.has_room(self.token) {
+        while !inner.secured.is_empty() && self.count.has_room(self.token) {
             if let Some(stream) = inner.secured.pop_front() {
-                let gate = self.door.enter();
-                self.announce(hub, inner, Accepted::Secured { stream, gate });
+                let guard = self.count.enter();
+                self.announce(hub, inner, Accepted::Secured { stream, guard });
             }
         }
     }
@@ -296,12 +362,8 @@ impl Listener {
 
     /// Leaves it for a moment, and tells the script once.
     fn pause(&self, hub: &Hub, inner: &mut Inner, error: Error) {
-        let before = inner.retry_at;
-        inner.retry_at = Some(Instant::now() + limits::ACCEPT_PAUSE);
-        hub.arm(self.token, before, inner.retry_at);
-        if !inner.told {
-            inner.told = true;
-            self.tell(hub, inner, Box::new(error));
+        if inner.pause.begin(hub, self.token) {
+            self.notify(hub, inner, Box::new(error));
         }
     }
 
@@ -311,14 +373,14 @@ impl Listener {
     }
 
     /// An `Accepted` event is being dispatched: the script takes what it is about next, or leaves it.
-    pub fn on_told(&self, is_left: bool) {
+    pub fn on_announced(&self, is_left: bool) {
         let mut inner = lock(&self.inner);
         inner.announced = inner.announced.saturating_sub(1);
         inner.left = (inner.left + usize::from(is_left)).min(inner.accepted.len());
     }
 
-    /// Whether the script has nobody who takes connections. If it has, those that it left are told
-    /// of again.
+    /// Whether the script has nobody who takes connections. If it has, those that it left are announced
+    /// again.
     pub fn set_holding(&self, hub: &Arc<Hub>, holds: bool) {
         self.step(hub, |inner| {
             inner.holds = holds;
@@ -329,7 +391,7 @@ impl Listener {
         });
     }
 
-    /// What was told of a connection that still waits came to nothing: it is told again.
+    /// What was announced of a connection that still waits came to nothing: it is announced again.
     pub fn announce_again(&self, hub: &Arc<Hub>) {
         self.step(hub, |inner| self.call(hub, inner));
     }
@@ -337,7 +399,19 @@ impl Listener {
     /// Whether a connection waits.
     #[must_use]
     pub fn has_waiting(&self) -> bool {
-        !lock(&self.inner).accepted.is_empty()
+        self.waiting() > 0
+    }
+
+    /// How many connections wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        lock(&self.inner).accepted.len()
+    }
+
+    /// How many handshakes are under way.
+    #[must_use]
+    pub fn in_handshake(&self) -> usize {
+        lock(&self.inner).handshakes.len()
     }
 
     /// Takes the connection that waits longest.
@@ -353,10 +427,6 @@ impl Listener {
     pub fn set_options(&self, hub: &Arc<Hub>, options: &Arc<Options>) {
         self.step(hub, |inner| {
             inner.options = options.begins_secure().then(|| Arc::clone(options));
-            if let (Some(socket), Address::Ip(_)) = (&inner.socket, &self.address) {
-                // Inherited by what is accepted; refused by nobody who took it before.
-                let _ = socket::set_nodelay(socket, options.nodelay);
-            }
         });
     }
 
@@ -377,12 +447,12 @@ impl Listener {
     pub fn close(&self, hub: &Arc<Hub>) {
         let (accepted, secured, handshakes) = {
             let mut inner = lock(&self.inner);
-            inner.mail.plug();
-            hub.arm(self.token, inner.retry_at.take(), None);
-            let interest = std::mem::take(&mut inner.interest);
+            inner.mail.close();
+            inner.pause.cancel(hub, self.token);
             if let Some(socket) = inner.socket.take() {
+                self.trace(hub, || "closed by the script".into());
                 self.remove_file();
-                let _ = fenced(|| hub.poller.change(&socket, 0, interest, Interest::NONE));
+                let _ = catch_panic(|| socket.close(&hub.poller));
             }
             let handshakes: Vec<Arc<Stream>> = inner.handshakes.drain().collect();
             let secured = std::mem::take(&mut inner.secured);
@@ -410,23 +480,54 @@ impl Listener {
     }
 
     fn wants(&self, inner: &Inner) -> bool {
-        let ready = !inner.paused && inner.retry_at.is_none();
+        let ready = !(inner.paused || inner.pause.is_on());
         let waiting = inner.accepted.len() + inner.secured.len();
         let most = if inner.holds { self.backlog } else { limits::ACCEPTED_WAITING };
-        ready && waiting < most && self.door.has_room(self.token)
+        ready && waiting < most && self.count.has_room(self.token)
     }
 
-    fn settle(&self, hub: &Hub, inner: &mut Inner) {
-        if let Some(used) = self.door.take_alarm() {
+    /// Tells whether connections are taken, and why not, when that changes.
+    #[cold]
+    fn tell_admission(&self, hub: &Hub, inner: &Inner) {
+        let wants = self.wants(inner);
+        let Some(socket) = &inner.socket else { return };
+        match (wants, socket.interest() != Interest::NONE) {
+            (true, false) => self.trace(hub, || "takes connections again".into()),
+            (false, true) => self.trace(hub, || self.why_not(inner)),
+            _ => {}
+        }
+    }
+
+    fn why_not(&self, inner: &Inner) -> String {
+        const REST: &str = "others wait in the system's queue";
+        let waiting = inner.accepted.len() + inner.secured.len();
+        if inner.paused {
+            format!("paused by the script: {REST}")
+        } else if inner.pause.is_on() {
+            format!("rests for a moment after that: {REST}")
+        } else if let Some((open, most)) = self.count.full() {
+            format!("is full with {open} of {most} connections (max_connections): {REST}")
+        } else if !self.count.has_room(self.token) {
+            format!("is short of memory for connections (memory_limit): {REST}")
+        } else {
+            format!("{waiting} connections wait for the script to take them: {REST}")
+        }
+    }
+
+    fn sync_registration(&self, hub: &Hub, inner: &mut Inner) {
+        if let Some(used) = self.count.take_notice() {
             let text = format!(
                 "listen {}: {used} bytes of accepted connections wait (memory_limit): reading pauses",
                 self.address
             );
-            self.tell(hub, inner, Box::new(Error::new(Code::Again, text)));
+            self.notify(hub, inner, Box::new(Error::new(Code::Again, text)));
         }
         self.admit(hub, inner);
+        if hub.trace.is_on() {
+            self.tell_admission(hub, inner);
+        }
         if let Err(error) = self.watch(hub, inner)
-            && inner.interest == Interest::NONE
+            && inner.socket.as_ref().is_none_or(|socket| socket.interest() == Interest::NONE)
         {
             self.pause(hub, inner, self.failed(&error));
         }
@@ -435,12 +536,8 @@ impl Listener {
     /// Registration follows the state. Refused only when the system is out of memory.
     fn watch(&self, hub: &Hub, inner: &mut Inner) -> io::Result<()> {
         let wanted = if self.wants(inner) { Interest::READ } else { Interest::NONE };
-        let Some(socket) = inner.socket.as_ref().filter(|_| wanted != inner.interest) else {
-            return Ok(());
-        };
-        hub.poller.change(socket, self.token.slot as usize, inner.interest, wanted)?;
-        inner.interest = wanted;
-        Ok(())
+        let Some(socket) = &mut inner.socket else { return Ok(()) };
+        socket.wait_for(wanted, &hub.poller, self.token.slot as usize)
     }
 }
 
@@ -460,19 +557,15 @@ impl Source for Listener {
     }
 
     /// The pause is over.
-    fn on_alarm(&self, hub: &Arc<Hub>, at: Instant) {
-        self.step(hub, |inner| {
-            if inner.retry_at == Some(at) {
-                inner.retry_at = None;
-            }
-        });
+    fn on_timer(&self, hub: &Arc<Hub>, at: Instant) {
+        self.step(hub, |inner| inner.pause.on_timer(at));
     }
 
     fn on_fault(&self, hub: &Arc<Hub>) {
-        self.pause(hub, &mut lock(&self.inner), fault("accept"));
+        self.pause(hub, &mut lock(&self.inner), internal_error("accept"));
     }
 
-    fn end(&self, hub: &Arc<Hub>) {
+    fn shut_down(&self, hub: &Arc<Hub>) {
         self.close(hub);
     }
 
@@ -482,8 +575,7 @@ impl Source for Listener {
 }
 
 /// Out of descriptors: peers that have said nothing for a while give some back. Whether there are any.
-fn make_room(inner: &mut Inner) -> bool {
-    let now = Instant::now();
+fn make_room(inner: &mut Inner, now: Instant) -> bool {
     let silent =
         std::iter::from_fn(|| inner.handshakes.take_silent_for(limits::HANDSHAKE_GRACE, now));
     inner.unwanted.extend(silent.take(limits::ACCEPTS_IN_A_ROW));

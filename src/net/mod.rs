@@ -1,13 +1,21 @@
-//! Floor 2: what owns descriptors. Streams, listeners, timers, and what they share.
+//! Floor 3: what owns descriptors. Streams, listeners, timers, and what they share.
 
-pub mod alarm;
-pub mod connect_plan;
-pub mod datagram;
-pub mod door;
-pub mod fence;
+pub mod clock;
+pub mod connection_count;
+pub mod early_socket;
 pub mod hub;
 pub mod listener;
+pub mod motion;
 pub mod options;
-pub mod reserve;
+pub mod panic;
+pub mod path_datagram;
+mod pause;
+pub mod port_hold;
+pub mod question;
 pub mod resolver;
 pub mod stream;
+pub mod target;
+pub mod timer;
+pub mod trace;
+pub mod udp;
+pub mod watch;

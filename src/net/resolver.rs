@@ -2,7 +2,7 @@
 //!
 //! The threads are detached, and end when nothing happens; what each does next is decided by
 //! `proto::lookups`. Names under way are shared; what nobody waits for any more is not begun.
-//! Not here: numeric addresses and `localhost` (`connect_plan`), which never come here.
+//! Not here: numeric addresses and `localhost` (`target`), which never come here.
 //! Invariants: no lock is held while the system looks up or an answer is given; calling off takes
 //! no lock, so that it can be done in the child of a fork.
 
@@ -20,6 +20,20 @@ use crate::sys::{names, process};
 
 /// Told the addresses of a name; their port is 0.
 type Callback = Box<dyn FnOnce(Result<Vec<SocketAddr>>) + Send>;
+/// Told what is answered.
+type AnswerCallback = Box<dyn FnOnce(Result<Answer>) + Send>;
+
+/// What is found out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The addresses of a name; their port is 0.
+    Addresses(Vec<SocketAddr>),
+    /// The name of an address.
+    Name(String),
+}
+
+/// What stands in the list before the address whose name is looked for: no host name has it.
+const ADDRESS: char = '\0';
 
 /// A request under way; dropping it calls the request off.
 #[derive(Debug)]
@@ -36,12 +50,21 @@ impl Drop for Lookup {
 
 struct Waiter {
     canceled: Arc<AtomicBool>,
-    answer: Callback,
+    answer: AnswerCallback,
 }
 
 impl Wanted for Waiter {
     fn is_wanted(&self) -> bool {
         !self.canceled.load(Ordering::Relaxed)
+    }
+}
+
+impl Answer {
+    fn into_addresses(self) -> Vec<SocketAddr> {
+        match self {
+            Self::Addresses(addresses) => addresses,
+            Self::Name(_) => Vec::new(),
+        }
     }
 }
 
@@ -62,6 +85,22 @@ static FIRST: OnceLock<Pool> = OnceLock::new();
 /// # Errors
 /// `EAGAIN` when too many names wait already; or the system has no room for a thread.
 pub fn look_up(name: &str, answer: Callback) -> Result<Lookup> {
+    ask(name, Box::new(|found| answer(found.map(Answer::into_addresses))))
+}
+
+/// Looks for the name of an address; `answer` is called on a thread of the pool.
+///
+/// # Errors
+/// As [`look_up`].
+pub fn look_up_address(address: SocketAddr, answer: AnswerCallback) -> Result<Lookup> {
+    ask(&format!("{ADDRESS}{address}"), answer)
+}
+
+/// As [`look_up`], for whoever asks for names of addresses, too.
+///
+/// # Errors
+/// As [`look_up`].
+pub fn ask(name: &str, answer: AnswerCallback) -> Result<Lookup> {
     let canceled = Arc::new(AtomicBool::new(false));
     let pool = Pool::of(process::fork_generation());
     let mut lookups = pool.held();
@@ -115,7 +154,12 @@ impl Pool {
                     let _ = self.staff(&mut lookups);
                     let _ = self.staff(&mut lookups);
                     drop(lookups);
-                    let found = names::look_up(&ticket.name);
+                    let address = ticket.name.strip_prefix(ADDRESS);
+                    let address = address.and_then(|address| address.parse().ok());
+                    let found = match address {
+                        Some(address) => names::name_of(address).map(Answer::Name),
+                        None => names::look_up(&ticket.name).map(Answer::Addresses),
+                    };
                     let waiters = self.held().finish(&ticket);
                     for waiter in waiters {
                         let answer = AssertUnwindSafe(|| (waiter.answer)(found.clone()));
@@ -165,6 +209,15 @@ mod tests {
             let found = receiver.recv_timeout(Duration::from_secs(20)).unwrap();
             assert!(found.unwrap().iter().all(|address| address.ip().is_loopback()));
         }
+    }
+
+    #[test]
+    fn a_name_is_found_for_an_address_of_this_machine() {
+        let (sender, receiver) = mpsc::channel();
+        let answer = Box::new(move |found: Result<_>| sender.send(found).unwrap_or(()));
+        let _lookup = look_up_address("127.0.0.1:0".parse().unwrap(), answer).unwrap();
+        let found = receiver.recv_timeout(Duration::from_secs(20)).unwrap().unwrap();
+        assert_eq!(found, Answer::Name("localhost".to_owned()));
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! How long to pause before the next attempt to connect.
+//! Backoff: how long to pause before the next attempt to connect.
 //!
 //! Not here: randomness and clocks; the caller brings both.
 //! Invariant: a pause is at least [`SHORTEST_PAUSE`] and at most [`LONGEST_PAUSE`].
@@ -21,6 +21,13 @@ pub struct Backoff {
     pub factor: f64,
     /// The fraction by which a pause may be shorter or longer.
     pub jitter: f64,
+}
+
+impl Default for Backoff {
+    /// Those of which a script has chosen none.
+    fn default() -> Self {
+        Self { min: 1.0, max: 30.0, factor: 2.0, jitter: 0.1 }
+    }
 }
 
 impl Backoff {

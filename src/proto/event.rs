@@ -20,7 +20,7 @@ pub enum Event {
     /// The write queue fell to `drain_at`.
     Drained,
     /// The peer sent its end of stream.
-    Ended,
+    Eof,
     /// The connection or the attempt is over.
     Closed(Option<Box<Error>>),
     /// A new attempt begins by itself; counted from 1.

@@ -1,6 +1,6 @@
-//! Where a line or a block ends.
+//! Line ends and delimiters: where a line or a block ends.
 //!
-//! Not here: buffers and what was scanned before; that is `proto::buffer`. Every function is pure.
+//! Not here: buffers and what was scanned before; that is `proto::read_buffer`. Every function is pure.
 //! Invariant: searching from `from` finds what searching from 0 finds, provided that no delimiter
 //! starts before `from`.
 

@@ -1,8 +1,7 @@
 //! What most connections never need, or not yet: no memory before the first change.
 //!
-//! Not here: anything else. Invariant: reading an absent value reads its blank one.
-
-use std::ops::{Deref, DerefMut};
+//! Not here: anything else. Invariants: reading an absent value reads its blank one; who may make it
+//! present says so ([`Lazy::make`]), since that takes memory.
 
 /// A value that stands in for all that were never changed.
 pub trait Blank: Default + 'static {
@@ -10,7 +9,7 @@ pub trait Blank: Default + 'static {
     fn blank() -> &'static Self;
 }
 
-/// A value in memory of its own, which it gets when it is first changed.
+/// A value in memory of its own, which it gets when it is made.
 #[derive(Debug)]
 pub struct Lazy<T>(Option<Box<T>>);
 
@@ -21,25 +20,24 @@ impl<T> Default for Lazy<T> {
 }
 
 impl<T> Lazy<T> {
-    /// The value, if it was ever changed: for what has to be undone only then.
+    /// The value, if it was ever made: for what has to be undone only then.
     pub fn present(&mut self) -> Option<&mut T> {
         self.0.as_deref_mut()
     }
 }
 
-impl<T: Blank> Deref for Lazy<T> {
-    type Target = T;
-
-    fn deref(&self) -> &T {
+impl<T: Blank> Lazy<T> {
+    /// The value, or the blank one.
+    #[must_use]
+    pub fn get(&self) -> &T {
         match &self.0 {
             Some(value) => value,
             None => T::blank(),
         }
     }
-}
 
-impl<T: Blank> DerefMut for Lazy<T> {
-    fn deref_mut(&mut self) -> &mut T {
+    /// The value, to be changed.
+    pub fn make(&mut self) -> &mut T {
         self.0.get_or_insert_default()
     }
 }
@@ -62,10 +60,9 @@ mod tests {
     fn reading_takes_no_memory_and_the_first_change_does() {
         let mut count = Lazy::<Count>::default();
         assert_eq!(count.0.as_deref(), None);
-        assert_eq!((count.0.as_deref(), &*count), (None, &Count(0)));
-        count.0 = None;
+        assert_eq!((count.get(), count.0.as_deref()), (&Count(0), None));
         assert!(count.present().is_none());
-        count.deref_mut().0 = 7;
+        count.make().0 = 7;
         assert_eq!(count.present(), Some(&mut Count(7)));
     }
 

@@ -2,7 +2,7 @@
 //!
 //! Not here: the queue and the lock around a mailbox (`net::hub`). Invariant: while events wait
 //! there is exactly one token of this source in the queue or on its way to `collect`. That holds
-//! because both functions run under the lock of the source; model-checked in
+//! because `post` and `collect` run under the lock of the source; model-checked in
 //! `spec/rust/loom_lead.rs`.
 
 use crate::proto::event::{Event, EventList};
@@ -13,14 +13,17 @@ pub struct Mailbox {
     events: EventList,
     queued: bool,
     /// Nobody listens any more: events are dropped.
-    deaf: bool,
+    closed: bool,
+    /// An attempt has begun whose end was not told. It stands here for want of room: the mailbox has
+    /// bytes to spare, and every connection pays for another word.
+    close_due: bool,
 }
 
 impl Mailbox {
     /// Adds an event. `true`: the caller must push the source's token now, before it unlocks.
     #[must_use]
     pub fn post(&mut self, event: Event) -> bool {
-        if self.deaf {
+        if self.closed {
             return false;
         }
         self.events.push(event);
@@ -33,6 +36,22 @@ impl Mailbox {
         while let Some(event) = self.events.pop() {
             take(event);
         }
+    }
+
+    /// An attempt begins: its end is to be told.
+    pub fn expect_close(&mut self) {
+        self.close_due = true;
+    }
+
+    /// Its end is told, here or to somebody else.
+    pub fn close_notified(&mut self) {
+        self.close_due = false;
+    }
+
+    /// Whether the end of an attempt is still to be told.
+    #[must_use]
+    pub fn is_close_due(&self) -> bool {
+        self.close_due
     }
 
     /// How many events wait.
@@ -49,13 +68,13 @@ impl Mailbox {
 
     /// Whether nobody listens any more.
     #[must_use]
-    pub fn is_plugged(&self) -> bool {
-        self.deaf
+    pub fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Drops what waits and whatever comes later.
-    pub fn plug(&mut self) {
-        self.deaf = true;
+    pub fn close(&mut self) {
+        self.closed = true;
         self.events.clear();
     }
 }

@@ -1,17 +1,22 @@
-//! Floor 1: pure state. No sockets, no threads, no Lua; time comes in as `now: Instant`.
+//! Floor 2: pure state. No sockets, no threads, no Lua; time comes in as `now: Instant`.
 
 pub mod backoff;
-pub mod buffer;
+pub mod connection;
 pub mod event;
 pub mod framing;
 pub mod handshakes;
+pub mod happy_eyeballs;
 pub mod held;
+pub mod http;
+pub mod inbound;
 pub mod lazy;
-pub mod life;
 pub mod lookups;
 pub mod mailbox;
 pub mod moment;
-pub mod race;
+pub mod outbound;
+pub mod read_buffer;
+pub mod script;
+pub mod spin;
 pub mod timers;
 pub mod token;
 pub mod write_queue;

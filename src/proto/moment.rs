@@ -11,7 +11,7 @@ use once_cell::sync::OnceCell;
 /// All moments are told from the first one.
 static ORIGIN: OnceCell<Instant> = OnceCell::new();
 /// The origin's own number: 146 years of nanoseconds are left on either side, and zero is none.
-const MIDDLE: u64 = 1 << 62;
+pub const MIDDLE: u64 = 1 << 62;
 
 /// An [`Instant`], half as large, also when it may be absent.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
@@ -32,6 +32,18 @@ impl Moment {
         };
         // It was an instant before.
         at.unwrap_or(origin)
+    }
+
+    /// As a number.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.0.get()
+    }
+
+    /// Of such a number; none for 0.
+    #[must_use]
+    pub fn of_bits(bits: u64) -> Option<Self> {
+        NonZeroU64::new(bits).map(Self)
     }
 }
 
@@ -59,6 +71,8 @@ mod tests {
             let span = Duration::from_nanos(nanos);
             for at in [now + span, now.checked_sub(span).unwrap_or(now)] {
                 assert_eq!(Moment::from(at).instant(), at);
+                let bits = Moment::from(at).bits();
+                assert_eq!(Moment::of_bits(bits), Some(Moment::from(at)));
                 assert_eq!(Moment::from(at).cmp(&Moment::from(now)), at.cmp(&now));
             }
         }

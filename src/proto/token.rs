@@ -14,6 +14,9 @@ pub struct Token {
 }
 
 impl Token {
+    /// The name of no source: nobody is served by it.
+    pub const NOBODY: Self = Self { slot: u32::MAX, generation: NonZeroU32::MAX };
+
     /// The token as one number.
     #[must_use]
     pub fn to_bits(self) -> u64 {

@@ -1,4 +1,4 @@
-//! Bytes on their way to the system, with the moments at which they were queued.
+//! The write queue: bytes on their way to the system, with the moments at which they were queued.
 //!
 //! Not here: limits and sending. Small writes are put together, so that thousands of them leave in
 //! one call; what is large stays as it came.

@@ -4,7 +4,7 @@
 //! handed between threads; while it computes, the thread leads. The thread sleeps in one of two
 //! ways: parked, while the script is inside a waiting pump; or watching, for 5 ms at a time, while
 //! the script has only just left one and will probably be back. Where a sleep can be given an end
-//! from outside (`sys::nap`), a parked thread is not woken to begin to watch.
+//! from outside (`sys::timed_park`), a parked thread is not woken to begin to watch.
 //! Not here: what polling does. Checked by models in `spec/rust/loom_lead.rs`.
 //!
 //! Orderings: the thread writes PARKED and then reads `lua_in`; the script clears `lua_in` and then
@@ -18,7 +18,7 @@ use std::time::Duration;
 use crate::sync::exclusive::{Exclusive, Guard};
 use crate::sync::{AtomicBool, AtomicU8, AtomicU32, Mutex, Ordering, fence, lock};
 #[cfg(not(loom))]
-use crate::sys::nap::Nap;
+use crate::sys::timed_park::TimedPark;
 
 const WATCHING: u8 = 0;
 const PARKED: u8 = 1;
@@ -28,7 +28,7 @@ const PARKED: u8 = 1;
 pub struct Parker {
     /// What is slept on where the system has it; the rest is not used then.
     #[cfg(not(loom))]
-    nap: Option<Nap>,
+    timed_park: Option<TimedPark>,
     called: Mutex<bool>,
     #[cfg(not(loom))]
     bell: std::sync::Condvar,
@@ -44,7 +44,7 @@ impl Parker {
         let bell = loom::sync::Condvar::new();
         Self {
             #[cfg(not(loom))]
-            nap: Nap::new(),
+            timed_park: TimedPark::new(),
             called: Mutex::new(false),
             bell,
         }
@@ -52,8 +52,8 @@ impl Parker {
 
     fn park(&self) {
         #[cfg(not(loom))]
-        if let Some(nap) = &self.nap {
-            return nap.sleep(None);
+        if let Some(timed_park) = &self.timed_park {
+            return timed_park.sleep(None);
         }
         let mut called = lock(&self.called);
         while !*called {
@@ -64,8 +64,8 @@ impl Parker {
 
     #[cfg(not(loom))]
     fn park_for(&self, time: Duration) {
-        if let Some(nap) = &self.nap {
-            return nap.sleep(Some(time));
+        if let Some(timed_park) = &self.timed_park {
+            return timed_park.sleep(Some(time));
         }
         let called = lock(&self.called);
         let waited = self.bell.wait_timeout_while(called, time, |called| !*called);
@@ -80,8 +80,8 @@ impl Parker {
 
     fn unpark(&self) {
         #[cfg(not(loom))]
-        if let Some(nap) = &self.nap {
-            nap.end_in(Duration::ZERO);
+        if let Some(timed_park) = &self.timed_park {
+            timed_park.end_in(Duration::ZERO);
             return;
         }
         *lock(&self.called) = true;
@@ -94,7 +94,7 @@ impl Parker {
     /// Ends the sleep after that time, which costs nobody a wake-up until then; false where it
     /// can't be.
     fn unpark_in(&self, time: Duration) -> bool {
-        self.nap.as_ref().is_some_and(|nap| nap.end_in(time))
+        self.timed_park.as_ref().is_some_and(|timed_park| timed_park.end_in(time))
     }
 }
 
@@ -123,7 +123,7 @@ pub enum Flaw {
 /// The lead lock, what belongs to whoever holds it (`T`), and the flags around it.
 #[derive(Debug)]
 pub struct Lead<T> {
-    desk: Exclusive<T>,
+    leader: Exclusive<T>,
     /// The script is inside a waiting pump.
     lua_in: AtomicBool,
     /// The script waits for the lock.
@@ -131,14 +131,14 @@ pub struct Lead<T> {
     /// Counts the script's pumps, so that the thread can tell "just left" from "left long ago".
     epoch: AtomicU32,
     /// How many pumps there had been when the thread was last told to watch from afar.
-    left: AtomicU32,
+    last_leave: AtomicU32,
     state: AtomicU8,
     stop: AtomicBool,
     parker: Parker,
     watch: Duration,
     /// A foreign loop waits for our events: no time may pass in which nobody polls. Set once and
     /// only read as a hint: until the thread sees it, it watches for one more turn.
-    eager: std::sync::atomic::AtomicBool,
+    always_on: std::sync::atomic::AtomicBool,
     #[cfg(loom)]
     /// What is broken on purpose.
     pub flaw: Option<Flaw>,
@@ -157,18 +157,18 @@ macro_rules! flawed {
 
 impl<T> Lead<T> {
     /// A free lead. `watch` is how long the thread leaves it to a script that has just pumped.
-    pub fn new(desk: T, watch: Duration) -> Self {
+    pub fn new(leader: T, watch: Duration) -> Self {
         Self {
-            desk: Exclusive::new(desk),
+            leader: Exclusive::new(leader),
             lua_in: AtomicBool::new(false),
             want: AtomicBool::new(false),
             epoch: AtomicU32::new(0),
-            left: AtomicU32::new(0),
+            last_leave: AtomicU32::new(0),
             state: AtomicU8::new(WATCHING),
             stop: AtomicBool::new(false),
             parker: Parker::new(),
             watch,
-            eager: std::sync::atomic::AtomicBool::new(false),
+            always_on: std::sync::atomic::AtomicBool::new(false),
             #[cfg(loom)]
             flaw: None,
         }
@@ -178,8 +178,8 @@ impl<T> Lead<T> {
     pub fn enter(&self, kick: impl FnOnce()) -> Guard<'_, T> {
         self.lua_in.store(true, Ordering::Release); // partner: `next_turn`, both reads
         self.epoch.fetch_add(1, Ordering::Relaxed); // a hint only
-        if let Some(desk) = self.desk.try_lock() {
-            return desk;
+        if let Some(leader) = self.leader.try_lock() {
+            return leader;
         }
         if flawed!(self, KickBeforeWant) {
             kick();
@@ -188,50 +188,50 @@ impl<T> Lead<T> {
             self.want.store(true, Ordering::Release); // partner: `must_yield`
             kick();
         }
-        let desk = self.desk.lock();
+        let leader = self.leader.lock();
         self.want.store(false, Ordering::Relaxed); // ordered by the lock
-        desk
+        leader
     }
 
     /// The script's thread gives the lead back.
-    pub fn leave(&self, desk: Guard<'_, T>) {
-        drop(desk);
+    pub fn leave(&self, leader: Guard<'_, T>) {
+        drop(leader);
         self.lua_in.store(false, Ordering::Release); // partner: the second read in `next_turn`
         fence(Ordering::SeqCst);
         if self.state.load(Ordering::Relaxed) == PARKED {
             let (taken, kept) = (Ordering::AcqRel, Ordering::Relaxed);
             if self.state.compare_exchange(PARKED, WATCHING, taken, kept).is_ok() {
                 // It would only begin to watch: instead it sleeps on for as long as it would.
-                self.left.store(self.pumps(), Ordering::Relaxed); // a hint only
-                if self.is_eager() || !self.parker.unpark_in(self.watch) {
-                    self.left.store(self.pumps().wrapping_sub(1), Ordering::Relaxed);
+                self.last_leave.store(self.pumps(), Ordering::Relaxed); // a hint only
+                if self.is_always_on() || !self.parker.unpark_in(self.watch) {
+                    self.last_leave.store(self.pumps().wrapping_sub(1), Ordering::Relaxed);
                     self.parker.unpark();
                 }
                 return;
             }
         }
-        if self.is_eager() {
+        if self.is_always_on() {
             self.parker.unpark(); // it may have found the lock taken, and watch
         }
     }
 
     /// From now on the thread leads whenever the script is not inside a waiting pump.
-    pub fn make_eager(&self) {
-        self.eager.store(true, Ordering::Relaxed);
+    pub fn set_always_on(&self) {
+        self.always_on.store(true, Ordering::Relaxed);
         self.parker.unpark();
     }
 
-    /// Whether [`Self::make_eager`] was called.
+    /// Whether [`Self::set_always_on`] was called.
     #[must_use]
-    pub fn is_eager(&self) -> bool {
-        self.eager.load(Ordering::Relaxed)
+    pub fn is_always_on(&self) -> bool {
+        self.always_on.load(Ordering::Relaxed)
     }
 
     /// The lead, if nobody has it: for a pump that must not wait.
     pub fn try_enter(&self) -> Option<Guard<'_, T>> {
-        let desk = self.desk.try_lock()?;
+        let leader = self.leader.try_lock()?;
         self.epoch.fetch_add(1, Ordering::Relaxed);
-        Some(desk)
+        Some(leader)
     }
 
     /// Blocks the thread until it is its turn to lead; `None` when it must end. `seen`: how many
@@ -245,21 +245,21 @@ impl<T> Lead<T> {
                 let still = self.lua_in.load(Ordering::Relaxed);
                 if still || flawed!(self, ParkUnchecked) {
                     self.parker.park();
-                    seen = self.left.load(Ordering::Relaxed); // a hint only
+                    seen = self.last_leave.load(Ordering::Relaxed); // a hint only
                 }
                 self.state.store(WATCHING, Ordering::Release);
                 continue;
             }
             let epoch = self.epoch.load(Ordering::Relaxed);
-            if epoch != seen && !self.is_eager() {
+            if epoch != seen && !self.is_always_on() {
                 seen = epoch;
                 self.parker.park_for(self.watch);
                 continue;
             }
             // Never blocking here: the script could hold the lock for a whole long wait.
-            match self.desk.try_lock() {
-                Some(desk) if !self.lua_in.load(Ordering::Acquire) => return Some(desk),
-                Some(desk) => drop(desk),
+            match self.leader.try_lock() {
+                Some(leader) if !self.lua_in.load(Ordering::Acquire) => return Some(leader),
+                Some(leader) => drop(leader),
                 None => self.parker.park_for(self.watch),
             }
         }
@@ -268,7 +268,7 @@ impl<T> Lead<T> {
 
     /// The script pumps and finds work without polling. A thread that goes on fetching it would be
     /// woken for every arrival, and the script never come to poll itself.
-    pub fn note_pump(&self) {
+    pub fn on_pump(&self) {
         self.epoch.fetch_add(1, Ordering::Relaxed); // a hint only; partner: `must_yield`
     }
 
@@ -284,7 +284,7 @@ impl<T> Lead<T> {
     pub fn must_yield(&self, pumps: u32) -> bool {
         // partners: `enter`, `stop`
         let called = self.want.load(Ordering::Acquire) || self.stop.load(Ordering::Acquire);
-        called || !self.is_eager() && self.pumps() != pumps
+        called || !self.is_always_on() && self.pumps() != pumps
     }
 
     /// Ends the thread; `kick` wakes it if it is polling.

@@ -1,9 +1,9 @@
-//! Floor 3: leader and follower. One [`Reactor`] per Lua state, with one thread.
+//! Floor 4: leader and follower. One [`Reactor`] per Lua state, with one thread.
 //!
 //! Not here: Lua, and what sources do (`net`). Invariant: no lock is held when a call returns.
 
 pub mod lead;
-mod polling;
+mod leader;
 mod thread;
 
 use std::cell::Cell;
@@ -14,10 +14,12 @@ use std::time::{Duration, Instant};
 
 use crate::error::{Error, Result};
 use crate::limits;
-use crate::net::fence::{fault, fenced};
 use crate::net::hub::Hub;
+use crate::net::panic::{catch_panic, internal_error};
+use crate::net::trace::Trace;
+use crate::proto::spin::Pace;
 use crate::reactor::lead::Lead;
-use crate::reactor::polling::Desk;
+use crate::reactor::leader::Leader;
 use crate::reactor::thread::Shared;
 use crate::sync::Arc;
 pub use crate::sys::Descriptor;
@@ -34,10 +36,7 @@ pub struct Reactor {
     shared: Arc<Shared>,
     thread: Option<JoinHandle<()>>,
     forks: u32,
-    /// How many polls there had been at the last pump that found work without.
-    polls_seen: Cell<u32>,
-    /// The same at a beat, and when it was first seen.
-    beat: Cell<(u32, Instant)>,
+    pace: Cell<Pace>,
 }
 
 impl Reactor {
@@ -45,14 +44,14 @@ impl Reactor {
     ///
     /// # Errors
     /// The system has no descriptor or thread left.
-    pub fn start() -> Result<Self> {
-        fenced(Self::begin).unwrap_or_else(|| Err(fault("start")))
+    pub fn start(trace: Arc<Trace>) -> Result<Self> {
+        catch_panic(|| Self::begin(trace)).unwrap_or_else(|| Err(internal_error("start")))
     }
 
-    fn begin() -> Result<Self> {
+    fn begin(trace: Arc<Trace>) -> Result<Self> {
         process::settle_in();
-        let hub = Arc::new(Hub::new()?);
-        let lead = Lead::new(Desk::default(), limits::WATCH);
+        let hub = Arc::new(Hub::new(trace)?);
+        let lead = Lead::new(Leader::default(), limits::WATCH);
         let done = StdMutex::new(false);
         let shared = Arc::new(Shared { hub, lead, done, gone: Condvar::new() });
         let theirs = Arc::clone(&shared);
@@ -62,8 +61,7 @@ impl Reactor {
             shared,
             thread: Some(thread),
             forks: fork_generation(),
-            polls_seen: Cell::new(0),
-            beat: Cell::new((0, Instant::now())),
+            pace: Cell::new(Pace::new(Instant::now())),
         })
     }
 
@@ -102,13 +100,13 @@ impl Reactor {
         interrupted: &dyn Fn() -> bool,
     ) -> bool {
         let shared = &*self.shared;
-        let mut desk = shared.lead.enter(|| shared.hub.wake.wake());
-        desk.begin_wait(now, spin);
+        let mut leader = shared.lead.enter(|| shared.hub.wake.wake());
+        leader.begin_wait(now, spin);
         // Whatever the thread pushed before it gave the lead away is in the queue now.
-        let waited = fenced(|| {
+        let waited = catch_panic(|| {
             let mut now = now;
             while !is_so() {
-                let waited = desk.poll(&shared.hub, now, Some(deadline), Some(interrupted));
+                let waited = leader.poll(&shared.hub, now, Some(deadline), Some(interrupted));
                 if waited == Waited::Interrupted {
                     return true;
                 }
@@ -122,7 +120,7 @@ impl Reactor {
             }
             false
         });
-        shared.lead.leave(desk);
+        shared.lead.leave(leader);
         self.survive(waited).unwrap_or_default()
     }
 
@@ -142,30 +140,29 @@ impl Reactor {
     /// Out of descriptors.
     pub fn bell(&self) -> Result<Descriptor> {
         let fd = self.shared.hub.bell()?;
-        self.shared.lead.make_eager();
+        self.shared.lead.set_always_on();
         Ok(fd)
     }
 
-    /// One look at who is ready, unless the thread is looking anyway. Never waits.
-    pub fn glance(&self) {
-        if self.shared.lead.is_eager() {
+    /// One poll, unless the thread polls anyway. Never waits.
+    pub fn poll_now(&self) {
+        if self.shared.lead.is_always_on() {
             return; // the lead taken for a moment would put the thread to sleep
         }
-        if let Some(mut desk) = self.shared.lead.try_enter() {
-            let looked = fenced(|| desk.look(&self.shared.hub));
-            drop(desk);
-            self.survive(looked);
+        if let Some(mut leader) = self.shared.lead.try_enter() {
+            let polled = catch_panic(|| leader.poll_now(&self.shared.hub));
+            drop(leader);
+            self.survive(polled);
         }
     }
 
     /// A pump has found work without polling: the thread leaves what comes to the next ones. So
     /// that sockets are heard of all the same, a pump looks itself if nobody has since the last.
-    pub fn note_pump(&self) {
-        let polls = self.shared.hub.polls.load(Ordering::Relaxed); // a hint only
-        if self.polls_seen.replace(polls) == polls {
-            self.glance();
+    pub fn on_pump(&self) {
+        if self.paced(Pace::found_work) {
+            self.poll_now();
         } else {
-            self.shared.lead.note_pump();
+            self.shared.lead.on_pump();
         }
     }
 
@@ -173,25 +170,29 @@ impl Reactor {
     /// script, which then looks itself. Otherwise the thread would fetch from thousands of sockets
     /// while the events of thousands are handled, one arrival a wake-up, and each pump find as much
     /// work as the last.
-    pub fn beat(&self) {
+    pub fn yield_if_idle(&self) {
         if self.is_forked() {
             return; // a handler may have forked, and the poller is the parent's
         }
-        self.shared.lead.note_pump();
-        let polls = self.shared.hub.polls.load(Ordering::Relaxed); // a hint only
-        let (seen, since) = self.beat.get();
+        self.shared.lead.on_pump();
         let now = Instant::now();
-        if polls != seen {
-            self.beat.set((polls, now));
-        } else if now - since >= limits::WATCH {
-            polling::fire_due(&self.shared.hub, now);
-            self.glance();
+        if self.paced(|pace, polls| pace.dispatches(polls, now)) {
+            leader::fire_due(&self.shared.hub, self.shared.hub.clock.at(now));
+            self.poll_now();
         }
     }
 
-    /// Fires the timers that are due, whoever leads: a pump never misses one.
+    fn paced(&self, ask: impl FnOnce(&mut Pace, u32) -> bool) -> bool {
+        let mut pace = self.pace.get();
+        let polls = self.shared.hub.polls.load(Ordering::Relaxed); // a hint only
+        let polls_itself = ask(&mut pace, polls);
+        self.pace.set(pace);
+        polls_itself
+    }
+
+    /// Fires the timers that are due, whoever leads: a pump never misses one. `now` is of the system's clock.
     pub fn fire_due(&self, now: Instant) {
-        polling::fire_due(&self.shared.hub, now);
+        leader::fire_due(&self.shared.hub, self.shared.hub.clock.at(now));
     }
 }
 
@@ -209,7 +210,7 @@ impl Drop for Reactor {
             let _ = thread.join();
         }
         for source in self.shared.hub.drain_sources() {
-            source.end(&self.shared.hub);
+            source.shut_down(&self.shared.hub);
         }
     }
 }

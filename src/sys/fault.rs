@@ -60,7 +60,6 @@ calls! {
     /// Beginning to listen.
     Listen = "listen" [EADDRINUSE ENOBUFS],
     /// Non-blocking mode.
-    NonBlocking = "fcntl" [EINVAL],
     /// Receiving.
     Recv = "recv" [ECONNRESET ETIMEDOUT EINTR],
     /// Sending one part.

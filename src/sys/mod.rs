@@ -1,15 +1,19 @@
-//! Floor 0: the operating system, and nothing of ours above it.
+//! Floor 1: the operating system, and nothing of ours above it.
 
 pub mod datagram;
 pub mod fault;
+pub mod foreign;
 pub mod io;
 pub mod names;
-pub mod nap;
+pub mod option;
 pub mod path;
 pub mod poller;
 pub mod process;
+pub mod registered;
 pub mod socket;
+pub mod socket_options;
 pub mod stderr;
+pub mod timed_park;
 pub mod wake;
 pub mod zone;
 

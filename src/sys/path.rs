@@ -1,6 +1,6 @@
 //! Paths as bytes: files, and the addresses of Unix sockets.
 //!
-//! Not here: which paths may be an address (`net::connect_plan`). Windows has neither such sockets
+//! Not here: which paths may be an address (`net::target`). Windows has neither such sockets
 //! for us nor paths of bytes: there a path is UTF-8.
 
 use std::io;
@@ -12,9 +12,32 @@ use socket2::SockAddr;
 /// # Errors
 /// What the system says.
 pub fn read(path: &[u8]) -> io::Result<Vec<u8>> {
-    std::fs::read(system::file(path)?)
+    std::fs::read(file(path)?)
 }
 
+/// What is in those files of a folder whose names are as OpenSSL has them in a folder of certificates:
+/// eight digits of base 16, a dot and a number. In the order of the names.
+///
+/// # Errors
+/// What the system says.
+pub fn hashed_files(folder: &[u8]) -> io::Result<Vec<Vec<u8>>> {
+    let is_hashed = |name: &str| {
+        let (hash, number) = name.split_once('.').unwrap_or_default();
+        let is_number = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        hash.len() == 8 && hash.bytes().all(|byte| byte.is_ascii_hexdigit()) && is_number
+    };
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(file(folder)?)? {
+        let entry = entry?;
+        if entry.file_name().to_str().is_some_and(is_hashed) {
+            paths.push(entry.path());
+        }
+    }
+    paths.sort();
+    paths.iter().map(std::fs::read).collect()
+}
+
+pub(in crate::sys) use system::file;
 pub use system::{address, identity, of, remove};
 
 #[cfg(unix)]
@@ -28,7 +51,7 @@ mod system {
 
     /// A path as the system's calls take it.
     #[expect(clippy::unnecessary_wraps, reason = "not every path is one under Windows")]
-    pub(super) fn file(path: &[u8]) -> io::Result<&Path> {
+    pub(in crate::sys) fn file(path: &[u8]) -> io::Result<&Path> {
         Ok(Path::new(OsStr::from_bytes(path)))
     }
 
@@ -79,13 +102,13 @@ mod system {
     use crate::errno;
 
     /// A path as the system's calls take it.
-    pub(super) fn file(path: &[u8]) -> io::Result<&Path> {
+    pub(in crate::sys) fn file(path: &[u8]) -> io::Result<&Path> {
         // No file has a name that is no text.
         let text = std::str::from_utf8(path);
         text.map(Path::new).map_err(|_| io::Error::from_raw_os_error(errno::ENOENT))
     }
 
-    /// None: `net::connect_plan` lets no path through.
+    /// None: `net::target` lets no path through.
     ///
     /// # Errors
     /// Always.

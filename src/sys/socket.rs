@@ -1,54 +1,119 @@
-//! Making sockets: connect, listen, accept, options. All are non-blocking and close-on-exec.
+//! Making sockets: connect, listen, accept. All are non-blocking and close-on-exec.
 //!
-//! Not here: waiting for them (`poller`) and moving bytes (`io`).
+//! Not here: their options (`socket_options`), waiting for them (`poller`) and moving bytes (`io`).
 #![allow(unsafe_code)]
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::time::Duration;
 
 use crate::address::Address;
 use crate::errno;
 
-use socket2::{Domain, Protocol, SockAddr, Socket, TcpKeepalive, Type};
+use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::fault::{self, Call};
 use super::path;
+use super::socket_options::{Failure, Setup, prepare, set_nodelay};
 
-/// The longest silence that Linux takes before a keep-alive probe, in seconds.
-const KEEPALIVE_LONGEST: u64 = 32_767;
+/// A socket that neither connects nor listens yet, of the family of that address.
+///
+/// # Errors
+/// What the system says.
+pub fn open(address: &Address) -> io::Result<Socket> {
+    Ok(new(address)?.0)
+}
+
+/// Fixes the end of a socket that was made before.
+///
+/// # Errors
+/// What the system says.
+pub fn bind(socket: &Socket, address: &Address) -> io::Result<()> {
+    let to = named_by(address)?;
+    fault::before(Call::Bind)?;
+    socket.bind(&to).map_err(|error| explained_at(error, address))
+}
+
+fn named_by(address: &Address) -> io::Result<SockAddr> {
+    Ok(match address {
+        Address::Ip(ip) => SockAddr::from(*ip),
+        Address::Unix(path) => path::address(path)?,
+    })
+}
 
 fn new(address: &Address) -> io::Result<(Socket, SockAddr)> {
-    let (domain, protocol, to) = match address {
-        Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP), SockAddr::from(*ip)),
-        Address::Unix(path) => (Domain::UNIX, None, path::address(path)?),
+    let to = named_by(address)?;
+    let (domain, protocol) = match address {
+        Address::Ip(ip) => (Domain::for_address(*ip), Some(Protocol::TCP)),
+        Address::Unix(_) => (Domain::UNIX, None),
     };
+    Ok((unconnected(domain, Type::STREAM, protocol)?, to))
+}
+
+/// A socket that does not block, by one call of the system where that knows how.
+pub(super) fn unconnected(
+    domain: Domain,
+    kind: Type,
+    protocol: Option<Protocol>,
+) -> io::Result<Socket> {
     fault::before(Call::Socket)?;
-    let socket = Socket::new(domain, Type::STREAM, protocol)?;
-    fault::before(Call::NonBlocking)?;
-    socket.set_nonblocking(true)?;
+    #[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+    let socket = Socket::new(domain, kind.nonblocking(), protocol)?;
+    #[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+    let socket = {
+        let socket = Socket::new(domain, kind, protocol)?;
+        socket.set_nonblocking(true)?;
+        socket
+    };
     #[cfg(target_vendor = "apple")]
     socket.set_nosigpipe(true)?;
-    Ok((socket, to))
+    Ok(socket)
 }
 
 /// Starts connecting; [`finish_connect`] tells how it went.
 ///
 /// # Errors
 /// What the system says at once.
-pub fn begin_connect(address: &Address, bind: Option<SocketAddr>) -> io::Result<Socket> {
+pub fn begin_connect(
+    address: &Address,
+    bind: Option<SocketAddr>,
+    setup: &Setup<'_>,
+) -> Result<Socket, Failure> {
     let (socket, to) = new(address)?;
+    set_up(&socket, address, setup)?;
     if let Some(from) = bind {
         bind_to(&socket, from, address)?;
     }
-    match fault::before(Call::Connect).and_then(|()| socket.connect(&to)) {
+    Ok(connect(socket, &to, address)?)
+}
+
+/// The same by a socket that was made before.
+///
+/// # Errors
+/// What the system says at once.
+pub fn begin_connect_by(socket: Socket, address: &Address) -> io::Result<Socket> {
+    connect(socket, &named_by(address)?, address)
+}
+
+fn connect(socket: Socket, to: &SockAddr, address: &Address) -> io::Result<Socket> {
+    match fault::before(Call::Connect).and_then(|()| socket.connect(to)) {
         Ok(()) => Ok(socket),
         Err(error) if errno::number(&error) == Some(UNDER_WAY) => Ok(socket),
-        Err(error) => match address {
-            Address::Ip(ip) => Err(explained(error, *ip)),
-            Address::Unix(_) => Err(error),
-        },
+        Err(error) => Err(explained_at(error, address)),
     }
+}
+
+fn explained_at(error: io::Error, address: &Address) -> io::Error {
+    match address {
+        Address::Ip(ip) => explained(error, *ip),
+        Address::Unix(_) => error,
+    }
+}
+
+fn set_up(socket: &Socket, address: &Address, setup: &Setup<'_>) -> Result<(), Failure> {
+    if let (Address::Unix(_), Some(_)) = (address, setup.device) {
+        return Err(other("'device' has no meaning for a Unix socket").into());
+    }
+    prepare(socket, setup, address.is_ipv6())
 }
 
 /// What the system says while it connects.
@@ -158,14 +223,17 @@ fn named(address: &SockAddr) -> Option<Address> {
     path::of(address).map(Address::Unix)
 }
 
-/// Whether a started connection stands: `Ok(false)` means not yet.
+/// Whether a started connection stands: `Ok(false)` means not yet. `is_over`: the poller has told of this
+/// attempt that it is over, so that it stands if there is no error.
 ///
 /// # Errors
 /// Why it failed.
-pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
+pub fn finish_connect(socket: &Socket, is_over: bool) -> io::Result<bool> {
     fault::before(Call::GetError)?;
     if let Some(error) = socket.take_error()? {
         return Err(error);
+    } else if is_over {
+        return Ok(true);
     }
     match fault::before(Call::GetPeer).and_then(|()| socket.peer_addr()) {
         Ok(_) => Ok(true),
@@ -174,23 +242,38 @@ pub fn finish_connect(socket: &Socket) -> io::Result<bool> {
     }
 }
 
+/// What a socket that listens has.
+#[derive(Clone, Copy, Debug)]
+pub struct ListenSetup<'a> {
+    /// Connections that wait in the system.
+    pub backlog: i32,
+    /// Several processes share the port.
+    pub reuse_port: bool,
+    /// For what is accepted, which inherits it.
+    pub nodelay: bool,
+    /// For what is accepted, too.
+    pub setup: Setup<'a>,
+}
+
 /// Listens on `address`.
 ///
 /// # Errors
 /// What the system says.
-pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<Socket> {
+pub fn listen(address: &Address, how: &ListenSetup<'_>) -> Result<Socket, Failure> {
     let (socket, to) = new(address)?;
+    set_up(&socket, address, &how.setup)?;
     if let Address::Unix(path) = address {
         clear_the_way(path, &to)?;
         fault::before(Call::Bind)?;
         socket.bind(&to)?;
-        if let Err(error) = fault::before(Call::Listen).and_then(|()| socket.listen(backlog)) {
+        if let Err(error) = fault::before(Call::Listen).and_then(|()| socket.listen(how.backlog)) {
             // An abstract name is no path: there is nothing to remove.
             let _ = path::remove(path);
-            return Err(error);
+            return Err(error.into());
         }
         return Ok(socket);
     }
+    set_nodelay(&socket, how.nodelay).map_err(Failure::of("nodelay"))?;
     if address.is_ipv6() {
         // Two sockets serve "*": with a dual-stack one every IPv4 peer would look like ::ffff:….
         fault::before(Call::SetOption)?;
@@ -198,17 +281,22 @@ pub fn listen(address: &Address, backlog: i32, reuse_port: bool) -> io::Result<S
     }
     fault::before(Call::SetOption)?;
     claim_port(&socket)?;
-    if reuse_port {
+    if how.reuse_port {
         set_reuse_port(&socket)?;
     }
     fault::before(Call::Bind)?;
-    socket.bind(&to).map_err(|error| match address {
-        Address::Ip(ip) => explained(error, *ip),
-        Address::Unix(_) => error,
-    })?;
-    fault::before(Call::Listen)?;
-    socket.listen(backlog)?;
+    socket.bind(&to).map_err(|error| explained_at(error, address))?;
+    listen_by(&socket, how.backlog)?;
     Ok(socket)
+}
+
+/// Listens by a socket that was made, and perhaps bound, before.
+///
+/// # Errors
+/// What the system says.
+pub fn listen_by(socket: &Socket, backlog: i32) -> io::Result<()> {
+    fault::before(Call::Listen)?;
+    socket.listen(backlog)
 }
 
 /// A socket file that nobody listens on any more was left by a server that was killed; one that
@@ -217,9 +305,7 @@ fn clear_the_way(path: &[u8], address: &SockAddr) -> io::Result<()> {
     if path::identity(path).is_none() {
         return Ok(());
     }
-    fault::before(Call::Socket)?;
-    let probe = Socket::new(Domain::UNIX, Type::STREAM, None)?;
-    probe.set_nonblocking(true)?;
+    let probe = unconnected(Domain::UNIX, Type::STREAM, None)?;
     if let Err(error) = fault::before(Call::Connect).and_then(|()| probe.connect(address))
         && error.kind() == io::ErrorKind::ConnectionRefused
     {
@@ -275,41 +361,6 @@ fn accept4(listener: &Socket) -> io::Result<(Socket, SockAddr)> {
     Ok((Socket::from(socket), address))
 }
 
-/// Turns keep-alive probes on or off; `idle` is the silence before the first one, in whole seconds,
-/// rounded up, for the system counts in these: it would make two hours of less than one. A Unix socket
-/// has none.
-///
-/// # Errors
-/// What the system says.
-pub fn set_keepalive(socket: &Socket, on: bool, idle: Option<Duration>) -> io::Result<()> {
-    fault::before(Call::SetOption)?;
-    let set = match idle {
-        Some(idle) if on => {
-            let seconds = idle.as_secs() + u64::from(idle.subsec_nanos() > 0);
-            let idle = Duration::from_secs(seconds.clamp(1, KEEPALIVE_LONGEST));
-            socket.set_tcp_keepalive(&TcpKeepalive::new().with_time(idle))
-        }
-        _ => socket.set_keepalive(on),
-    };
-    if_supported(set)
-}
-
-/// Sends what is written at once, without waiting for more (`TCP_NODELAY`); a Unix socket always does.
-///
-/// # Errors
-/// What the system says.
-pub fn set_nodelay(socket: &Socket, on: bool) -> io::Result<()> {
-    fault::before(Call::SetOption)?;
-    if_supported(socket.set_tcp_nodelay(on))
-}
-
-fn if_supported(set: io::Result<()>) -> io::Result<()> {
-    match set {
-        Err(error) if errno::number(&error) == Some(errno::EOPNOTSUPP) => Ok(()),
-        set => set,
-    }
-}
-
 /// Sends the end of stream.
 ///
 /// # Errors
@@ -317,10 +368,4 @@ fn if_supported(set: io::Result<()>) -> io::Result<()> {
 pub fn end_writing(socket: &Socket) -> io::Result<()> {
     fault::before(Call::Shutdown)?;
     socket.shutdown(std::net::Shutdown::Write)
-}
-
-/// Makes the coming close a reset.
-pub fn reset_on_close(socket: &Socket) {
-    // A refusal leaves an ordinary close, which is still a close.
-    let _ = fault::before(Call::SetOption).and_then(|()| socket.set_linger(Some(Duration::ZERO)));
 }

@@ -1,9 +1,14 @@
-//! The process's stderr, for a line that nobody has asked for.
+//! The process's stderr, for a line that nobody has asked for, and files that lines are appended to.
 //!
-//! Not here: what it says, and how often (`lua/unheard.lua`). Invariants: no write waits, ends the
+//! Not here: what it says, and how often (`lua/run/unhandled.lua`, `net::trace`). Invariants: no write waits, ends the
 //! process or fails; what is no stderr is left alone: where it was closed before this library was
 //! loaded, its number may be anybody's.
 #![allow(unsafe_code)]
+
+use std::fs::{File, OpenOptions};
+use std::io;
+
+use crate::sys::path::file;
 
 #[cfg(unix)]
 mod system {
@@ -51,8 +56,8 @@ mod system {
     }
 
     /// Whether a line would go out at once.
-    fn has_room() -> bool {
-        let mut wanted = libc::pollfd { fd: STDERR, events: libc::POLLOUT, revents: 0 };
+    fn has_room(fd: libc::c_int) -> bool {
+        let mut wanted = libc::pollfd { fd, events: libc::POLLOUT, revents: 0 };
         // SAFETY: one entry, valid for the call, which doesn't wait.
         let polled = unsafe { libc::poll(&raw mut wanted, 1, 0) };
         polled == 1 && wanted.revents & libc::POLLOUT != 0 && wanted.revents & libc::POLLERR == 0
@@ -68,16 +73,23 @@ mod system {
         unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1 }
     }
 
-    fn write(line: &[u8]) -> bool {
+    /// Whether it was written, and whether nobody will ever read it.
+    fn write(fd: libc::c_int, line: &[u8]) -> (bool, bool) {
         // SAFETY: the slice is valid for its length.
-        let written = unsafe { libc::write(STDERR, line.as_ptr().cast(), line.len()) };
-        written >= 0 || io::Error::last_os_error().raw_os_error() != Some(libc::EPIPE)
+        let written = unsafe { libc::write(fd, line.as_ptr().cast(), line.len()) };
+        let broken = written < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE);
+        (written >= 0, broken)
     }
 
-    /// Writes a line, unless it would have to wait.
-    pub fn say(line: &[u8]) {
-        if !is_stderr() || !has_room() {
-            return;
+    /// Writes a line to stderr, unless it would have to wait. Whether it did.
+    pub fn say(line: &[u8]) -> bool {
+        is_stderr() && say_to(STDERR, line)
+    }
+
+    /// The same to any descriptor. A pipe has room for a line of 4 KiB when it has any.
+    pub(super) fn say_to(fd: libc::c_int, line: &[u8]) -> bool {
+        if !has_room(fd) {
+            return false;
         }
         // Whoever reads may go away in between: that signal would end a process which knows nothing
         // of it. It comes to this thread, and is taken from it.
@@ -90,13 +102,15 @@ mod system {
         // SAFETY: `broken` was filled in above; `before` receives the mask of this thread.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, broken.as_ptr(), before.as_mut_ptr()) };
         let was_pending = is_pending();
-        if !write(line) && !was_pending && is_pending() {
+        let (is_written, is_broken) = write(fd, line);
+        if is_broken && !was_pending && is_pending() {
             let mut signal = 0;
             // SAFETY: the set was filled in above, and the signal in it is pending.
             unsafe { libc::sigwait(broken.as_ptr(), &raw mut signal) };
         }
         // SAFETY: `before` was filled in above.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
+        is_written
     }
 }
 
@@ -108,8 +122,37 @@ mod system {
     pub fn remember() {}
 
     /// Writes a line; what goes wrong is nobody's business.
-    pub fn say(line: &[u8]) {
-        drop(std::io::stderr().write_all(line));
+    pub fn say(line: &[u8]) -> bool {
+        std::io::stderr().write_all(line).is_ok()
+    }
+}
+
+/// A file that lines are appended to. One whose reader does not read (a FIFO) is not waited for.
+#[derive(Debug)]
+pub struct LineFile(File);
+
+impl LineFile {
+    /// Opens it, and makes it where there is none.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open(path: &[u8]) -> io::Result<Self> {
+        let mut how = OpenOptions::new();
+        how.append(true).create(true);
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::custom_flags(
+            &mut how,
+            libc::O_NONBLOCK | libc::O_NOCTTY,
+        );
+        Ok(Self(how.open(file(path)?)?))
+    }
+
+    /// Whether the line was written.
+    pub fn write(&self, line: &[u8]) -> bool {
+        #[cfg(unix)]
+        return system::say_to(std::os::fd::AsRawFd::as_raw_fd(&self.0), line);
+        #[cfg(not(unix))]
+        return std::io::Write::write_all(&mut &self.0, line).is_ok();
     }
 }
 

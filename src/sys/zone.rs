@@ -5,6 +5,9 @@
 #![allow(unsafe_code)]
 
 use std::ffi::{CStr, CString, c_char};
+use std::io;
+
+use crate::quote::shown;
 
 /// The number of the interface of that name; none if there is no such interface.
 #[must_use]
@@ -24,6 +27,22 @@ pub fn name_of(number: u32) -> Option<String> {
     // SAFETY: it was filled in with a C string.
     let name = unsafe { CStr::from_ptr(room.as_ptr()) };
     name.to_str().ok().map(str::to_owned)
+}
+
+/// The number of the interface of that name, or that number as a text.
+///
+/// # Errors
+/// There is no such interface; a number is taken as it is.
+pub fn index_of(text: &str) -> io::Result<u32> {
+    let number = || text.parse().ok().filter(|number| *number != 0);
+    number_of(text).or_else(number).ok_or_else(|| missing(text))
+}
+
+/// There is no interface of that name.
+#[must_use]
+pub fn missing(name: &str) -> io::Error {
+    let text = format!("there is no interface '{}'", shown(name.as_bytes()));
+    io::Error::new(io::ErrorKind::AddrNotAvailable, text)
 }
 
 #[cfg(unix)]

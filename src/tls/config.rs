@@ -4,11 +4,13 @@
 //! Invariant: a [`Config`] that exists can be used; nothing about it fails later but the peer.
 
 use std::fmt;
+use std::net::Ipv4Addr;
 
 use rustls::client::Resumption;
+use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::ServerName;
-use rustls::server::WebPkiClientVerifier;
+use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
 
@@ -17,8 +19,9 @@ use super::given::Given;
 use super::identity::Identity;
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
-use super::suites::{provider, ticketer, tolerant_provider, versions};
+use super::suites::{chosen, provider, ticketer, tolerant_provider, versions};
 use super::trust::Trust;
+use super::verdict;
 use super::verifier::{Clients, Servers};
 use crate::address::bare;
 use crate::error::{Code, Error};
@@ -26,8 +29,26 @@ use crate::quote::named;
 use crate::sync::Arc;
 
 pub(super) enum Role {
-    Client { config: Arc<ClientConfig>, name: Option<ServerName<'static>>, checks_name: bool },
-    Server { config: Arc<ServerConfig>, identity: Arc<CertifiedKey> },
+    Client {
+        config: Arc<ClientConfig>,
+        name: Option<ServerName<'static>>,
+        checks_name: bool,
+        servers: Arc<Servers>,
+    },
+    Server {
+        config: Arc<ServerConfig>,
+        identity: Arc<CertifiedKey>,
+        /// What those get who ask for such a name.
+        named: Arc<Named>,
+    },
+}
+
+/// The certificates that a server has beside its own, by the name that a client asks for.
+#[derive(Debug, Default)]
+pub(super) struct Named {
+    pub(super) identities: Vec<(String, Arc<CertifiedKey>)>,
+    /// Whoever asks for another name is refused.
+    pub(super) is_strict: bool,
 }
 
 /// Checked settings, for any number of sessions at a time.
@@ -59,13 +80,15 @@ impl Config {
         let left_out = trust.given().and_then(|given| given.left_out.clone());
         let needs_system_roots = matches!(trust, Trust::System);
         let checks_name = settings.verify && !settings.insecure_name;
-        let provider = if settings.verify { provider() } else { tolerant_provider() };
+        let all = if settings.verify { provider() } else { tolerant_provider() };
+        let provider = chosen(all, &settings.choices)?;
         let algorithms = provider.signature_verification_algorithms;
+        let servers = Arc::new(Servers { algorithms, trust, checks_name });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions(settings.min_version))
+            .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Servers { algorithms, trust, checks_name }));
+            .with_custom_certificate_verifier(Arc::clone(&servers) as _);
         let mut config = match Identity::new(settings, &provider)? {
             None => builder.with_no_client_auth(),
             Some(Identity { key, .. }) => {
@@ -73,13 +96,17 @@ impl Config {
             }
         };
         config.alpn_protocols = protocols(settings)?;
-        config.resumption = Resumption::in_memory_sessions(RESUMABLE);
+        config.resumption = if settings.choices.resumes {
+            Resumption::in_memory_sessions(RESUMABLE)
+        } else {
+            Resumption::disabled()
+        };
         let verified = match (settings.verify, settings.insecure_name) {
             (false, _) => Verified::No,
             (true, true) => Verified::Chain,
             (true, false) => Verified::Yes,
         };
-        let role = Role::Client { config: Arc::new(config), name, checks_name };
+        let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
         Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice: None }))
     }
 
@@ -88,12 +115,12 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn server(settings: &Settings) -> Result<Arc<Self>, String> {
-        let provider = provider();
+        let provider = chosen(provider(), &settings.choices)?;
         let Some(Identity { key, notice }) = Identity::new(settings, &provider)? else {
             return Err("a server needs a certificate and its key".to_owned());
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-            .with_protocol_versions(versions(settings.min_version))
+            .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?;
         let clients = client_verifier(settings, &provider)?;
         let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
@@ -105,20 +132,46 @@ impl Config {
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = protocols(settings)?;
+        config.ignore_client_order = settings.choices.prefers_own_suites;
         // Without a source of randomness sessions are not resumed; they still work.
-        if let Ok(ticketer) = ticketer() {
+        if !settings.choices.resumes {
+            config.session_storage = Arc::new(NoServerSessionStorage {});
+            config.send_tls13_tickets = 0;
+        } else if let Ok(ticketer) = ticketer() {
             config.ticketer = ticketer;
         }
         let verified = match settings.client_auth {
             ClientAuth::None => Verified::No,
             ClientAuth::Request | ClientAuth::Require => Verified::Yes,
         };
-        let role = Role::Server { config: Arc::new(config), identity };
+        let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         let notice = notice.or(skipped);
         let least = settings.min_version;
         let needs_system_roots = false;
         Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice }))
+    }
+
+    /// A server's, where those who ask for such a name are shown the certificate of that server's.
+    /// `is_strict`: whoever asks for another name is refused. None unless all are of servers.
+    #[must_use]
+    pub fn with_names(&self, others: &[(String, Arc<Self>)], is_strict: bool) -> Option<Arc<Self>> {
+        let Role::Server { config, identity, .. } = &self.role else { return None };
+        let mut identities = Vec::with_capacity(others.len());
+        for (name, other) in others {
+            let Role::Server { identity, .. } = &other.role else { return None };
+            identities.push((name.clone(), Arc::clone(identity)));
+        }
+        let named = Arc::new(Named { identities, is_strict });
+        let (config, identity) = (Arc::clone(config), Arc::clone(identity));
+        Some(Arc::new(Self {
+            role: Role::Server { config, identity, named },
+            verified: self.verified,
+            least: self.least,
+            left_out: self.left_out.clone(),
+            needs_system_roots: self.needs_system_roots,
+            notice: self.notice.clone(),
+        }))
     }
 
     /// Certificates of `ca` that could not be used, in words, if there are any.
@@ -131,6 +184,35 @@ impl Config {
     #[must_use]
     pub fn notice(&self) -> Option<&Error> {
         self.notice.as_ref()
+    }
+
+    /// What a client would say to a server that shows `chain`, its own certificate first.
+    ///
+    /// # Errors
+    /// It is not believed.
+    pub fn judge(&self, chain: &[Vec<u8>], host: &str) -> Result<(), Error> {
+        let Role::Client { servers, checks_name, .. } = &self.role else {
+            return Err(verdict::said(Code::Internal, "a server's settings for a client"));
+        };
+        let name = match server_name(host) {
+            Some(name) => name,
+            None if !checks_name => ServerName::IpAddress(IpAddr::from(Ipv4Addr::UNSPECIFIED)),
+            None => return Err(verdict::said(Code::TlsBadHostname, "the host has no name")),
+        };
+        let chain: Vec<_> = chain.iter().map(|der| CertificateDer::from(der.as_slice())).collect();
+        let Some((first, others)) = chain.split_first() else {
+            return Err(verdict::said(Code::TlsBadCertificate, "the peer showed no certificate"));
+        };
+        servers
+            .verify_server_cert(first, others, &name, &[], UnixTime::now())
+            .map(drop)
+            .map_err(|error| verdict::of(&error))
+    }
+
+    /// Whether the sessions are those of a server.
+    #[must_use]
+    pub fn is_server(&self) -> bool {
+        matches!(self.role, Role::Server { .. })
     }
 
     /// Whether sessions may begin: not while they need the system's roots and these are not loaded.

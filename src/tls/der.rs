@@ -12,10 +12,15 @@ use std::net::IpAddr;
 pub(super) struct Certificate<'a> {
     /// 1, 2 or 3.
     version: u8,
+    /// Big-endian, with a leading zero where the highest bit is set.
+    pub(super) serial: &'a [u8],
+    /// The content of the identifier of how it was signed.
+    pub(super) signature: &'a [u8],
     pub(super) issuer: &'a [u8],
     pub(super) subject: &'a [u8],
     validity: &'a [u8],
-    key: &'a [u8],
+    /// The content of a `SubjectPublicKeyInfo`.
+    pub(super) key: &'a [u8],
     extensions: &'a [u8],
 }
 
@@ -38,10 +43,10 @@ const BOOLEAN: u8 = 0x01;
 const INTEGER: u8 = 0x02;
 const BIT_STRING: u8 = 0x03;
 const OCTET_STRING: u8 = 0x04;
-const OID: u8 = 0x06;
+pub(super) const OID: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
-const SEQUENCE: u8 = 0x30;
-const SET: u8 = 0x31;
+pub(super) const SEQUENCE: u8 = 0x30;
+pub(super) const SET: u8 = 0x31;
 const EXPLICIT_VERSION: u8 = 0xa0;
 const EXPLICIT_EXTENSIONS: u8 = 0xa3;
 const DAY: i64 = 86_400;
@@ -50,7 +55,7 @@ const DAY: i64 = 86_400;
 const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
 /// 2.5.29.15, 17 and 19.
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
-const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+pub(super) const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
 /// Content of the identifier of `rsaEncryption` (1.2.840.113549.1.1.1), whose NULL some leave out.
 const RSA: &[u8] = &[0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01];
@@ -68,8 +73,8 @@ impl<'a> Certificate<'a> {
             let number = Reader(body.expect(EXPLICIT_VERSION)?).expect(INTEGER)?;
             version = number.last()?.checked_add(1)?;
         }
-        body.expect(INTEGER)?;
-        body.expect(SEQUENCE)?;
+        let serial = body.expect(INTEGER)?;
+        let signature = body.expect(SEQUENCE)?;
         let issuer = body.expect(SEQUENCE)?;
         let validity = body.expect(SEQUENCE)?;
         let subject = body.expect(SEQUENCE)?;
@@ -80,7 +85,7 @@ impl<'a> Certificate<'a> {
                 extensions = Reader(value).expect(SEQUENCE)?;
             }
         }
-        Some(Self { version, issuer, subject, validity, key, extensions })
+        Some(Self { version, serial, signature, issuer, subject, validity, key, extensions })
     }
 
     /// Whether it names itself as its issuer.
@@ -159,7 +164,7 @@ impl<'a> Certificate<'a> {
 
     /// The value of an extension. The outer is none if the list is not made like one.
     #[allow(clippy::option_option)]
-    fn extension(&self, wanted: &[u8]) -> Option<Option<&'a [u8]>> {
+    pub(super) fn extension(&self, wanted: &[u8]) -> Option<Option<&'a [u8]>> {
         let mut found = None;
         let mut list = Reader(self.extensions);
         while !list.0.is_empty() {
@@ -249,10 +254,10 @@ fn address(bytes: &[u8]) -> Option<IpAddr> {
 }
 
 /// Takes tag, length and value from the front.
-struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(pub(super) &'a [u8]);
 
 impl<'a> Reader<'a> {
-    fn next(&mut self) -> Option<(u8, &'a [u8])> {
+    pub(super) fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&tag, rest) = self.0.split_first()?;
         let (&first, rest) = rest.split_first()?;
         let (length, rest) = if first < 0x80 {
@@ -270,7 +275,7 @@ impl<'a> Reader<'a> {
         Some((tag, value))
     }
 
-    fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
+    pub(super) fn expect(&mut self, tag: u8) -> Option<&'a [u8]> {
         self.next().filter(|(found, _)| *found == tag).map(|(_, value)| value)
     }
 

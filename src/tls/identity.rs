@@ -1,4 +1,4 @@
-//! Our own certificate and its key.
+//! The identity: our own certificate and its key.
 //!
 //! Not here: whether a peer accepts it. Any version of certificate will do, and one that is not in
 //! force: a device whose clock stands at 1970 must start, and a simulated one may have to show an old

@@ -1,4 +1,4 @@
-//! Floor 1: TLS as bytes in, bytes out.
+//! Floor 2: TLS as bytes in, bytes out.
 //!
 //! Not here: sockets, deadlines and queues; `net` has them. No other module names rustls.
 //! Invariants: no payload is given out or taken before the peer is verified as the settings ask
@@ -15,6 +15,7 @@ mod proof;
 pub mod roots;
 mod session;
 mod settings;
+mod shown;
 mod suites;
 mod trust;
 mod verdict;
@@ -24,4 +25,5 @@ pub use config::Config;
 pub use facts::{Facts, Verified};
 pub use pem::Pem;
 pub use session::Session;
-pub use settings::{ClientAuth, Settings, Version};
+pub use settings::{Choices, ClientAuth, Settings, Version};
+pub use shown::{NamePart, Shown};

@@ -14,10 +14,11 @@ use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection
 use rustls::sign::CertifiedKey;
 use rustls::{CommonState, ProtocolVersion};
 
-use super::config::{Config, Role, server_name};
+use super::config::{Config, Named, Role, server_name};
 use super::engine::{OVERHEAD, Sink, Traffic, Written, advance, flush, write};
 use super::facts::{Facts, Verified};
 use super::settings::Version;
+use super::suites::suite_name;
 use super::verdict;
 use crate::error::{Code, Error, Result};
 use crate::limits::{TLS_RECORD, TLS_WAITING};
@@ -38,8 +39,7 @@ pub struct Session {
     /// Bytes at the front of what was received that rustls has seen and still needs: the begin of
     /// a handshake message.
     unfinished: usize,
-    /// Whether the first bytes of the peer were looked at.
-    is_tls: bool,
+    stage: Stage,
     /// Whether the peer's hello is of a version that nobody here speaks, once it is there.
     is_old: Option<bool>,
     has_ended: bool,
@@ -50,14 +50,25 @@ pub struct Session {
     failure: Option<Error>,
 }
 
+/// How far a session has come.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The peer may speak something else than TLS.
+    Unknown,
+    Handshake,
+    /// The handshake has succeeded, whatever came after it.
+    Agreed,
+}
+
 /// What the client asked for, once it is known.
 type Name = Arc<OnceCell<String>>;
 
-/// Gives every client the same certificate and keeps the name that it asked for, which rustls does
-/// not tell in any other way.
+/// Chooses the certificate for a client and keeps the name that it asked for, which rustls does not
+/// tell in any other way.
 #[derive(Debug)]
 struct Listening {
     identity: Arc<CertifiedKey>,
+    named: Arc<Named>,
     name: Name,
 }
 
@@ -67,7 +78,13 @@ impl ResolvesServerCert for Listening {
             // A second hello asks for the same.
             drop(self.name.set(name.to_owned()));
         }
-        Some(Arc::clone(&self.identity))
+        let wanted = hello.server_name();
+        let of_name = self.named.identities.iter().find(|(name, _)| Some(name.as_str()) == wanted);
+        match of_name {
+            Some((_, identity)) => Some(Arc::clone(identity)),
+            None if self.named.is_strict && wanted.is_some() => None,
+            None => Some(Arc::clone(&self.identity)),
+        }
     }
 }
 
@@ -82,7 +99,7 @@ impl Session {
     /// # Errors
     /// The host is no name that a certificate can have.
     pub fn client(config: &Arc<Config>, host: &str) -> Result<Self> {
-        let Role::Client { config: client, name, checks_name } = &config.role else {
+        let Role::Client { config: client, name, checks_name, .. } = &config.role else {
             return Err(verdict::said(Code::Internal, "a server's settings for a client"));
         };
         let name = match name.clone().or_else(|| server_name(host)) {
@@ -109,13 +126,13 @@ impl Session {
     /// # Errors
     /// The machine has no randomness.
     pub fn server(config: &Arc<Config>) -> Result<Self> {
-        let Role::Server { config: server, identity } = &config.role else {
+        let Role::Server { config: server, identity, named } = &config.role else {
             return Err(verdict::said(Code::Internal, "a client's settings for a server"));
         };
         let name = Name::default();
         let mut server = rustls::ServerConfig::clone(server);
-        server.cert_resolver =
-            Arc::new(Listening { identity: Arc::clone(identity), name: Arc::clone(&name) });
+        let (identity, named) = (Arc::clone(identity), Arc::clone(named));
+        server.cert_resolver = Arc::new(Listening { identity, named, name: Arc::clone(&name) });
         let connection = UnbufferedServerConnection::new(Arc::new(server))
             .map_err(|error| verdict::of(&error))?;
         Ok(Self::new(Connection::Server(Box::new(connection)), config, name))
@@ -127,7 +144,7 @@ impl Session {
             verified: config.verified,
             name,
             unfinished: 0,
-            is_tls: false,
+            stage: Stage::Unknown,
             is_old: None,
             has_ended: false,
             has_closed: false,
@@ -163,7 +180,11 @@ impl Session {
         let mut used = 0;
         let done = self.take(cipher, &mut used, plain, out);
         cipher.drain(..used);
-        done.map_err(|error| self.fail(error, out))
+        done.map_err(|error| self.fail(error, out))?;
+        if self.is_secured() {
+            self.stage = Stage::Agreed;
+        }
+        Ok(())
     }
 
     /// Encrypts `parts`, one after the other, and appends them to `out`.
@@ -214,6 +235,12 @@ impl Session {
         !self.common().is_handshaking() && self.failure.is_none()
     }
 
+    /// Whether the handshake has succeeded, even if the connection has failed since.
+    #[must_use]
+    pub fn has_agreed(&self) -> bool {
+        self.stage == Stage::Agreed
+    }
+
     /// Whether the peer said that nothing more comes.
     #[must_use]
     pub fn has_ended(&self) -> bool {
@@ -226,7 +253,7 @@ impl Session {
         self.failure.clone().unwrap_or_else(|| verdict::truncated(self.is_secured()))
     }
 
-    /// What was agreed on; of use once the session is secured.
+    /// What was agreed on; of use once the handshake has succeeded.
     #[must_use]
     pub fn facts(&self) -> Facts {
         let common = self.common();
@@ -236,17 +263,23 @@ impl Session {
             _ => "",
         };
         let suite = common.negotiated_cipher_suite();
-        // rustls has names of its own for those of 1.3.
-        let cipher = suite.and_then(|suite| suite.suite().as_str()).unwrap_or_default();
+        let cipher = suite.and_then(|suite| suite_name(suite.suite())).unwrap_or_default();
         let showed_none = common.peer_certificates().is_none_or(<[_]>::is_empty);
         Facts {
             version,
-            cipher: cipher.replace("TLS13_", "TLS_"),
+            cipher,
             alpn: common.alpn_protocol().map(<[_]>::to_vec),
             server_name: self.name.get().cloned(),
             verified: if showed_none { Verified::No } else { self.verified },
             resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
         }
+    }
+
+    /// The certificates that the peer showed, its own first.
+    #[must_use]
+    pub fn peer_certificates(&self) -> Vec<Vec<u8>> {
+        let chain = self.common().peer_certificates().unwrap_or_default();
+        chain.iter().map(|certificate| certificate.to_vec()).collect()
     }
 
     fn common(&self) -> &CommonState {
@@ -289,9 +322,11 @@ impl Session {
         plain: &mut Vec<u8>,
         out: &mut Vec<u8>,
     ) -> Result<()> {
-        if !self.is_tls && !cipher.is_empty() {
+        if self.stage == Stage::Unknown && !cipher.is_empty() {
             looks_like_tls(cipher)?;
-            self.is_tls = cipher.len() >= HEADER;
+            if cipher.len() >= HEADER {
+                self.stage = Stage::Handshake;
+            }
         }
         while !self.has_ended {
             let begin = *used + self.unfinished;

@@ -26,6 +26,20 @@ pub enum ClientAuth {
     Require,
 }
 
+/// What few scripts choose themselves.
+#[derive(Clone, Debug)]
+pub struct Choices {
+    /// Cipher suites by their IANA names, in place of all that there are.
+    pub suites: Option<Vec<String>>,
+    /// Groups of the key exchange by their IANA names, the most wanted first, in place of all that
+    /// there are.
+    pub groups: Option<Vec<String>>,
+    /// A server chooses of the suites by its own order, not by the client's.
+    pub prefers_own_suites: bool,
+    /// Sessions may be resumed.
+    pub resumes: bool,
+}
+
 /// What the script asks for.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -45,6 +59,10 @@ pub struct Settings {
     pub alpn: Vec<Vec<u8>>,
     /// The oldest version that is accepted.
     pub min_version: Version,
+    /// The newest version that is spoken.
+    pub max_version: Version,
+    /// What is left to us unless the script says.
+    pub choices: Choices,
     /// For servers.
     pub client_auth: ClientAuth,
 }
@@ -60,7 +78,15 @@ impl Default for Settings {
             key: None,
             alpn: Vec::new(),
             min_version: Version::default(),
+            max_version: Version::Tls13,
+            choices: Choices::default(),
             client_auth: ClientAuth::default(),
         }
+    }
+}
+
+impl Default for Choices {
+    fn default() -> Self {
+        Self { suites: None, groups: None, prefers_own_suites: false, resumes: true }
     }
 }

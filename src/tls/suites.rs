@@ -10,11 +10,12 @@ use rustls::crypto::aws_lc_rs as backend;
 #[cfg(not(feature = "aws-lc-rs"))]
 use rustls::crypto::ring as backend;
 use rustls::{
-    CipherSuiteCommon, SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
-    Tls12CipherSuite,
+    CipherSuite, CipherSuiteCommon, SignatureScheme, SupportedCipherSuite,
+    SupportedProtocolVersion, Tls12CipherSuite,
 };
 
-use super::settings::Version;
+use super::settings::{Choices, Settings, Version};
+use crate::quote::named;
 use crate::sync::Arc;
 
 static PROVIDER: Lazy<Arc<CryptoProvider>> = Lazy::new(|| Arc::new(backend::default_provider()));
@@ -42,11 +43,58 @@ pub(super) fn ticketer() -> Result<Arc<dyn rustls::server::ProducesTickets>, rus
     backend::Ticketer::new()
 }
 
-pub(super) fn versions(least: Version) -> &'static [&'static SupportedProtocolVersion] {
-    match least {
-        Version::Tls12 => ALL_VERSIONS,
-        Version::Tls13 => &ALL_VERSIONS[..1],
+/// None where the oldest is newer than the newest.
+pub(super) fn versions(settings: &Settings) -> &'static [&'static SupportedProtocolVersion] {
+    match (settings.min_version, settings.max_version) {
+        (Version::Tls12, Version::Tls13) => ALL_VERSIONS,
+        (Version::Tls13, Version::Tls13) => &ALL_VERSIONS[..1],
+        (Version::Tls12, Version::Tls12) => &ALL_VERSIONS[1..],
+        (Version::Tls13, Version::Tls12) => &[],
     }
+}
+
+/// The provider with those suites and groups alone that were chosen.
+///
+/// # Errors
+/// There is none of that name.
+pub(super) fn chosen(
+    all: Arc<CryptoProvider>,
+    choices: &Choices,
+) -> Result<Arc<CryptoProvider>, String> {
+    if choices.suites.is_none() && choices.groups.is_none() {
+        return Ok(all);
+    }
+    let mut chosen = CryptoProvider::clone(&all);
+    if let Some(names) = &choices.suites {
+        chosen.cipher_suites = pick(names, &all.cipher_suites, "cipher suite", |suite, name| {
+            suite_name(suite.suite()).as_deref() == Some(name)
+        })?;
+    }
+    if let Some(names) = &choices.groups {
+        chosen.kx_groups = pick(names, &all.kx_groups, "group", |group, name| {
+            group.name().as_str().is_some_and(|known| known.eq_ignore_ascii_case(name))
+        })?;
+    }
+    Ok(Arc::new(chosen))
+}
+
+/// Those of that name, in the order of the names.
+fn pick<T: Copy>(
+    names: &[String],
+    all: &[T],
+    what: &str,
+    is_named: impl Fn(T, &str) -> bool,
+) -> Result<Vec<T>, String> {
+    let find = |name: &String| {
+        let found = all.iter().copied().find(|one| is_named(*one, name));
+        found.ok_or_else(|| format!("{what} {} is not known", named(name.as_bytes())))
+    };
+    names.iter().map(find).collect()
+}
+
+/// The IANA name; rustls has names of its own for those of 1.3.
+pub(super) fn suite_name(suite: CipherSuite) -> Option<String> {
+    Some(suite.as_str()?.replace("TLS13_", "TLS_"))
 }
 
 /// Suites live as long as the process, as rustls wants them; each is made once.

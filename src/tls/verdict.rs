@@ -1,4 +1,4 @@
-//! What went wrong, for programs and for people: rustls' errors become codes and messages.
+//! The verdict on what went wrong, for programs and for people: rustls' errors become codes and messages.
 //!
 //! Not here: finding out; see `verifier` and `session`. Every message begins with "tls: ", is in
 //! lower case and says what the other end did or has.

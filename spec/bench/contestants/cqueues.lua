@@ -8,13 +8,15 @@ local has_store, store = pcall(require, "openssl.x509.store")
 
 local contestant = { version = "cqueues " .. cqueues.VERSION, now = cqueues.monotime }
 
-local function client_tls(job)
-    local context = ssl_context.new("TLSv1_3", false)
-    local roots = store.new()
-    roots:add(job.ca)
-    context:setStore(roots)
-    context:setVerify(ssl_context.VERIFY_PEER)
-    return context
+if has_context and has_store then
+    function contestant.client_tls(job)
+        local context = ssl_context.new("TLSv1_3", false)
+        local roots = store.new()
+        roots:add(job.ca)
+        context:setStore(roots)
+        context:setVerify(ssl_context.VERIFY_PEER)
+        return context
+    end
 end
 
 local function connect(job, tls)
@@ -36,7 +38,7 @@ local function run(...)
     assert(loop:loop())
 end
 
-local function dialogue(job, tls)
+function contestant.dialogue(job, tls)
     local loop = cqueues.new()
     for _ = 1, job.connections do
         local text, answer = job.dialogue()
@@ -52,7 +54,7 @@ local function dialogue(job, tls)
     assert(loop:loop())
 end
 
-local function download(job, tls)
+function contestant.download(job, tls)
     run(function()
         local sock = connect(job, tls)
         sock:setbufsiz(job.piece, nil)
@@ -61,35 +63,16 @@ local function download(job, tls)
     end)
 end
 
-function contestant.dialogue(job)
-    dialogue(job)
-end
-
-function contestant.download(job)
-    download(job)
-end
-
-if has_context and has_store then
-    function contestant.tls_dialogue(job)
-        dialogue(job, client_tls(job))
-    end
-
-    function contestant.tls_download(job)
-        download(job, client_tls(job))
-    end
-
-    function contestant.tls_handshake(job)
-        local tls = client_tls(job)
-        run(function()
-            job.start()
-            for _ = 1, job.count do
-                local sock = connect(job, tls)
-                assert(sock:read(1) == "k")
-                sock:close()
-            end
-            job.stop(job.count)
-        end)
-    end
+function contestant.handshake(job, tls)
+    run(function()
+        job.start()
+        for _ = 1, job.count do
+            local sock = connect(job, tls)
+            assert(sock:read(1) == "k")
+            sock:close()
+        end
+        job.stop(job.count)
+    end)
 end
 
 function contestant.upload(job)
@@ -157,11 +140,9 @@ function contestant.echo_server(job)
         end
     end
     listen(job, function(server, loop)
-        for n = 1, job.connections do
+        for _ = 1, job.connections do
             local sock = assert(server:accept { nodelay = true })
-            if n == 1 then
-                job.start()
-            end
+            job.start_once()
             loop:wrap(serve, sock)
         end
     end)
@@ -169,11 +150,9 @@ end
 
 function contestant.accept(job)
     listen(job, function(server)
-        for n = 1, job.count do
+        for _ = 1, job.count do
             local sock = assert(server:accept())
-            if n == 1 then
-                job.start()
-            end
+            job.start_once()
             sock:close()
         end
         job.stop(job.count)

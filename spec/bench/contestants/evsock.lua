@@ -8,7 +8,7 @@ local function fail(_, message)
     assert(not message, message)
 end
 
-local function dialogue(job, tls)
+function contestant.dialogue(job, tls)
     for _ = 1, job.connections do
         local first, answer = job.dialogue()
         evsock.connect(job.host, job.port, {
@@ -33,7 +33,7 @@ local function dialogue(job, tls)
     evsock.run()
 end
 
-local function download(job, tls)
+function contestant.download(job, tls)
     evsock.connect(job.host, job.port, {
         tls = tls,
         on_data = function(sock)
@@ -50,24 +50,8 @@ local function download(job, tls)
     evsock.run()
 end
 
-local function client_tls(job)
+function contestant.client_tls(job)
     return evsock.tls { cafile = job.ca }
-end
-
-function contestant.dialogue(job)
-    dialogue(job)
-end
-
-function contestant.tls_dialogue(job)
-    dialogue(job, client_tls(job))
-end
-
-function contestant.download(job)
-    download(job)
-end
-
-function contestant.tls_download(job)
-    download(job, client_tls(job))
 end
 
 function contestant.upload(job)
@@ -117,15 +101,10 @@ function contestant.lines(job)
 end
 
 function contestant.echo_server(job)
-    local ended, accepted = 0, 0
+    local ended = 0
     local server
     server = assert(evsock.listen(job.host, 0, {
-        on_accept = function()
-            accepted = accepted + 1
-            if accepted == 1 then
-                job.start()
-            end
-        end,
+        on_accept = job.start_once,
         on_data = function(sock)
             sock:write(sock:read())
         end,
@@ -146,9 +125,7 @@ function contestant.accept(job)
     local server
     server = assert(evsock.listen(job.host, 0, {
         on_accept = function(_, sock)
-            if n == 0 then
-                job.start()
-            end
+            job.start_once()
             -- As the close of the others the peer sees an end, not a reset as after abort().
             sock:close()
             n = n + 1
@@ -163,7 +140,8 @@ function contestant.accept(job)
     job.stop(n)
 end
 
-function contestant.idle(job)
+--- Not a workload: opens `job.connections` and returns them, open; for `growth.lua`, too.
+function contestant.open_all(job)
     local sockets, open = {}, 0
     local options = {
         on_connect = function()
@@ -174,7 +152,6 @@ function contestant.idle(job)
         end,
         on_close = fail,
     }
-    job.before_idle()
     for i = 1, job.connections do
         sockets[i] = evsock.connect(job.host, job.port, options)
         evsock.pump(0)
@@ -182,14 +159,20 @@ function contestant.idle(job)
     while open < job.connections do
         evsock.pump(1)
     end
+    return sockets
+end
+
+function contestant.idle(job)
+    job.before_idle()
+    local sockets = contestant.open_all(job)
     job.after_idle()
     for _, sock in ipairs(sockets) do
         sock:abort()
     end
 end
 
-function contestant.tls_handshake(job)
-    local tls, n = client_tls(job), 0
+function contestant.handshake(job, tls)
+    local n = 0
     local options
     local function connect()
         evsock.connect(job.host, job.port, options)

@@ -134,23 +134,7 @@ end
 -- What is idle ------------------------------------------------------------------------------------
 
 local function open_all(job)
-    local open = 0
-    local options = {
-        on_connect = function()
-            open = open + 1
-        end,
-        on_data = function(sock)
-            job.wrong("idle", sock:read())
-        end,
-        on_close = fail,
-    }
-    for _ = 1, job.connections do
-        evsock.connect(job.host, job.port, options)
-        evsock.pump(0)
-    end
-    while open < job.connections do
-        evsock.pump(1)
-    end
+    dofile("spec/bench/contestants/evsock.lua").open_all(job)
     collectgarbage()
     collectgarbage()
     -- The rest of what was begun.

@@ -6,11 +6,13 @@ local has_ssl, ssl = pcall(require, "ssl")
 
 local contestant = { version = socket._VERSION, now = socket.gettime }
 
-local function client_tls(job)
-    return assert(ssl.newcontext {
-        mode = "client", protocol = "tlsv1_3", cafile = job.ca, verify = "peer",
-        ciphersuites = "TLS_AES_128_GCM_SHA256",
-    })
+if has_ssl then
+    function contestant.client_tls(job)
+        return assert(ssl.newcontext {
+            mode = "client", protocol = "tlsv1_3", cafile = job.ca, verify = "peer",
+            ciphersuites = "TLS_AES_128_GCM_SHA256",
+        })
+    end
 end
 
 local function connect(job, tls)
@@ -23,7 +25,7 @@ local function connect(job, tls)
     return sock
 end
 
-local function dialogue(job, tls)
+function contestant.dialogue(job, tls)
     if job.connections > 1 then
         return job.skip()
     end
@@ -36,39 +38,30 @@ local function dialogue(job, tls)
     sock:close()
 end
 
-local function download(job, tls)
+--- One after the other.
+function contestant.requests(job)
+    job.requests(require("socket.http").request, function(task, done)
+        for _ = 1, job.connections do
+            task()
+        end
+        return done()
+    end)
+end
+
+function contestant.download(job, tls)
     local sock = connect(job, tls)
     while not job.take(assert(sock:receive(job.piece))) do end
     sock:close()
 end
 
-function contestant.dialogue(job)
-    dialogue(job)
-end
-
-function contestant.download(job)
-    download(job)
-end
-
-if has_ssl then
-    function contestant.tls_dialogue(job)
-        dialogue(job, client_tls(job))
+function contestant.handshake(job, tls)
+    job.start()
+    for _ = 1, job.count do
+        local sock = connect(job, tls)
+        assert(sock:receive(1) == "k")
+        sock:close()
     end
-
-    function contestant.tls_download(job)
-        download(job, client_tls(job))
-    end
-
-    function contestant.tls_handshake(job)
-        local tls = client_tls(job)
-        job.start()
-        for _ = 1, job.count do
-            local sock = connect(job, tls)
-            assert(sock:receive(1) == "k")
-            sock:close()
-        end
-        job.stop(job.count)
-    end
+    job.stop(job.count)
 end
 
 function contestant.upload(job)
@@ -101,11 +94,9 @@ function contestant.accept(job)
     local server = assert(socket.bind(job.host, 0, 1024))
     local _, port = server:getsockname()
     job.listening(port)
-    for n = 1, job.count do
+    for _ = 1, job.count do
         local sock = assert(server:accept())
-        if n == 1 then
-            job.start()
-        end
+        job.start_once()
         sock:close()
     end
     job.stop(job.count)

@@ -127,13 +127,10 @@ local function listen(job, on_accept)
 end
 
 function contestant.echo_server(job)
-    local accepted, ended = 0, 0
+    local ended = 0
     listen(job, function(sock, server)
         sock:nodelay(true)
-        accepted = accepted + 1
-        if accepted == 1 then
-            job.start()
-        end
+        job.start_once()
         sock:read_start(function(failed, text)
             must(failed)
             if text then
@@ -153,9 +150,7 @@ end
 function contestant.accept(job)
     local n = 0
     listen(job, function(sock, server)
-        if n == 0 then
-            job.start()
-        end
+        job.start_once()
         sock:close()
         n = n + 1
         if n == job.count then

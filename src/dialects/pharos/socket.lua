@@ -4,50 +4,36 @@
 -- core). What the script calls changes `state` at once, as on the host; what happens on the network
 -- changes it when its handlers are called.
 
-local core, notes, settings, words, stream_part, tell_part = ...
-local common, native = core.common, core.socket
-local add, change = notes.add, notes.change
+local _, core = ...
+local deferred, constants = core.part "pharos/deferred", core.part "pharos/constants"
+local stream, settings = core.part "pharos/stream", constants.settings
+local common, sock_api = core.common, core.socket
+local add, change = deferred.add, deferred.change
 
 local UNCONNECTED, HOST_LOOKUP, CONNECTING = 0, 1, 2
 local CONNECTED, BOUND, CLOSING = 3, 4, 6
 
-local cause_of = words.cause_of
-local REMOTE_CLOSED = words.REMOTE_CLOSED
+local cause_of = constants.cause_of
+local REMOTE_CLOSED = constants.REMOTE_CLOSED
 
 -- Reads and writes without bounds of their own, as the host does: nothing but memory limits what a
 -- script may leave unread until all of a message is there.
 local PLENTY = 64 * 1024 * 1024
 
 local function new_record(socket)
-    local record = notes.new_record(socket)
+    local record = deferred.new_record(socket)
     record.mode = 0
     record.error, record.error_string = -1, "Unknown error"
     record.written, record.reported = 0, 0
     return record
 end
 
--- The record of a socket. `live`: there is a connection, or an attempt; one that died with its
--- server ends here, without a handler. `call`: whose argument it is, where the call's own name may
--- be lost behind a tail call.
-local function of(socket, call)
-    local record = notes.record(socket)
-    if not record or not record.written then
-        core.misuse(socket, "TcpSocket", call)
-    elseif record.live and native.state(socket) == "idle" then
-        notes.drop(record)
-        record.live, record.ends, record.encrypted = false, nil, nil
-        record.state, record.newest = UNCONNECTED, UNCONNECTED
-    end
-    return record
-end
+local record_of, progress = stream.record_of, stream.progress
 
-local stream = stream_part(core, notes, of)
-local progress = stream.progress
-
-local tell = tell_part(notes)
+local notify = deferred.socket_handlers()
 
 -- The addresses are cleared after the disconnected handler has run, unless there are new ones.
-function tell.clear(_, record, ends)
+function notify.clear(_, record, ends)
     if record.ends == ends then
         record.ends = nil
     end
@@ -68,8 +54,8 @@ local function is_disconnected(record)
 end
 
 local function end_when_flushed(socket, record)
-    if native.pending(socket) == 0 then
-        native.release(socket, true)
+    if sock_api.pending(socket) == 0 then
+        sock_api.release(socket, true)
         is_disconnected(record)
     end
 end
@@ -84,7 +70,7 @@ local function begin_closing(socket, record)
 end
 
 -- After the error handler or the connected handler, which may still write or abort.
-function tell.closing(socket, record)
+function notify.closing(socket, record)
     begin_closing(socket, record)
     return false
 end
@@ -99,12 +85,12 @@ end
 -- The system's events -----------------------------------------------------------------------------
 
 local function follow(socket, record)
-    return notes.follow(socket, record, tell)
+    return deferred.after_event(socket, record, notify)
 end
 
 -- An address that was asked for is told as it was asked for, wherever `configure` leads it.
 local function ends_of(socket, record)
-    local info = native.info(socket)
+    local info = sock_api.info(socket)
     return {
         local_address = info.local_address or "",
         local_port = info.local_port or 0,
@@ -126,26 +112,26 @@ end
 
 local on = {}
 
-function on.note(socket)
-    of(socket)
-    return notes.turn(socket, tell)
+function on.deferred(socket)
+    record_of(socket)
+    return deferred.run(socket, notify)
 end
 
 function on.resolve(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     change(record, CONNECTING)
     add(record, "host_found")
     return follow(socket, record)
 end
 
 function on.connect(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     stands(socket, record)
     return follow(socket, record)
 end
 
 function on.data(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     if not record.closing then
         add(record, "ready_read")
     end
@@ -153,7 +139,7 @@ function on.data(socket)
 end
 
 function on.sent(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     if record.live then
         progress(socket, record)
         if record.closing then
@@ -164,7 +150,7 @@ function on.sent(socket)
 end
 
 on["end"] = function(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     if record.live and not record.closing then
         add(record, "error", REMOTE_CLOSED)
         add(record, "closing")
@@ -173,7 +159,7 @@ on["end"] = function(socket)
 end
 
 function on.close(socket, message, code)
-    local record = of(socket)
+    local record = record_of(socket)
     if not record.live then
         return false
     end
@@ -201,63 +187,52 @@ end
 
 -- Methods -----------------------------------------------------------------------------------------
 
-local methods = {}
-for name, method in pairs(stream.methods) do
-    methods[name] = method
-end
-
-local check_port = common.check_port
-
-local function fail(socket, record, cause)
-    record.error, record.error_string = cause[1], cause[2]
-    add(record, "error", cause)
-    notes.publish(socket, record)
-end
+local methods = common.copy_of(stream.methods)
 
 -- `tls`: compiled, or nil.
 local function start(socket, host, port, mode, tls)
-    local record = of(socket)
+    local record = record_of(socket)
     if record.live or record.state ~= UNCONNECTED and record.state ~= BOUND then
-        return fail(socket, record, words.BUSY)
+        return deferred.fail(socket, record, constants.BUSY)
     end
-    local route = settings:route(host, port)
-    native.release(socket)
-    native.set(socket, "bind", record.bound and { "0.0.0.0", record.bound } or false)
-    native.set(socket, "tls", tls or false)
-    native.set(socket, "connect_timeout", settings:get("connect_timeout") or 30)
+    local redirect = settings:redirect(host, port)
+    sock_api.release(socket)
+    sock_api.set(socket, "bind", record.bound and { "0.0.0.0", record.bound } or false)
+    sock_api.set(socket, "tls", tls or false)
+    sock_api.set(socket, "connect_timeout", settings:get("connect_timeout") or 30)
     record.live, record.bound, record.wants_close, record.secured = true, nil, nil, nil
     record.written, record.reported = 0, 0
     record.tls, record.ssl_mode = tls, nil
-    record.asked = route and core.is_numeric(host) and common.bare(host) or nil
+    record.asked = redirect and core.is_numeric(host) and common.bare(host) or nil
     record.mode = mode
     change(record, HOST_LOOKUP)
-    local ok, message, code = native.connect(socket, host, port, nil, route)
+    local ok, message, code = sock_api.connect(socket, host, port, nil, redirect)
     if not ok then
         -- The process forked, or no thread could be started.
         record.live = false
         local cause = cause_of(message, code)
         change(record, UNCONNECTED, cause)
         add(record, "error", cause)
-    elseif native.state(socket) == "connecting" then
+    elseif sock_api.state(socket) == "connecting" then
         -- An address needs no lookup.
         change(record, CONNECTING)
         add(record, "host_found")
     end
-    notes.publish(socket, record)
+    deferred.after_method(socket, record)
     record.state = ok and HOST_LOOKUP or UNCONNECTED
 end
 
 function methods.connect(socket, host, port, mode)
-    of(socket)
-    host = stream.check_string(host, "host", "connect")
-    port = check_port(port, "connect")
+    record_of(socket)
+    host = common.check_text(host, "host", "connect")
+    port = common.check_port(port, "connect")
     start(socket, host, port, stream.check_mode(mode or 3, "connect"))
 end
 
 local function disconnect(socket, record)
     if record.bound then
         record.bound = nil
-        native.release(socket, true)
+        sock_api.release(socket, true)
         change(record, CLOSING)
         is_disconnected(record)
     elseif record.stood then
@@ -265,25 +240,25 @@ local function disconnect(socket, record)
     elseif record.live then
         record.wants_close = true
     end
-    notes.publish(socket, record)
+    deferred.after_method(socket, record)
 end
 
 function methods.disconnect(socket)
-    disconnect(socket, of(socket))
+    disconnect(socket, record_of(socket))
 end
 
 function methods.close(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     about_to_close(record)
-    native.read(socket)
+    sock_api.read(socket)
     disconnect(socket, record)
 end
 
 function methods.abort(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     if record.live then
         about_to_close(record)
-        native.abort(socket)
+        sock_api.abort(socket)
         if record.stood then
             is_disconnected(record)
         else
@@ -296,64 +271,58 @@ function methods.abort(socket)
         add(record, "clear", record.ends)
     end
     record.mode = 0
-    native.release(socket)
-    notes.publish(socket, record)
+    sock_api.release(socket)
+    deferred.after_method(socket, record)
 end
 
 local function bind(socket, port)
-    local record = of(socket)
-    port = check_port(port, "bind")
-    local cause = words.NOT_NOW
+    local record = record_of(socket)
+    port = common.check_port(port, "bind")
+    local cause = constants.NOT_NOW
     if not record.live and record.state == UNCONNECTED then
-        local taken, message, code = native.reserve(socket, "0.0.0.0", port)
+        local taken, message, code = sock_api.hold_port(socket, "0.0.0.0", port)
         if taken then
             record.bound = taken
             record.ends = {
                 local_address = "0.0.0.0", local_port = taken, remote_address = "", remote_port = 0,
             }
             change(record, BOUND)
-            notes.publish(socket, record)
+            deferred.after_method(socket, record)
             return true
         end
         cause = cause_of(message, code)
     end
-    fail(socket, record, cause)
+    deferred.fail(socket, record, cause)
     return false
 end
 
 methods.bind = bind
-methods.bind_async = notes.async("bind_async", bind)
+methods.bind_async = deferred.async("bind_async", bind)
 
 -- Properties --------------------------------------------------------------------------------------
 
-local get = {}
-for name, getter in pairs(stream.get) do
-    get[name] = getter
-end
-for _, list in ipairs { words.constants, stream.modes } do
-    for name, value in pairs(list) do
-        get[name] = function()
-            return value
-        end
-    end
-end
+local get = common.copy_of(stream.get)
+
+local TcpSocket = {}
+constants.add_constants(TcpSocket, get, constants.constants)
+constants.add_constants(TcpSocket, get, stream.modes)
 
 function get.error(socket)
-    return of(socket).error
+    return record_of(socket).error
 end
 
 function get.state(socket)
-    return of(socket).state
+    return record_of(socket).state
 end
 
 function get.valid(socket)
-    local state = of(socket).state
+    local state = record_of(socket).state
     return state ~= UNCONNECTED and state ~= HOST_LOOKUP
 end
 
 local function end_of(field, missing)
     get[field] = function(socket)
-        local ends = of(socket).ends
+        local ends = record_of(socket).ends
         return ends and ends[field] or missing
     end
 end
@@ -371,7 +340,7 @@ local handlers = {
 
 local function printer(name)
     return function(socket)
-        local record = of(socket)
+        local record = record_of(socket)
         local ends = record.ends
         local where = ends and ends.remote_port ~= 0
             and core.where(ends.remote_address, ends.remote_port) or ""
@@ -390,19 +359,12 @@ local Socket = core.class {
     tostring = printer "TcpSocket",
 }
 
-local TcpSocket = {}
-for _, list in ipairs { words.constants, stream.modes } do
-    for name, value in pairs(list) do
-        TcpSocket[name] = value
-    end
-end
-
 local options = { half_open = true, read_limit = PLENTY, write_limit = 2 ^ 53 }
 
 local function new(class)
     local socket = class.new()
     for name, value in pairs(options) do
-        native.set(socket, name, value)
+        sock_api.set(socket, name, value)
     end
     new_record(socket)
     return socket
@@ -422,25 +384,21 @@ local function adopt(socket)
 end
 
 return {
-    add = add,
     adopt = adopt,
-    cause_of = cause_of,
-    check_port = check_port,
     class = Socket,
     end_when_flushed = end_when_flushed,
-    fail = fail,
     follow = follow,
     get = get,
     handlers = handlers,
     methods = methods,
     new = new,
-    of = of,
+    record_of = record_of,
     on = on,
     options = options,
     printer = printer,
     stands = stands,
     start = start,
     stream = stream,
-    tell = tell,
+    notify = notify,
     TcpSocket = TcpSocket,
 }

@@ -2,9 +2,13 @@
 --
 -- Not here: TLS (the core), TCP (`socket.lua`, `server.lua`).
 
-local evsock, core, notes, settings, socket, server = ...
-local add, stream = notes.add, socket.stream
-local bad = stream.bad
+local evsock, core = ...
+local deferred = core.part "pharos/deferred"
+local socket, server = core.part "pharos/socket", core.part "pharos/server"
+local common, constants = core.common, core.part "pharos/constants"
+local add, bad, bad_value = deferred.add, common.bad, common.bad_value
+local copy_of = common.copy_of
+local settings, stream = constants.settings, socket.stream
 
 local NONE, QUERY, VERIFY, AUTO = 0, 1, 2, 3
 local UNENCRYPTED, CLIENT, SERVER = 0, 1, 2
@@ -19,31 +23,10 @@ local SslEncoding = { PEM = 0, DER = 1 }
 
 -- Certificates and keys ---------------------------------------------------------------------------
 
-local ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-
-local function to_base64(data)
-    local lines, line = {}, {}
-    for at = 1, #data, 3 do
-        local a, b, c = data:byte(at, at + 2)
-        local bits = a * 65536 + (b or 0) * 256 + (c or 0)
-        for digit = 3, 0, -1 do
-            local index = math.floor(bits / 64 ^ digit) % 64 + 1
-            line[#line + 1] = (digit == 0 and not c or digit == 1 and not b) and "="
-                or ALPHABET:sub(index, index)
-        end
-        if #line == 64 then
-            lines[#lines + 1], line = table.concat(line), {}
-        end
-    end
-    lines[#lines + 1] = line[1] and table.concat(line) or nil
-    return table.concat(lines, "\n")
-end
-
 -- The PEM text of what was given in PEM or DER.
 local function to_pem(data, encoding, title_of)
     if encoding == SslEncoding.DER then
-        local title = title_of(data)
-        return ("-----BEGIN %s-----\n%s\n-----END %s-----\n"):format(title, to_base64(data), title)
+        return core.part "pem" (data, title_of(data))
     end
     return data
 end
@@ -99,25 +82,20 @@ local FIELDS = {} -- the key of a configuration's fields
 local Configuration = { metatable = { __name = "SslConfiguration", __type = "SslConfiguration" } }
 
 local function check_verify_mode(value)
-    if not stream.is_whole(value, AUTO) then
-        core.raise("bad value for peer_verify_mode (0 to 3 expected, got "
-            .. core.got(value) .. ")")
+    if not common.is_whole(value, AUTO) then
+        bad_value("peer_verify_mode", "0 to 3", core.got(value))
     end
     return value
 end
 
 local function check_certificates(name, list)
-    local right = type(list) == "table"
-    for _, certificate in ipairs(right and list or {}) do
+    local right, copy = type(list) == "table", {}
+    for place, certificate in ipairs(right and list or {}) do
         right = right and is_a(certificate, Certificate)
+        copy[place] = certificate
     end
     if not right then
-        core.raise("bad value for " .. name .. " (list of SslCertificate expected, got "
-            .. type(list) .. ")")
-    end
-    local copy = {}
-    for index, certificate in ipairs(list) do
-        copy[index] = certificate
+        bad_value(name, "list of SslCertificate", type(list))
     end
     return copy
 end
@@ -146,7 +124,7 @@ end
 
 function configuration_set.private_key(fields, key)
     if key ~= nil and not is_a(key, Key) then
-        core.raise("bad value for private_key (SslKey expected, got " .. type(key) .. ")")
+        bad_value("private_key", "SslKey", type(key))
     end
     fields.key = key
 end
@@ -200,10 +178,7 @@ function Configuration.metatable.__tostring(configuration)
     return "SslConfiguration"
 end
 
-local SslConfiguration = {}
-for name, value in pairs(verify_modes) do
-    SslConfiguration[name] = value
-end
+local SslConfiguration = copy_of(verify_modes)
 
 function SslConfiguration.new()
     local fields = { chain = {}, authorities = {}, verify = AUTO }
@@ -240,59 +215,45 @@ local function compile(configuration, role)
     return nil, why
 end
 
-local function copy_of(list)
-    local copy = {}
-    for name, value in pairs(list) do
-        copy[name] = value
-    end
-    return copy
-end
-
 -- The property `configuration` of a socket or server.
-local function configuration_property(get, set, of)
+local function configuration_property(get, set, record_of)
     local function configuration_of(object)
-        local record = of(object)
+        local record = record_of(object)
         record.configuration = record.configuration or SslConfiguration.new()
         return record.configuration
     end
     get.configuration = configuration_of
     function set.configuration(object, value)
         if not is_a(value, Configuration) then
-            core.raise("bad value for configuration (SslConfiguration expected, got "
-                .. type(value) .. ")")
+            bad_value("configuration", "SslConfiguration", type(value))
         end
-        of(object).configuration = value
+        record_of(object).configuration = value
     end
     return configuration_of
 end
 
 -- SslSocket ---------------------------------------------------------------------------------------
 
-local of, tell = socket.of, socket.tell
+local record_of, notify = socket.record_of, socket.notify
 
-function tell.encrypted(object, record)
+local call_encrypted = common.caller "encrypted_handler"
+local call_mode_changed = deferred.caller_with_value "mode_changed_handler"
+
+function notify.encrypted(object, record)
     record.encrypted = true
-    local handler = object.encrypted_handler
-    if not handler then
-        return false
-    end
-    handler(object)
+    return call_encrypted(object)
 end
 
-function tell.mode_changed(object, record, mode)
+function notify.mode_changed(object, record, mode)
     record.ssl_mode = mode
-    local handler = object.mode_changed_handler
-    if not handler then
-        return false
-    end
-    handler(object, mode)
+    return call_mode_changed(object, record, mode)
 end
 
 local on = copy_of(socket.on)
 
 -- TCP stands; the handshake begins. Of an upgrade the script knows already.
 function on.securing(object)
-    local record = of(object)
+    local record = record_of(object)
     if record.live and not record.stood then
         socket.stands(object, record)
         add(record, "mode_changed", CLIENT)
@@ -301,7 +262,7 @@ function on.securing(object)
 end
 
 local function is_secured(object)
-    local record = of(object)
+    local record = record_of(object)
     if record.live then
         record.secured = true
         add(record, "encrypted")
@@ -314,7 +275,7 @@ local function is_secured(object)
 end
 
 function on.connect(object)
-    if of(object).tls then
+    if record_of(object).tls then
         return is_secured(object)
     end
     return socket.on.connect(object)
@@ -323,14 +284,14 @@ end
 on.secure = is_secured
 
 local get, set = copy_of(socket.get), {}
-local configuration_of = configuration_property(get, set, of)
+local configuration_of = configuration_property(get, set, record_of)
 
 function get.encrypted(object)
-    return of(object).encrypted == true
+    return record_of(object).encrypted == true
 end
 
 function get.mode(object)
-    return of(object).ssl_mode or UNENCRYPTED
+    return record_of(object).ssl_mode or UNENCRYPTED
 end
 
 function get.peer_verify_mode(object)
@@ -347,26 +308,26 @@ local methods = copy_of(socket.methods)
 local INVALID = 21
 
 function methods.connect_encrypted(object, host, port, mode)
-    local record = of(object)
-    host = stream.check_string(host, "host", "connect_encrypted")
-    port = socket.check_port(port, "connect_encrypted")
+    local record = record_of(object)
+    host = common.check_text(host, "host", "connect_encrypted")
+    port = common.check_port(port, "connect_encrypted")
     mode = stream.check_mode(mode or 3, "connect_encrypted")
     local tls, why = compile(configuration_of(object), CLIENT)
     if not tls and not record.live then
-        return socket.fail(object, record, { INVALID, why })
+        return deferred.fail(object, record, { INVALID, why })
     end
     socket.start(object, host, port, mode, tls)
 end
 
 function methods.start_client_encryption(object)
-    local record = of(object)
+    local record = record_of(object)
     if not record.live or record.state ~= 3 or record.closing or record.tls then
         return
     end
     local tls, why = compile(configuration_of(object), CLIENT)
     if not tls then
         -- What the script means to keep secret must not go out in the clear.
-        socket.fail(object, record, { INVALID, why })
+        deferred.fail(object, record, { INVALID, why })
         methods.abort(object)
         return
     end
@@ -374,7 +335,7 @@ function methods.start_client_encryption(object)
     add(record, "mode_changed", CLIENT)
     -- If it cannot begin, the end of the connection tells why.
     core.socket.start_tls(object, tls)
-    notes.publish(object, record)
+    deferred.after_method(object, record)
 end
 
 local handlers = { "encrypted_handler", "mode_changed_handler" }
@@ -382,15 +343,9 @@ for _, name in ipairs(socket.handlers) do
     handlers[#handlers + 1] = name
 end
 
-local constants = copy_of(socket.TcpSocket)
-for _, list in ipairs { verify_modes, socket_modes } do
-    for name, value in pairs(list) do
-        constants[name] = value
-        get[name] = function()
-            return value
-        end
-    end
-end
+local SslSocket = copy_of(socket.TcpSocket)
+constants.add_constants(SslSocket, get, verify_modes)
+constants.add_constants(SslSocket, get, socket_modes)
 
 local Socket = core.class {
     name = "SslSocket",
@@ -404,8 +359,6 @@ local Socket = core.class {
     tostring = socket.printer "SslSocket",
 }
 
-local SslSocket = constants
-
 function SslSocket.new()
     return socket.new(Socket)
 end
@@ -413,7 +366,7 @@ end
 -- SslServer ---------------------------------------------------------------------------------------
 
 local server_get, server_set = copy_of(server.get), copy_of(server.set)
-local server_configuration = configuration_property(server_get, server_set, server.of)
+local server_configuration = configuration_property(server_get, server_set, server.record_of)
 local server_methods = copy_of(server.methods)
 
 function server_methods.listen(object, port)
@@ -423,29 +376,29 @@ function server_methods.listen(object, port)
         tls, why = nil, "a server needs local_certificate and private_key"
     end
     if not tls then
-        server.of(object).error_string = why
+        server.record_of(object).error_string = why
         return false
     end
     return server.listen(object, port, Socket, tls)
 end
 
-server_methods.listen_async = notes.async("listen_async", server_methods.listen)
+server_methods.listen_async = deferred.async("listen_async", server_methods.listen)
 
 -- Its connections are announced when they are encrypted.
 function server_methods.next_pending_connection(object)
     local taken = server.methods.next_pending_connection(object)
     if taken then
-        local record = of(taken)
+        local record = record_of(taken)
         record.tls, record.secured = true, true
         record.encrypted, record.ssl_mode = true, SERVER
     end
     return taken
 end
 
-server_methods.next_pending_connection_async = notes.async(
+server_methods.next_pending_connection_async = deferred.async(
     "next_pending_connection_async", server_methods.next_pending_connection)
 server_methods.next_pending_secure_connection = server_methods.next_pending_connection
-server_methods.next_pending_secure_connection_async = notes.async(
+server_methods.next_pending_secure_connection_async = deferred.async(
     "next_pending_secure_connection_async", server_methods.next_pending_connection)
 
 local Server = core.class {

@@ -2,8 +2,26 @@
 --
 -- Not here: connections (`socket.lua`). Numbers like 4.5 name the sections of the specification.
 
-local core, notes, of = ...
-local native = core.socket
+local _, core = ...
+local common, sock_api = core.common, core.socket
+local deferred = core.part "pharos/deferred"
+
+local UNCONNECTED = 0
+
+-- The record of a socket. `live`: there is a connection, or an attempt; one that died with its
+-- server ends here, without a handler. `call`: whose argument it is, where the call's own name may
+-- be lost behind a tail call.
+local function record_of(socket, call)
+    local record = deferred.record(socket)
+    if not record or not record.written then
+        core.misuse(socket, "TcpSocket", call)
+    elseif record.live and sock_api.state(socket) == "idle" then
+        deferred.drop(record)
+        record.live, record.ends, record.encrypted = false, nil, nil
+        record.state, record.newest = UNCONNECTED, UNCONNECTED
+    end
+    return record
+end
 
 local modes = {
     NOT_OPEN_MODE = 0,
@@ -17,11 +35,7 @@ local ALL_MODES = 15
 
 -- Checks ------------------------------------------------------------------------------------------
 
-local bad = core.common.bad
-
-local function is_whole(value, most)
-    return type(value) == "number" and value >= 0 and value <= most and value % 1 == 0
-end
+local bad, is_whole = common.bad, common.is_whole
 
 local function check_max(value, method)
     if value == nil then
@@ -35,15 +49,6 @@ end
 local function check_mode(value, method)
     if not is_whole(value, ALL_MODES) then
         bad("open_mode", method, "sum of open modes", value)
-    end
-    return value
-end
-
-local function check_string(value, argument, method)
-    if type(value) == "number" then
-        return tostring(value)
-    elseif type(value) ~= "string" then
-        bad(argument, method, "string", value)
     end
     return value
 end
@@ -93,27 +98,27 @@ local function is_writeable(record)
 end
 
 local function available(socket, method)
-    return is_readable(of(socket, method)) and native.buffered(socket) or 0
+    return is_readable(record_of(socket, method)) and sock_api.buffered(socket) or 0
 end
 
 local function read(socket, max, method)
     local most = available(socket, method)
     max = math.min(check_max(max, method), most)
-    return max > 0 and native.read(socket, max) or ""
+    return max > 0 and sock_api.read(socket, max) or ""
 end
 
 local function peek(socket, max, method)
     local most = available(socket, method)
     max = math.min(check_max(max, method), most)
-    return max > 0 and native.peek(socket, max) or ""
+    return max > 0 and sock_api.peek(socket, max) or ""
 end
 
 -- The line end stays in the line; what is there if there is none (4.5).
 local function read_line(socket, max, method)
     local most = available(socket, method)
     max = math.min(check_max(max, method), most)
-    local length = max > 0 and native.search(socket, "\n") or max
-    return max > 0 and native.read(socket, math.min(length, max)) or ""
+    local length = max > 0 and sock_api.search(socket, "\n") or max
+    return max > 0 and sock_api.read(socket, math.min(length, max)) or ""
 end
 
 -- Writing -----------------------------------------------------------------------------------------
@@ -124,7 +129,7 @@ local function progress(socket, record)
     if not record.stood or record.tls and not record.secured then
         return
     end
-    local total, pending = native.sent(socket)
+    local total, pending = sock_api.sent(socket)
     if record.tls then
         -- What is encrypted becomes longer on the way: told once all of it is out.
         total = pending == 0 and record.written or record.reported
@@ -134,11 +139,11 @@ local function progress(socket, record)
         return
     end
     record.reported = total
-    local last = notes.last(record)
+    local last = deferred.newest(record)
     if last and last.kind == "written" then
         last.value = last.value + count
     else
-        notes.add(record, "written", count)
+        deferred.add(record, "written", count)
     end
 end
 
@@ -155,11 +160,11 @@ local function write(socket, record, data)
     elseif data == "" then
         return 0
     end
-    local ok, message, code = native.write(socket, data)
+    local ok, message, code = sock_api.write(socket, data)
     if ok then
         record.written = record.written + #data
         progress(socket, record)
-        notes.publish(socket, record)
+        deferred.after_method(socket, record)
     elseif code ~= "ECLOSED" then
         return refuse(record, code == "EAGAIN" and 22 or -1, message)
     end
@@ -187,25 +192,25 @@ both_forms("read_all", function(socket)
 end)
 
 function methods.write_string(socket, data)
-    local record = of(socket, "write_string")
-    return write(socket, record, check_string(data, "data", "write_string"))
+    local record = record_of(socket, "write_string")
+    return write(socket, record, common.check_text(data, "data", "write_string"))
 end
 
 function methods.write_bytes(socket, bytes)
-    local record = of(socket, "write_bytes")
+    local record = record_of(socket, "write_bytes")
     return write(socket, record, to_string(bytes, "write_bytes"))
 end
 
 -- A socket has no place to go to.
 function methods.seek(socket)
-    of(socket)
+    record_of(socket)
     return false
 end
 
 methods.reset = methods.seek
 
 function methods.open(socket, mode)
-    local record = of(socket)
+    local record = record_of(socket)
     record.mode = check_mode(mode, "open")
     return true
 end
@@ -220,7 +225,7 @@ for name in pairs(methods) do
     names[#names + 1] = name
 end
 for _, name in ipairs(names) do
-    methods[name .. "_async"] = notes.async(name .. "_async", methods[name])
+    methods[name .. "_async"] = deferred.async(name .. "_async", methods[name])
 end
 
 -- Properties --------------------------------------------------------------------------------------
@@ -228,17 +233,17 @@ end
 local get = {}
 
 function get.is_open(socket)
-    return of(socket).mode ~= modes.NOT_OPEN_MODE
+    return record_of(socket).mode ~= modes.NOT_OPEN_MODE
 end
 
 function get.open_mode(socket)
-    return of(socket).mode
+    return record_of(socket).mode
 end
 
 get.bytes_available = available
 
 function get.bytes_to_write(socket)
-    return of(socket).live and native.pending(socket) or 0
+    return record_of(socket).live and sock_api.pending(socket) or 0
 end
 
 function get.at_end(socket)
@@ -250,11 +255,11 @@ function get.pos()
 end
 
 function get.readable(socket)
-    return is_readable(of(socket))
+    return is_readable(record_of(socket))
 end
 
 function get.writeable(socket)
-    return is_writeable(of(socket))
+    return is_writeable(record_of(socket))
 end
 
 function get.sequential()
@@ -262,23 +267,21 @@ function get.sequential()
 end
 
 function get.can_read_line(socket)
-    return available(socket) > 0 and native.search(socket, "\n") ~= nil
+    return available(socket) > 0 and sock_api.search(socket, "\n") ~= nil
 end
 
 function get.error_string(socket)
-    return of(socket).error_string
+    return record_of(socket).error_string
 end
 
 return {
-    bad = bad,
     check_max = check_max,
     check_mode = check_mode,
-    check_string = check_string,
     get = get,
-    is_whole = is_whole,
     methods = methods,
     modes = modes,
     progress = progress,
+    record_of = record_of,
     to_bytes = to_bytes,
     to_string = to_string,
 }

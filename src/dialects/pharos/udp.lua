@@ -4,40 +4,42 @@
 -- come. Invariants: what waits to be read has a bound, behind which the core holds or drops what
 -- comes; `ready_read_handler` is not called again before a datagram has been read.
 
-local core, notes, settings, words, stream, tell_part = ...
+local _, core = ...
+local deferred, constants = core.part "pharos/deferred", core.part "pharos/constants"
+local stream, settings = core.part "pharos/stream", constants.settings
 local common, datagram = core.common, core.datagram
-local add, change = notes.add, notes.change
+local add, change = deferred.add, deferred.change
 
 local UNBOUND, BOUND = 0, 4
 -- Datagrams, and their bytes.
 local MOST, MOST_BYTES = 64, 256 * 1024
 
-local constants = { UNBOUND_STATE = UNBOUND, BOUND_STATE = BOUND }
-for name, value in pairs(words.constants) do
+local own_constants = { UNBOUND_STATE = UNBOUND, BOUND_STATE = BOUND }
+for name, value in pairs(constants.constants) do
     if name:find("_ERROR$") then
-        constants[name] = value
+        own_constants[name] = value
     end
 end
 
--- `call`: as in `socket.lua`.
-local function of(socket, call)
-    local record = notes.record(socket)
+-- `call`: as in `stream.lua`.
+local function record_of(socket, call)
+    local record = deferred.record(socket)
     if not record or not record.unread then
         core.misuse(socket, "UdpSocket", call)
     end
     return record
 end
 
-local tell = tell_part(notes)
-local tell_ready = tell.ready_read
+local notify = deferred.socket_handlers()
+local notify_ready = notify.ready_read
 
-function tell.ready_read(socket, record)
+function notify.ready_read(socket, record)
     record.noted = nil
     if not record.unread[1] or not socket.ready_read_handler then
         return false
     end
     record.told = true
-    return tell_ready(socket, record)
+    return notify_ready(socket, record)
 end
 
 -- There is something to read that the script does not know of.
@@ -61,20 +63,20 @@ end
 local on = {}
 
 local function follow(socket, record)
-    return notes.follow(socket, record, tell)
+    return deferred.after_event(socket, record, notify)
 end
 
-function on.note(socket)
-    return notes.turn(socket, tell)
+function on.deferred(socket)
+    return deferred.run(socket, notify)
 end
 
 function on.datagram(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     local data, host, port = datagram.next(socket, true)
     if not data then
         return false
     end
-    host, port = record.detours:shown(host, port)
+    host, port = record.redirects:shown(host, port)
     record.unread[#record.unread + 1] = { data = data, host = host, port = port }
     record.bytes = record.bytes + #data
     hold(socket, record)
@@ -83,13 +85,13 @@ function on.datagram(socket)
 end
 
 function on.error(socket, message, code)
-    local record = of(socket)
-    add(record, "error", words.cause_of(message, code))
+    local record = record_of(socket)
+    add(record, "error", constants.cause_of(message, code))
     return follow(socket, record)
 end
 
 function on.sent(socket, ticket)
-    local record = of(socket)
+    local record = record_of(socket)
     local length = record.pending[ticket]
     record.pending[ticket] = nil
     add(record, "written", length)
@@ -97,7 +99,7 @@ function on.sent(socket, ticket)
 end
 
 function on.unsent(socket, ticket)
-    of(socket).pending[ticket] = nil
+    record_of(socket).pending[ticket] = nil
     return false
 end
 
@@ -105,49 +107,41 @@ end
 
 local methods = {}
 
-local check_port = common.check_port
-
-local function fail(socket, record, cause)
-    record.error, record.error_string = cause[1], cause[2]
-    add(record, "error", cause)
-    notes.publish(socket, record)
-end
-
 local function bind(socket, record, port)
-    local cause = words.NOT_NOW
+    local cause = constants.NOT_NOW
     if record.state == UNBOUND then
         local ok, message, code = datagram.open(socket, "0.0.0.0", port, {})
         if ok then
             record.address, record.port = datagram.facts(socket)
             change(record, BOUND)
-            notes.publish(socket, record)
+            deferred.after_method(socket, record)
             return true
         end
-        cause = words.cause_of(message, code)
+        cause = constants.cause_of(message, code)
     end
-    fail(socket, record, cause)
+    deferred.fail(socket, record, cause)
     return false
 end
 
 function methods.bind(socket, port)
-    local record = of(socket)
-    return bind(socket, record, check_port(port, "bind"))
+    local record = record_of(socket)
+    return bind(socket, record, common.check_port(port, "bind"))
 end
 
 function methods.close(socket)
-    local record = of(socket)
+    local record = record_of(socket)
     datagram.close(socket)
     record.unread, record.bytes, record.pending = {}, 0, {}
     record.told, record.full, record.address, record.port = nil, false, nil, nil
     if record.newest ~= UNBOUND then
         change(record, UNBOUND)
     end
-    notes.publish(socket, record)
+    deferred.after_method(socket, record)
 end
 
 -- What is beyond `max` bytes is lost.
 local function read(socket, max, method)
-    local record = of(socket, method)
+    local record = record_of(socket, method)
     max = stream.check_max(max, method)
     local found = table.remove(record.unread, 1)
     if not found then
@@ -157,7 +151,7 @@ local function read(socket, max, method)
     record.told = nil
     hold(socket, record)
     announce(record)
-    notes.publish(socket, record)
+    deferred.after_method(socket, record)
     return {
         data = #found.data > max and found.data:sub(1, max) or found.data,
         sender_address = found.host,
@@ -177,20 +171,20 @@ function methods.read_datagram_bytes(socket, max)
 end
 
 local function write(socket, record, data, host, port, method)
-    host = stream.check_string(host, "host", method)
-    port = check_port(port, method)
+    host = common.check_text(host, "host", method)
+    port = common.check_port(port, method)
     if record.state == UNBOUND and not bind(socket, record, 0) then
         return -1
     end
-    local route = settings:route(host, port)
-    record.detours:note(host, port, route)
-    local sent, message, code = datagram.send(socket, data, true, host, port, route)
+    local redirect = settings:redirect(host, port)
+    record.redirects:add(host, port, redirect)
+    local sent, message, code = datagram.send(socket, data, true, host, port, redirect)
     if not sent then
-        fail(socket, record, words.cause_of(message, code))
+        deferred.fail(socket, record, constants.cause_of(message, code))
         return -1
     elseif sent == true then
         add(record, "written", #data)
-        notes.publish(socket, record)
+        deferred.after_method(socket, record)
     else
         record.pending[sent] = #data
     end
@@ -198,30 +192,30 @@ local function write(socket, record, data, host, port, method)
 end
 
 function methods.write_datagram_string(socket, data, host, port)
-    local record, method = of(socket), "write_datagram_string"
-    return write(socket, record, stream.check_string(data, "data", method), host, port, method)
+    local record, method = record_of(socket), "write_datagram_string"
+    return write(socket, record, common.check_text(data, "data", method), host, port, method)
 end
 
 function methods.write_datagram_bytes(socket, bytes, host, port)
-    local record, method = of(socket), "write_datagram_bytes"
+    local record, method = record_of(socket), "write_datagram_bytes"
     return write(socket, record, stream.to_string(bytes, method), host, port, method)
 end
 
 local function member(name, call)
     methods[name] = function(socket, address)
-        local record = of(socket)
-        address = stream.check_string(address, "address", name)
-        local cause = words.NOT_NOW
+        local record = record_of(socket)
+        address = common.check_text(address, "address", name)
+        local cause = constants.NOT_NOW
         if record.state == BOUND and not core.is_numeric(address) then
-            cause = words.cause_of(name .. ": the group is no numeric address", "EINVAL")
+            cause = constants.cause_of(name .. ": the group is no numeric address", "EINVAL")
         elseif record.state == BOUND then
             local ok, message, code = datagram[call](socket, address)
             if ok then
                 return true
             end
-            cause = words.cause_of(message, code)
+            cause = constants.cause_of(message, code)
         end
-        fail(socket, record, cause)
+        deferred.fail(socket, record, cause)
         return false
     end
 end
@@ -233,58 +227,54 @@ for _, name in ipairs {
     "bind", "close", "join_multicast_group", "leave_multicast_group", "read_datagram_bytes",
     "read_datagram_string",
 } do
-    methods[name .. "_async"] = notes.async(name .. "_async", methods[name])
+    methods[name .. "_async"] = deferred.async(name .. "_async", methods[name])
 end
 
 for _, name in ipairs { "write_datagram_bytes", "write_datagram_string" } do
     local call = name .. "_async"
     methods[call] = function(socket, data, host, port, callback)
-        local record = of(socket)
-        notes.check_callback(callback, call)
+        local record = record_of(socket)
+        deferred.check_callback(callback, call)
         local result = methods[name](socket, data, host, port)
         if callback then
             add(record, "answer", callback, result)
-            notes.publish(socket, record)
+            deferred.after_method(socket, record)
         end
     end
 end
 
 -- The class ---------------------------------------------------------------------------------------
 
-local get = {}
-for name, value in pairs(constants) do
-    get[name] = function()
-        return value
-    end
-end
+local UdpSocket, get = {}, {}
+constants.add_constants(UdpSocket, get, own_constants)
 
 function get.state(socket)
-    return of(socket).state
+    return record_of(socket).state
 end
 
 function get.error(socket)
-    return of(socket).error
+    return record_of(socket).error
 end
 
 function get.error_string(socket)
-    return of(socket).error_string
+    return record_of(socket).error_string
 end
 
 function get.local_address(socket)
-    return of(socket).address or ""
+    return record_of(socket).address or ""
 end
 
 function get.local_port(socket)
-    return of(socket).port or 0
+    return record_of(socket).port or 0
 end
 
 function get.has_pending_datagrams(socket)
-    return of(socket).unread[1] ~= nil
+    return record_of(socket).unread[1] ~= nil
 end
 
 -- -1: none.
 function get.pending_datagram_size(socket)
-    local first = of(socket).unread[1]
+    local first = record_of(socket).unread[1]
     return first and #first.data or -1
 end
 
@@ -299,22 +289,17 @@ local Udp = core.class {
     get = get,
     on = on,
     tostring = function(socket)
-        local record = of(socket)
+        local record = record_of(socket)
         return "UdpSocket: state " .. record.state .. core.where(record.address, record.port)
     end,
 }
 
-local UdpSocket = {}
-for name, value in pairs(constants) do
-    UdpSocket[name] = value
-end
-
 function UdpSocket.new()
     local socket = Udp.new()
-    local record = notes.new_record(socket)
+    local record = deferred.new_record(socket)
     record.error, record.error_string = -1, "Unknown error"
     record.unread, record.bytes, record.pending, record.full = {}, 0, {}, false
-    record.detours = common.detours()
+    record.redirects = common.redirects()
     return socket
 end
 

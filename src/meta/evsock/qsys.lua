@@ -2,8 +2,8 @@
 -- Not `error`: editors would take what is behind it for dead code.
 assert(false, "src/meta/evsock/qsys.lua is for editors only; the module is in evsock.so")
 
---- TcpSocket, TcpSocketServer and Timer as scripts know them from a Q-SYS Core. Misuse raises; what
---- goes wrong in the world comes as an event.
+--- TcpSocket, TcpSocketServer, UdpSocket, HttpClient and Timer as scripts know them from a Q-SYS
+--- Core. Misuse raises; what goes wrong in the world comes as an event.
 ---@class evsock.qsys
 local qsys = {}
 
@@ -16,7 +16,8 @@ local qsys = {}
 ---@field logger? fun(level: string, text: string) hears the real reason of each failure
 ---@field listen_raises? boolean a failed `Listen` raises instead of returning a text
 
---- Sets TcpSocket, TcpSocketServer and Timer in a table, by default the globals.
+--- Sets TcpSocket, TcpSocketServer, UdpSocket, HttpClient and Timer in a table, by default the
+--- globals.
 ---
 --- `require("evsock.qsys").install()`
 ---@param env? table
@@ -166,6 +167,162 @@ function Server:Listen(port) end
 ---
 --- `server:Close()`
 function Server:Close() end
+
+-- UdpSocket ---------------------------------------------------------------------------------------
+
+---@class evsock.qsys.UdpSockets
+local UdpSocket = {}
+qsys.UdpSocket = UdpSocket
+
+--- A new socket, not open.
+---
+--- `local socket = UdpSocket.New()`
+---@return evsock.qsys.UdpSocket socket
+function UdpSocket.New() end
+
+---@class evsock.qsys.Packet
+---@field Address string who sent it
+---@field Port integer
+---@field Data string
+
+--- What comes goes to `Data`, or else to `EventHandler`. Other fields are free.
+---@class evsock.qsys.UdpSocket
+--- How many routers pass on what is sent to a group, 0 to 255; default 1.
+---@field MulticastTtl integer
+---@field EventHandler? fun(socket: evsock.qsys.UdpSocket, packet: evsock.qsys.Packet)
+---@field Data? fun(socket: evsock.qsys.UdpSocket, packet: evsock.qsys.Packet)
+local Datagrams = {}
+
+--- Binds, and closes what was open before; raises where the address is not ours or is taken.
+---
+--- `socket:Open("", 9131)`
+---@param ip? string one of our own addresses; default all of IPv4
+---@param port? integer|string default: the system's choice
+function Datagrams:Open(ip, port) end
+
+--- Nothing comes any more.
+---
+--- `socket:Close()`
+function Datagrams:Close() end
+
+--- Sends a datagram, also to an address for broadcasts; raises if the socket is not open.
+---
+--- `socket:Send("10.0.0.255", 9, "wake up")`
+---@param ip string an address or a name
+---@param port integer|string
+---@param data string|number at most 65,535 bytes, of which IPv4 takes 65,507
+function Datagrams:Send(ip, port, data) end
+
+--- Receives what is sent to a group, too; raises if the socket is not open.
+---
+--- `socket:JoinMulticast("239.1.2.3")`
+---@param group string a numeric address
+---@param ip? string our own address where it is to be joined
+function Datagrams:JoinMulticast(group, ip) end
+
+-- HttpClient --------------------------------------------------------------------------------------
+
+---@class evsock.qsys.HttpClients
+local HttpClient = {}
+qsys.HttpClient = HttpClient
+
+---@alias evsock.qsys.HttpAuth "any"|"basic"|"digest"
+
+--- What is asked. Misuse raises; anything else comes to the handler.
+---@class evsock.qsys.HttpRequest
+---@field Url string http or https; http where it names neither
+--- Name to text; to a list, to say it several times.
+---@field Headers? table<string, string|string[]>
+---@field User? string
+---@field Password? string
+--- How they are told: "any" (default; as the server asks), "basic" (at once), "digest".
+---@field Auth? evsock.qsys.HttpAuth
+---@field Timeout? number seconds for all of it; default 30
+---@field Data? string the body
+---@field Method? string of `Upload` alone; default "PUT"
+---@field ValidateCertificate? boolean default false
+---@field CACertData? string PEM of what is trusted; default the configured or the system's
+---@field ClientCertData? string PEM
+---@field ClientKeyData? string PEM
+--- `code` is 0 when no answer came; `err` is nil when a whole one came, whatever its code. In
+--- `headers` a name has a text, or a list where it came several times.
+---@field EventHandler? fun(asked: table, code: integer, data: string, err?: string, headers: table)
+
+--- Asks for what is there.
+---
+--- `HttpClient.Get { Url = "http://10.0.0.9/state", EventHandler = on_state }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Get(request) end
+
+--- The same as `Get`.
+---
+--- `HttpClient.Download { Url = "http://10.0.0.9/log", EventHandler = on_log }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Download(request) end
+
+--- Asks that it be removed.
+---
+--- `HttpClient.Delete { Url = "http://10.0.0.9/presets/4", EventHandler = on_gone }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Delete(request) end
+
+--- Sends what is to be there.
+---
+--- `HttpClient.Put { Url = "http://10.0.0.9/name", Data = "Foyer", EventHandler = on_put }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Put(request) end
+
+--- Sends something to be worked on; a form unless `Headers` say otherwise.
+---
+--- `HttpClient.Post { Url = "http://10.0.0.9/power", Data = "on=1", EventHandler = on_power }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Post(request) end
+
+--- Sends a change.
+---
+--- `HttpClient.Patch { Url = "http://10.0.0.9/state", Data = '{"mute":true}' }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Patch(request) end
+
+--- Sends something by the method that `Method` names.
+---
+--- `HttpClient.Upload { Url = "http://10.0.0.9/logo", Method = "PUT", Data = logo }`
+---@param request evsock.qsys.HttpRequest
+function HttpClient.Upload(request) end
+
+---@class evsock.qsys.UrlParts
+---@field Host string with its scheme; default http
+---@field Port? integer|string
+---@field Path? string
+---@field Query? string|table<string, string|number|boolean> a table is encoded
+
+--- A URL of its parts.
+---
+--- `local url = HttpClient.CreateUrl { Host = "10.0.0.9", Path = "find", Query = { q = "a b" } }`
+---@param parts evsock.qsys.UrlParts
+---@return string url
+function HttpClient.CreateUrl(parts) end
+
+--- Text with escapes for all but letters, digits and `-._~`.
+---
+--- `local text = HttpClient.EncodeString("a b")`
+---@param text string
+---@return string encoded
+function HttpClient.EncodeString(text) end
+
+--- The opposite.
+---
+--- `local text = HttpClient.DecodeString("a%20b")`
+---@param text string
+---@return string decoded
+function HttpClient.DecodeString(text) end
+
+--- What stands behind a `?`: "a=1&b=2", in the order of names; a list gives its name often.
+---
+--- `local query = HttpClient.EncodeParams { a = 1, b = 2 }`
+---@param params table
+---@return string encoded
+function HttpClient.EncodeParams(params) end
 
 -- Timer -------------------------------------------------------------------------------------------
 

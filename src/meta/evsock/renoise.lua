@@ -2,9 +2,11 @@
 -- Not `error`: editors would take what is behind it for dead code.
 assert(false, "src/meta/evsock/renoise.lua is for editors only; the module is in evsock.so")
 
---- `renoise.Socket` as tools know it from Renoise: clients that block, servers that call back.
+--- `renoise.Socket` and `renoise.Osc` as tools know them from Renoise: clients that block, servers
+--- that call back, messages and bundles of OSC.
 --- Misuse and the use of a closed socket raise; what goes wrong in the world is a second result.
 ---@class evsock.renoise
+---@field Osc evsock.renoise.Osc
 ---@field Socket evsock.renoise.Sockets
 local renoise = {}
 
@@ -18,8 +20,8 @@ local renoise = {}
 --- Milliseconds for which the system may take nothing of what is sent; default 10000.
 ---@field send_timeout? number
 
---- Sets `renoise.Socket` in a table, by default the globals. What a table `renoise` that is there
---- already holds besides stays.
+--- Sets `renoise.Socket` and `renoise.Osc` in a table, by default the globals. What a table
+--- `renoise` that is there already holds besides stays.
 ---
 --- `require("evsock.renoise").install()`
 ---@param env? table
@@ -35,11 +37,11 @@ function renoise.configure(settings) end
 --- `renoise.Socket`.
 ---@class evsock.renoise.Sockets
 ---@field PROTOCOL_TCP 1
----@field PROTOCOL_UDP 2 refused: not supported yet
+---@field PROTOCOL_UDP 2
 local Socket = {}
 
---- Connects, and blocks until the connection stands. No connection: nil and a text, "timeout" when
---- the time is up.
+--- Connects, and blocks until the connection stands, which a client of UDP does at once. No
+--- connection: nil and a text, "timeout" when the time is up.
 ---
 --- `local client, problem = renoise.Socket.create_client("localhost", 80)`
 ---@param address string
@@ -80,6 +82,7 @@ local SocketClient = {}
 --- Receives, blocking for at most that long; 0: looks once. Nobody's callbacks run meanwhile. For
 --- a number of bytes the time counts anew with every piece. "timeout": nothing was lost, try
 --- again; "disconnected" and everything else: the socket is closed now. Newlines are removed.
+--- Of UDP: the bytes of datagrams in order, "*all" what is left of one; it is never closed by this.
 ---
 --- `local line, problem = client:receive("*line", 500)`
 ---@param mode evsock.renoise.ReceiveMode
@@ -89,10 +92,10 @@ local SocketClient = {}
 function SocketClient:receive(mode, timeout_ms) end
 
 --- Sends, blocking until the system has taken everything. Nobody's callbacks run meanwhile. False:
---- the socket is closed now.
+--- the socket is closed now. Of UDP: one datagram; the socket stays open.
 ---
 --- `local ok, problem = client:send("GET / HTTP/1.0\r\n\r\n")`
----@param message string|{ binary_data: string }
+---@param message string|evsock.renoise.Message|evsock.renoise.Bundle|{ binary_data: string }
 ---@return boolean ok
 ---@return string? problem
 function SocketClient:send(message) end
@@ -107,8 +110,40 @@ function SocketClient:close() end
 ---@class evsock.renoise.Notifier
 ---@field socket_error? fun(text: string) something failed in the background
 ---@field socket_accepted? fun(client: evsock.renoise.SocketClient) somebody connected
---- Bytes came: pieces as they arrive, no lines.
----@field socket_message? fun(client: evsock.renoise.SocketClient, data: string)
+--- Bytes came: pieces as they arrive, no lines. Of UDP: a datagram and who sent it.
+---@field socket_message? fun(client: evsock.renoise.From, data: string)
+
+---@alias evsock.renoise.From evsock.renoise.SocketClient|evsock.renoise.Sender
+
+--- Who has sent a datagram to a server of UDP. The same object for the same address and port as
+--- long as the script holds it; reading from it raises.
+---@class evsock.renoise.Sender
+---@field is_open false
+---@field address string the same as `peer_address`
+---@field port integer the same as `peer_port`
+---@field peer_address string
+---@field peer_port integer
+---@field local_address string
+---@field local_port integer
+local Sender = {}
+
+--- Answers, from the server's port. Raises once the server is closed.
+---
+--- `sender:send("answer")`
+---@param message string|evsock.renoise.Message|evsock.renoise.Bundle|{ binary_data: string }
+---@return boolean ok
+---@return string? problem
+function Sender:send(message) end
+
+--- Raises: the server receives.
+---
+--- `sender:receive("*all", 0)`
+function Sender:receive() end
+
+--- Does nothing, since there is no connection.
+---
+--- `sender:close()`
+function Sender:close() end
 
 --- Listens on a port. It keeps its connections alive, and closes with its last reference.
 ---@class evsock.renoise.SocketServer: evsock.renoise.SocketBase
@@ -137,5 +172,54 @@ function SocketServer:wait(timeout_ms) end
 ---
 --- `server:close()`
 function SocketServer:close() end
+
+--- `renoise.Osc`: messages and bundles of OSC 1.0.
+---@class evsock.renoise.Osc
+local Osc = {}
+
+--- An argument: the tag of OSC, and a value that fits it. `i` integer of 32 bits, `f` float of 32
+--- bits, `s` and `S` text without NUL, `b` any string, `h` integer of 64 bits, `t` time (a number
+--- from 0 to 2^64, 1: at once), `d` number, `c` text of one byte, `r` and `m` integer from 0 to
+--- 2^32 - 1; `T` true, `F` false, `N` and `I` have no value. Beyond 2^53 an `h` is the nearest
+--- double where Lua has no integers.
+---@class evsock.renoise.Argument
+---@field tag string one of i f s b h t d S c r m T F N I
+---@field value? number|string|boolean
+
+--- A message, which does not change.
+---@class evsock.renoise.Message
+---@field pattern string
+---@field arguments evsock.renoise.Argument[]
+---@field binary_data string as it is sent
+
+--- A bundle, which does not change.
+---@class evsock.renoise.Bundle
+---@field timetag number
+---@field elements (evsock.renoise.Message|evsock.renoise.Bundle)[]
+---@field binary_data string as it is sent
+
+--- Makes a message. A value that does not fit its tag raises.
+---
+--- `client:send(renoise.Osc.Message("/volume", { { tag = "f", value = 0.5 } }))`
+---@param pattern string begins with "/"
+---@param arguments? evsock.renoise.Argument[]
+---@return evsock.renoise.Message message
+function Osc.Message(pattern, arguments) end
+
+--- Makes a bundle of messages, of none that is a bundle.
+---
+--- `client:send(renoise.Osc.Bundle(os.clock(), { first, second }))`
+---@param timetag number as the tag `t`; its fraction is cut off; `os.clock()`: now
+---@param messages evsock.renoise.Message|evsock.renoise.Message[]
+---@return evsock.renoise.Bundle bundle
+function Osc.Bundle(timetag, messages) end
+
+--- Reads a packet. What is none: nil and a text.
+---
+--- `local packet, problem = renoise.Osc.from_binary_data(data)`
+---@param data string
+---@return evsock.renoise.Message|evsock.renoise.Bundle|nil packet
+---@return string? problem
+function Osc.from_binary_data(data) end
 
 return renoise

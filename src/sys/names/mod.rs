@@ -8,14 +8,18 @@ use crate::error::{Code, Error};
 #[cfg(unix)]
 mod unix;
 #[cfg(unix)]
-pub use unix::look_up;
+pub use unix::{look_up, name_of};
 #[cfg(windows)]
 mod windows;
 #[cfg(windows)]
-pub use windows::look_up;
+pub use windows::{look_up, name_of};
 
 fn unknown() -> Error {
     Error::new(Code::HostNotFound, "connect: name or service not known")
+}
+
+fn nameless() -> Error {
+    Error::new(Code::HostNotFound, "connect: no name is known for it")
 }
 
 fn without_address() -> Error {
@@ -29,6 +33,11 @@ mod tests {
     #[test]
     fn an_address_is_found_once() {
         assert_eq!(look_up("127.0.0.1").unwrap(), ["127.0.0.1:0".parse().unwrap()]);
+    }
+
+    #[test]
+    fn an_address_of_this_machine_has_a_name() {
+        assert_eq!(name_of("127.0.0.1:0".parse().unwrap()).unwrap(), "localhost");
     }
 
     #[test]

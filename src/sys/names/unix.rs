@@ -12,8 +12,11 @@ use std::ptr;
 
 use socket2::{SockAddr, SockAddrStorage};
 
-use super::{unknown, without_address};
+use super::{nameless, unknown, without_address};
 use crate::error::{Code, Error, Result};
+
+/// What systems give room for, with the end of the text.
+const LONGEST_NAME: usize = 1025;
 
 /// The addresses of a name in the system's order of preference, each once; their port is 0.
 ///
@@ -49,6 +52,35 @@ pub fn look_up(name: &str) -> Result<Vec<SocketAddr>> {
         return Err(without_address());
     }
     Ok(addresses)
+}
+
+/// The name of an address.
+///
+/// # Errors
+/// `EHOSTNOTFOUND`; or that the machine is to blame.
+pub fn name_of(address: SocketAddr) -> Result<String> {
+    let address = SockAddr::from(address);
+    let mut name = [0_u8; LONGEST_NAME];
+    // SAFETY: the address has that length, the buffer that room; no service is asked for.
+    let status = unsafe {
+        libc::getnameinfo(
+            address.as_ptr().cast(),
+            address.len(),
+            name.as_mut_ptr().cast(),
+            // Systems differ in its type.
+            name.len().try_into().unwrap_or_default(),
+            ptr::null_mut(),
+            0,
+            libc::NI_NAMEREQD,
+        )
+    };
+    if status == libc::EAI_NONAME {
+        return Err(nameless());
+    } else if status != 0 {
+        return Err(failure(status, &io::Error::last_os_error()));
+    }
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
 }
 
 fn address_of(node: &libc::addrinfo) -> Option<SocketAddr> {

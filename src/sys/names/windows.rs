@@ -1,10 +1,15 @@
 //! Lookup by way of `std`, whose errors are Windows' numbers.
 //!
 //! Not here: what is said where nobody knows the name (`mod.rs`).
+#![allow(unsafe_code)]
 
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::ptr;
 
-use super::{unknown, without_address};
+use socket2::SockAddr;
+use windows_sys::Win32::Networking::WinSock::{NI_NAMEREQD, getnameinfo};
+
+use super::{nameless, unknown, without_address};
 use crate::errno;
 use crate::error::{Code, Error, Result};
 
@@ -37,4 +42,35 @@ pub fn look_up(name: &str) -> Result<Vec<SocketAddr>> {
         }
     }
     if addresses.is_empty() { Err(without_address()) } else { Ok(addresses) }
+}
+
+/// What systems give room for, with the end of the text.
+const LONGEST_NAME: usize = 1025;
+
+/// The name of an address.
+///
+/// # Errors
+/// `EHOSTNOTFOUND`.
+pub fn name_of(address: SocketAddr) -> Result<String> {
+    let address = SockAddr::from(address);
+    let mut name = [0_u8; LONGEST_NAME];
+    let room = u32::try_from(name.len()).unwrap_or_default();
+    let required = i32::try_from(NI_NAMEREQD).unwrap_or_default();
+    // SAFETY: the address has that length, the buffer that room; no service is asked for.
+    let status = unsafe {
+        getnameinfo(
+            address.as_ptr().cast(),
+            address.len(),
+            name.as_mut_ptr(),
+            room,
+            ptr::null_mut(),
+            0,
+            required,
+        )
+    };
+    if status != 0 {
+        return Err(nameless());
+    }
+    let name = name.split(|byte| *byte == 0).next().unwrap_or_default();
+    Ok(String::from_utf8_lossy(name).into_owned())
 }

@@ -141,7 +141,7 @@ impl Poller {
     ///
     /// # Errors
     /// What the system says; adding can run out of memory.
-    pub fn change(
+    pub(super) fn change(
         &self,
         socket: &Socket,
         key: usize,
@@ -155,7 +155,7 @@ impl Poller {
             _ if from == to => Ok(()),
             (true, _) => {
                 fault::before(Call::EpollAdd)?;
-                // SAFETY: every owner calls `change(…, NONE)` before it drops its socket.
+                // SAFETY: a `Registered` is closed, which calls `change(…, NONE)`, before its socket is.
                 let added = unsafe { self.inner.add_with_mode(socket, event, PollMode::Level) };
                 if added.is_err() {
                     // Some systems' registries keep what could not be added.

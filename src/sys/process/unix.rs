@@ -85,6 +85,21 @@ impl Drop for HeldSignals {
     }
 }
 
+/// The longest name of a host that systems allow.
+const LONGEST_NAME: usize = 255;
+
+/// What this machine calls itself.
+#[must_use]
+pub fn host_name() -> Vec<u8> {
+    // One more than is given out, so that it always ends with a zero byte.
+    let mut name = vec![0; LONGEST_NAME + 1];
+    // SAFETY: the name is written to `name`, of which one byte is kept back.
+    let told = unsafe { libc::gethostname(name.as_mut_ptr().cast(), LONGEST_NAME) } == 0;
+    let length = name.iter().position(|byte| *byte == 0).unwrap_or_default();
+    name.truncate(if told { length } else { 0 });
+    name
+}
+
 /// How many descriptors the process may have open.
 #[must_use]
 pub fn most_descriptors() -> usize {

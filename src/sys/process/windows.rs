@@ -31,6 +31,12 @@ pub fn fork_generation() -> u32 {
     0
 }
 
+/// What this machine calls itself.
+#[must_use]
+pub fn host_name() -> Vec<u8> {
+    std::env::var("COMPUTERNAME").unwrap_or_default().into_bytes()
+}
+
 /// No number is set: sockets count as what the system has memory for.
 #[must_use]
 pub fn most_descriptors() -> usize {

@@ -1,0 +1,3 @@
+//! Lookups that the script itself asks for.
+
+pub(super) mod native;

@@ -1,0 +1,190 @@
+//! TLS tables: from what `options.lua` has checked to compiled configurations, and back.
+//!
+//! Not here: which fields there are (`net::options`) and what they mean (`tls::config`).
+
+use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
+
+use crate::net::options::Tls;
+use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
+use crate::net::stream::tls::{Facts, Verified, read_file};
+use crate::quote::{is_pem, shown};
+use crate::sync::Arc;
+
+/// A compiled TLS table, as scripts hold it.
+#[derive(Clone, Debug)]
+pub(in crate::lua) struct Compiled(pub(in crate::lua) Arc<Tls>);
+
+impl UserData for Compiled {
+    fn add_methods<M: UserDataMethods<Self>>(methods: &mut M) {
+        // A finaliser of the script may ask when the table is already collected.
+        methods.add_meta_function(MetaMethod::ToString, |_, value: Value| {
+            Ok(match of(&value) {
+                Some(tls) if tls.server.is_some() => "evsock.Tls: client and server",
+                Some(_) => "evsock.Tls: client",
+                None => "evsock.Tls: gone",
+            })
+        });
+    }
+}
+
+/// Adds the functions to the table that the Lua files get.
+pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
+    // `tls(fields)`: the compiled table, and what of it can't be used; or nil and why not.
+    let compile = |lua: &Lua, fields: Table| match compile(&fields)? {
+        Ok(tls) => {
+            let left_out = tls.client.left_out().map(str::to_owned);
+            let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
+            Ok((Value::UserData(compiled), left_out))
+        }
+        Err(why) => Ok((Value::Nil, Some(why))),
+    };
+    table.set("tls", lua.create_function(compile)?)?;
+    // `tls_kind(value)`: "client", "server" (also), or nil for anything else.
+    let kind = |_: &Lua, value: Value| {
+        let compiled = of(&value);
+        Ok(compiled.map(|tls| if tls.server.is_some() { "server" } else { "client" }))
+    };
+    table.set("tls_kind", lua.create_function(kind)?)
+}
+
+/// A server's table, where those who ask for such a name are shown the certificate of another; none unless
+/// all are of servers.
+pub(in crate::lua) fn with_names(
+    compiled: &Value,
+    others: &Table,
+    is_strict: bool,
+) -> mlua::Result<Option<Compiled>> {
+    let mut named = Vec::new();
+    for pair in others.pairs::<String, Value>() {
+        let (name, value) = pair?;
+        let Some(server) = of(&value).and_then(|tls| tls.server.clone()) else { return Ok(None) };
+        named.push((name, server));
+    }
+    let Some(tls) = of(compiled) else { return Ok(None) };
+    let server = tls.server.as_ref().and_then(|server| server.with_names(&named, is_strict));
+    Ok(server.map(|server| {
+        let (client, is_server) = (Arc::clone(&tls.client), tls.is_server);
+        Compiled(Arc::new(Tls { client, server: Some(server), is_server }))
+    }))
+}
+
+/// The configurations behind a value of the script.
+pub(in crate::lua) fn of(value: &Value) -> Option<Arc<Tls>> {
+    let handle: &AnyUserData = value.as_userdata()?;
+    Some(Arc::clone(&handle.borrow::<Compiled>().ok()?.0))
+}
+
+type Reason = String;
+
+fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
+    let settings = match settings(fields)? {
+        Ok(settings) => settings,
+        Err(why) => return Ok(Err(why)),
+    };
+    let server = if settings.cert.is_some() && settings.key.is_some() {
+        match Config::server(&settings) {
+            Ok(config) => Some(config),
+            Err(why) => return Ok(Err(why)),
+        }
+    } else {
+        None
+    };
+    let is_server = fields.get::<Option<bool>>("is_server")?;
+    Ok(Config::client(&settings).map(|client| Tls { client, server, is_server }))
+}
+
+fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
+    let mut pems = Vec::new();
+    for name in ["ca", "cert", "key"] {
+        match pem(fields, name)? {
+            Ok(pem) => pems.push(pem),
+            Err(why) => return Ok(Err(why)),
+        }
+    }
+    let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let mut alpn = Vec::new();
+    for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
+        alpn.push(name.as_bytes().to_vec());
+    }
+    let version = |name: &str, default| {
+        let text = fields.get::<Option<String>>(name)?;
+        Ok::<_, mlua::Error>(match text.as_deref() {
+            Some("1.2") => Version::Tls12,
+            Some("1.3") => Version::Tls13,
+            _ => default,
+        })
+    };
+    let client_auth = match fields.get::<Option<Value>>("client_auth")? {
+        Some(Value::String(text)) if &*text.as_bytes() == b"request" => ClientAuth::Request,
+        Some(Value::String(_)) => ClientAuth::Require,
+        _ => ClientAuth::None,
+    };
+    let Settings { verify, insecure_name, min_version, max_version, .. } = Settings::default();
+    Ok(Ok(Settings {
+        verify: fields.get::<Option<bool>>("verify")?.unwrap_or(verify),
+        insecure_name: fields.get::<Option<bool>>("insecure_name")?.unwrap_or(insecure_name),
+        server_name: fields.get("server_name")?,
+        ca,
+        cert,
+        key,
+        alpn,
+        min_version: version("min_version", min_version)?,
+        max_version: version("max_version", max_version)?,
+        choices: Choices {
+            suites: fields.get("suites")?,
+            groups: fields.get("groups")?,
+            prefers_own_suites: fields.get::<Option<bool>>("prefers_own_suites")?.unwrap_or(false),
+            resumes: fields.get::<Option<bool>>("resumes")?.unwrap_or(true),
+        },
+        client_auth,
+    }))
+}
+
+/// The text of `name`, or of the file that `namefile` names.
+fn pem(fields: &Table, name: &str) -> mlua::Result<Result<Option<Pem>, Reason>> {
+    if let Some(text) = fields.get::<Option<mlua::LuaString>>(name)? {
+        let text = text.as_bytes().to_vec();
+        return Ok(Ok(Some(Pem { source: format!("'{name}'"), text })));
+    }
+    let Some(path) = fields.get::<Option<mlua::LuaString>>(format!("{name}file"))? else {
+        return Ok(Ok(None));
+    };
+    let path = path.as_bytes();
+    let option = format!("{name}file");
+    if is_pem(&path) || is_bare_key(&path) {
+        let why =
+            format!("{option}: holds PEM where a path is expected; give the text as '{name}'");
+        return Ok(Err(why));
+    }
+    let source = format!("{option} {}", shown(&path));
+    Ok(match read_file(&path) {
+        Ok(text) => Ok(Some(Pem { source, text })),
+        Err(error) => Err(format!("{source}: {}", crate::error::reason(&error))),
+    })
+}
+
+/// The inside of PEM: DER of more than 127 bytes, or a short key of an elliptic curve.
+fn is_bare_key(text: &[u8]) -> bool {
+    let begins = [&b"MII"[..], b"MIG", b"MIH", b"MC4CAQ", b"MHcCAQ"];
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/= \r\n".contains(byte);
+    text.len() >= 32
+        && begins.iter().any(|begin| text.starts_with(begin))
+        && text.iter().all(is_base64)
+}
+
+/// What `sock.tls` says.
+pub(in crate::lua) fn facts(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("version", facts.version)?;
+    table.set("cipher", facts.cipher.as_str())?;
+    if let Some(alpn) = &facts.alpn {
+        table.set("alpn", lua.create_string(alpn)?)?;
+    }
+    table.set("server_name", facts.server_name.as_deref())?;
+    match facts.verified {
+        Verified::Chain => table.set("verified", "chain")?,
+        Verified::No => table.set("verified", false)?,
+        Verified::Yes => table.set("verified", true)?,
+    }
+    Ok(table)
+}

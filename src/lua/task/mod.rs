@@ -1,0 +1,3 @@
+//! Tasks and the calls that wait.
+
+pub(super) mod native;

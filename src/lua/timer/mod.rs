@@ -1,0 +1,4 @@
+//! Timers.
+
+pub(super) mod event;
+pub(super) mod native;

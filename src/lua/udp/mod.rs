@@ -1,0 +1,3 @@
+//! Sockets for datagrams.
+
+pub(super) mod native;
