@@ -118,5 +118,22 @@ pub(super) fn compile(lua: &Lua, name: &str) -> mlua::Result<Function> {
     let found = CHUNKS.iter().find(|(known, ..)| *known == name);
     let (_, place, text) =
         found.ok_or_else(|| mlua::Error::runtime(format!("evsock has no part '{name}'")))?;
-    lua.load(*text).set_name(*place).into_function()
+    lua.load(for_this_lua(text).as_ref()).set_name(*place).into_function()
+}
+
+/// LuaJIT of the years before 2023 compiles a loop over `pairs` to code that never ends in a finaliser,
+/// once a value is of another type than those it was compiled for. It knows such a loop by the name
+/// `pairs`; under another name it calls the function, which is sound. Lines keep their numbers.
+#[cfg(feature = "luajit")]
+fn for_this_lua(text: &str) -> std::borrow::Cow<'_, str> {
+    if text.contains(" in pairs(") {
+        format!("local each = pairs {}", text.replace(" in pairs(", " in each(")).into()
+    } else {
+        text.into()
+    }
+}
+
+#[cfg(not(feature = "luajit"))]
+fn for_this_lua(text: &str) -> std::borrow::Cow<'_, str> {
+    text.into()
 }

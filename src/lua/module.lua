@@ -27,15 +27,16 @@ inner.clocked = {}
 -- What the parts of tasks share; the names are there before, so that putting them there needs no
 -- memory.
 local names = {
-    "waiters", "waitable", "tasks", "spawn", "sleep", "stay", "wait_for", "answer",
+    "tasks", "waiters", "waitable", "spawn", "sleep", "stay", "wait_for", "answer",
     "seconds_or_nil", "pass_on", "pumping",
 }
 for place = 1, #names do
     inner[names[place]] = false
 end
 
--- Loads tasks, which the first call needs that may wait. A finaliser may need them meanwhile: then
--- its own are those that count, since some may run.
+-- Loads tasks, which the first call needs that may wait. A finaliser may need them meanwhile: those
+-- count that were whole first, since some may run; and each call puts all of them into place, since it
+-- may have come amid another's.
 local function need_tasks()
     if inner.tasks then
         return
@@ -44,11 +45,11 @@ local function need_tasks()
     for _, name in ipairs { "task/waiters", "task/task", "task/scheduler", "task/wait" } do
         native.chunk(name)(native, checks, evsock, core, own)
     end
-    if native.set_scheduler(own.scheduler) then
-        for place = 1, #names do
-            inner[names[place]] = own[names[place]]
-        end
-        evsock.spawn, evsock.sleep = own.spawn, own.sleep
+    own = native.set_scheduler(own.scheduler, own)
+    evsock.spawn, evsock.sleep = own.spawn, own.sleep
+    -- The first of them, which says that all are there, comes last.
+    for place = #names, 1, -1 do
+        inner[names[place]] = own[names[place]]
     end
 end
 

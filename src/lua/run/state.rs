@@ -58,6 +58,8 @@ pub(in crate::lua) struct References {
     pub(in crate::lua) wake: i32,
     /// The one that runs a task which is ready.
     pub(in crate::lua) run_ready_task: i32,
+    /// What was loaded with these.
+    pub(in crate::lua) tasks: i32,
     /// The function of `trace.lua` that hands lines to the script's; 0 while there is none.
     pub(in crate::lua) deliver_trace: i32,
 }

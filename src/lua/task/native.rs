@@ -41,24 +41,28 @@ pub(in crate::lua) const FUNCTIONS: &[(&str, Function)] = &[
     ("watch", watch),
 ];
 
-/// `set_scheduler(functions)`: those of `scheduler.lua` that are called from here, by name. The first call
-/// counts; returns whether this was it. A finaliser may make it inside of another's.
+/// `set_scheduler(functions, parts)`: those of `scheduler.lua` that are called from here, by name, and what
+/// was loaded with them. The first call counts; returns its parts, whoever asks: a finaliser may ask
+/// while another call is about to.
 extern "C-unwind" fn set_scheduler(state: *mut lua_State) -> c_int {
     let stack = Stack::of(state);
-    stack.set_top(1);
+    stack.set_top(2);
     let function = |name: &str| {
         stack.push_bytes(name.as_bytes());
         stack.raw_get(1);
         stack.make_reference()
     };
     let (wake, run_ready_task) = (function("wake"), function("run_ready_task"));
+    stack.push_value(2);
+    let parts = stack.make_reference();
+    // Making references may collect garbage, so finalisers have had their say by now.
     let mut references = state_of(stack).references.get();
-    let is_first = references.wake == References::default().wake;
-    if is_first {
+    if references.wake == References::default().wake {
         (references.wake, references.run_ready_task) = (wake, run_ready_task);
+        references.tasks = parts;
         state_of(stack).references.set(references);
     }
-    stack.push_bool(is_first);
+    stack.push_reference(references.tasks);
     1
 }
 
