@@ -35,8 +35,8 @@ for place = 1, #names do
 end
 
 -- Loads tasks, which the first call needs that may wait. A finaliser may need them meanwhile: those
--- count that were whole first, since some may run; and each call puts all of them into place, since it
--- may have come amid another's.
+-- count that were whole first, since some may run; and each call puts all of them into place, since
+-- it may have come amid another's.
 local function need_tasks()
     if inner.tasks then
         return
