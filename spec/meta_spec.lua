@@ -1110,13 +1110,19 @@ describe("what editors are told", function()
         assert.equal("", table.concat(unknown, "\n"))
     end)
 
+    -- What editors are told is the same on every Lua: each line is tried on the fastest, and every
+    -- tenth on the others.
+    local STEP = helper.is_luajit and 1 or 10
+
     it("is missed name by name when a line of it is gone", function()
         local existing = find_all()
         local whole = parse(texts)
-        local tried, unnoticed = 0, {}
+        local met, tried, unnoticed = 0, 0, {}
         for class_name, class in pairs(whole.classes) do
             for name, what in pairs(class.own) do
-                if existing[class_name][name] and class.whole_line ~= what.line then
+                met = met + 1
+                if met % STEP == 0 and existing[class_name][name]
+                    and class.whole_line ~= what.line then
                     tried = tried + 1
                     local misses = compare_all(parse(texts, what.line), existing)
                     local wanted = class_name .. ": '" .. name
@@ -1128,17 +1134,18 @@ describe("what editors are told", function()
             end
         end
         assert.equal("", table.concat(unnoticed, "\n"))
-        assert.is_true(tried > 150)
+        assert.is_true(tried > 150 / STEP)
     end)
 
     it("is refused name by name when it promises too much", function()
         local existing = find_all()
-        local line = 0
+        local line, met = 0, 0
         for class_line in table.concat(texts):gmatch("([^\n]*)\n") do
             line = line + 1
             local class = class_line:match("^%-%-%-@class ([%w_.]+)")
             local alias = class_line:match("^%-%-%-@alias ([%w_.]+)$")
-            if class or alias then
+            met = met + ((class or alias) and 1 or 0)
+            if (class or alias) and met % STEP == 0 then
                 local extra = class and "---@field invented? string" or '---| "invented"'
                 local misses = compare_all(parse(texts, line, extra), existing)
                 assert.is_true(contains(misses, (class or alias)
