@@ -29,6 +29,7 @@ pub(super) struct Sink<'a> {
 /// What the two roles of rustls have in common, which it has no trait for.
 pub(super) trait Peer {
     type Data;
+    const IS_CLIENT: bool;
 
     fn process<'c, 'i>(&'c mut self, seen: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data>;
 
@@ -37,6 +38,7 @@ pub(super) trait Peer {
 
 impl Peer for UnbufferedClientConnection {
     type Data = ClientConnectionData;
+    const IS_CLIENT: bool = true;
 
     fn process<'c, 'i>(&'c mut self, seen: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(seen)
@@ -49,6 +51,7 @@ impl Peer for UnbufferedClientConnection {
 
 impl Peer for UnbufferedServerConnection {
     type Data = ServerConnectionData;
+    const IS_CLIENT: bool = false;
 
     fn process<'c, 'i>(&'c mut self, seen: &'i mut [u8]) -> UnbufferedStatus<'c, 'i, Self::Data> {
         self.process_tls_records(seen)
@@ -112,7 +115,9 @@ pub(super) fn advance<P: Peer>(peer: &mut P, seen: &mut [u8], sink: &mut Sink) -
                 | ConnectionState::Closed,
             ) => false,
             Ok(_) => return Err(verdict::said(Code::Internal, "data before the handshake")),
-            Err(error) => return Err(verdict::in_scene(&error, sink.least, peer.state())),
+            Err(error) => {
+                return Err(verdict::in_scene(&error, sink.least, P::IS_CLIENT, peer.state()));
+            }
         };
         used += discard;
         if !goes_on {

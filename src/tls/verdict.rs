@@ -17,7 +17,12 @@ use crate::sync::Arc;
 
 /// The error of a session that accepts nothing older than `least` and stands as `common` says: the
 /// same alert means one thing in a handshake and another behind it.
-pub(super) fn in_scene(error: &rustls::Error, least: Version, common: &CommonState) -> Error {
+pub(super) fn in_scene(
+    error: &rustls::Error,
+    least: Version,
+    is_client: bool,
+    common: &CommonState,
+) -> Error {
     use AlertDescription as A;
     let is_done = !common.is_handshaking();
     let is_old = common.protocol_version() == Some(ProtocolVersion::TLSv1_2);
@@ -33,6 +38,10 @@ pub(super) fn in_scene(error: &rustls::Error, least: Version, common: &CommonSta
             );
             said(Code::TlsAlert, &text)
         }
+        // Clients may have none, servers may not.
+        rustls::Error::NoCertificatesPresented if is_client => {
+            said(Code::TlsProtocol, "the server sent no certificate")
+        }
         _ => of(error),
     }
 }
@@ -45,6 +54,10 @@ pub(super) fn of(error: &rustls::Error) -> Error {
         E::InvalidCertificate(problem) => of_certificate(problem),
         E::Other(other) => of_other(other),
         E::PeerIncompatible(reason) => of_incompatible(reason),
+        // What TLS 1.3 has a reason for, rustls says of 1.2 in words alone.
+        E::General(text) if text == "incompatible signing key" => {
+            of_incompatible(&PeerIncompatible::NoSignatureSchemesInCommon)
+        }
         E::NoCertificatesPresented => {
             said(Code::TlsClientCertRequired, "the client sent no certificate")
         }

@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, dead_code, missing_docs, unreachable_pub)]
 
 pub mod meeting;
+pub mod player;
 pub mod raw;
+pub mod seal;
 pub mod surgery;
+pub mod talk;
 
 use std::sync::Arc;
 
