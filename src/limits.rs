@@ -130,6 +130,12 @@ pub const SPIN: Duration = Duration::from_micros(50);
 pub const TLS_WAITING: usize = 128 * 1024;
 /// Plain bytes in one record of TLS (RFC 8446, 5.1): smaller pieces are put together up to this.
 pub const TLS_RECORD: usize = 16 * 1024;
+/// Certificates sent along by a peer that are looked through. A chain has at most six between its
+/// ends, and some of them were issued more than once; the ways through all that a peer can send at
+/// once take seconds.
+pub const ISSUERS: usize = 12;
+/// Of those, certificates of one name: renewed, or vouched for by several authorities.
+pub const NAMESAKES: usize = 4;
 /// Tables within each other that JSON may hold: what `serde_json` reads at most, so that all that is
 /// written can be read.
 pub const JSON_DEPTH: usize = 127;

@@ -10,6 +10,7 @@ mod engine;
 mod facts;
 mod given;
 mod identity;
+mod issuers;
 mod pem;
 mod proof;
 pub mod roots;
