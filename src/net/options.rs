@@ -184,12 +184,14 @@ pub fn tls_fields() -> Vec<Row> {
         plain("server_name", Kind::Ascii),
         plain("ca", Kind::Text),
         plain("cafile", Kind::Text),
+        plain("fingerprint", Kind::Fingerprints),
         plain("cert", Kind::Text),
         plain("certfile", Kind::Text),
         plain("key", Kind::Text),
         plain("keyfile", Kind::Text),
         plain("alpn", Kind::Protocols),
         plain("min_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
+        plain("max_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
         plain("client_auth", Kind::Choice { off: true, words: &["request", "require"] }),
     ]
 }
@@ -236,6 +238,8 @@ pub enum Kind {
     },
     /// The name of an interface, or false.
     Device,
+    /// A fingerprint of a certificate, or a list of them.
+    Fingerprints,
     /// The name, number or IPv4 address of an interface, or false.
     Interface,
     /// A whole number.
@@ -277,6 +281,7 @@ impl Kind {
             Self::Bytes { .. } => "bytes",
             Self::Choice { .. } => "choice",
             Self::Device => "device",
+            Self::Fingerprints => "fingerprints",
             Self::Integer { .. } => "integer",
             Self::Interface => "interface",
             Self::Keepalive => "keepalive",
@@ -507,6 +512,8 @@ pub struct Tls {
     pub server: Option<Arc<Config>>,
     /// Which of them it is, where that does not follow from who has connected.
     pub is_server: Option<bool>,
+    /// Why there is none for accepted ones, though there is a certificate.
+    pub why_no_server: Option<&'static str>,
 }
 
 impl Tls {

@@ -57,7 +57,8 @@ pub(super) struct Named {
 pub struct Config {
     pub(super) role: Role,
     pub(super) verified: Verified,
-    pub(super) least: Version,
+    /// The oldest and the newest version that is spoken.
+    pub(super) spoken: (Version, Version),
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
     needs_system_roots: bool,
@@ -70,7 +71,7 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn client(settings: &Settings) -> Result<Arc<Self>, String> {
-        let least = settings.min_version;
+        check(settings)?;
         let name = settings.server_name.as_deref().map(|text| {
             let why = || format!("server_name: {} is no host name", named(text.as_bytes()));
             server_name(text).ok_or_else(why)
@@ -79,7 +80,7 @@ impl Config {
         let trust = trust(settings)?;
         let left_out = trust.given().and_then(|given| given.left_out.clone());
         let needs_system_roots = matches!(trust, Trust::System);
-        let checks_name = settings.verify && !settings.insecure_name;
+        let checks_name = matches!(verified_by(settings), Verified::Yes);
         let all = if settings.verify { provider() } else { tolerant_provider() };
         let provider = chosen(all, &settings.choices)?;
         let algorithms = provider.signature_verification_algorithms;
@@ -101,13 +102,9 @@ impl Config {
         } else {
             Resumption::disabled()
         };
-        let verified = match (settings.verify, settings.insecure_name) {
-            (false, _) => Verified::No,
-            (true, true) => Verified::Chain,
-            (true, false) => Verified::Yes,
-        };
         let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice: None }))
+        let (verified, spoken) = (verified_by(settings), spoken(settings));
+        Ok(Arc::new(Self { role, verified, spoken, left_out, needs_system_roots, notice: None }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -115,6 +112,7 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn server(settings: &Settings) -> Result<Arc<Self>, String> {
+        check(settings)?;
         let provider = chosen(provider(), &settings.choices)?;
         let Some(Identity { key, notice }) = Identity::new(settings, &provider)? else {
             return Err("a server needs a certificate and its key".to_owned());
@@ -142,14 +140,17 @@ impl Config {
         }
         let verified = match settings.client_auth {
             ClientAuth::None => Verified::No,
-            ClientAuth::Request | ClientAuth::Require => Verified::Yes,
+            ClientAuth::Request | ClientAuth::Require => match settings.fingerprints {
+                Some(_) => Verified::Fingerprint,
+                None => Verified::Yes,
+            },
         };
         let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         let notice = notice.or(skipped);
-        let least = settings.min_version;
+        let spoken = spoken(settings);
         let needs_system_roots = false;
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice }))
+        Ok(Arc::new(Self { role, verified, spoken, left_out, needs_system_roots, notice }))
     }
 
     /// A server's, where those who ask for such a name are shown the certificate of that server's.
@@ -167,7 +168,7 @@ impl Config {
         Some(Arc::new(Self {
             role: Role::Server { config, identity, named },
             verified: self.verified,
-            least: self.least,
+            spoken: self.spoken,
             left_out: self.left_out.clone(),
             needs_system_roots: self.needs_system_roots,
             notice: self.notice.clone(),
@@ -247,7 +248,44 @@ pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(address).ok().map(|name| name.to_owned())
 }
 
+/// What contradicts itself in either role.
+fn check(settings: &Settings) -> Result<(), String> {
+    if settings.fingerprints.is_some() && !settings.verify {
+        return Err(
+            "fingerprint and verify = false contradict each other; leave out 'verify': where a \
+             fingerprint is given, nothing else of a certificate is looked at"
+                .to_owned(),
+        );
+    }
+    if settings.fingerprints.as_ref().is_some_and(Vec::is_empty) {
+        return Err("fingerprint: an empty list lets nobody in".to_owned());
+    }
+    if spoken(settings) == (Version::Tls13, Version::Tls12) {
+        return Err("max_version: \"1.2\" is below min_version, \"1.3\"".to_owned());
+    }
+    Ok(())
+}
+
+fn spoken(settings: &Settings) -> (Version, Version) {
+    (settings.min_version, settings.max_version)
+}
+
+/// What a client has verified of a server whose handshake succeeds.
+fn verified_by(settings: &Settings) -> Verified {
+    match settings {
+        Settings { fingerprints: Some(_), .. } => Verified::Fingerprint,
+        Settings { verify: false, .. } => Verified::No,
+        Settings { insecure_name: true, .. } => Verified::Chain,
+        _ => Verified::Yes,
+    }
+}
+
 fn trust(settings: &Settings) -> Result<Trust, String> {
+    if let Some(known) = &settings.fingerprints {
+        let trust = Trust::Fingerprints(known.clone());
+        // What is no certificate is a mistake, also where nobody looks at it.
+        return settings.ca.as_ref().map_or(Ok(()), |ca| ca.bundle().map(drop)).map(|()| trust);
+    }
     match &settings.ca {
         None if settings.verify => Ok(Trust::System),
         Some(ca) if settings.verify => Given::new(ca).map(Trust::Given),
@@ -265,15 +303,16 @@ fn client_verifier(
         return Ok(None);
     }
     // Anybody can get a certificate from one of the system's roots.
-    let Some(ca) = &settings.ca else {
-        return Err("client_auth needs 'ca' or 'cafile': whose clients are accepted".to_owned());
-    };
+    if settings.ca.is_none() && settings.fingerprints.is_none() {
+        let text = "client_auth needs 'ca', 'cafile' or 'fingerprint': whose clients are accepted";
+        return Err(text.to_owned());
+    }
     if !settings.verify {
         return Err("client_auth and verify = false contradict each other".to_owned());
     }
-    let given = Given::new(ca)?;
+    let given = settings.ca.as_ref().map_or_else(|| Ok(Given::default()), Given::new)?;
     let mut chains = None;
-    if !given.store.is_empty() {
+    if let Some(ca) = settings.ca.as_ref().filter(|_| !given.store.is_empty()) {
         let store = Arc::clone(&given.store);
         let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
         chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
@@ -282,6 +321,7 @@ fn client_verifier(
         algorithms: provider.signature_verification_algorithms,
         hints: given.hints(),
         given,
+        fingerprints: settings.fingerprints.clone(),
         chains,
         is_required: settings.client_auth == ClientAuth::Require,
     }))

@@ -22,8 +22,8 @@ pub(super) struct Sink<'a> {
     pub(super) plain: &'a mut Vec<u8>,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) has_ended: &'a mut bool,
-    /// The oldest version that we accept.
-    pub(super) least: Version,
+    /// The oldest and the newest version that we speak.
+    pub(super) spoken: (Version, Version),
 }
 
 /// What the two roles of rustls have in common, which it has no trait for.
@@ -112,7 +112,7 @@ pub(super) fn advance<P: Peer>(peer: &mut P, seen: &mut [u8], sink: &mut Sink) -
                 | ConnectionState::Closed,
             ) => false,
             Ok(_) => return Err(verdict::said(Code::Internal, "data before the handshake")),
-            Err(error) => return Err(verdict::in_scene(&error, sink.least, peer.state())),
+            Err(error) => return Err(verdict::in_scene(&error, sink.spoken, peer.state())),
         };
         used += discard;
         if !goes_on {

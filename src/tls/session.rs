@@ -44,7 +44,8 @@ pub struct Session {
     is_old: Option<bool>,
     has_ended: bool,
     has_closed: bool,
-    least: Version,
+    /// The oldest and the newest version that we speak.
+    spoken: (Version, Version),
     /// See [`Config::left_out`]: it may be why nobody is trusted.
     left_out: Option<Arc<str>>,
     failure: Option<Error>,
@@ -148,7 +149,7 @@ impl Session {
             is_old: None,
             has_ended: false,
             has_closed: false,
-            least: config.least,
+            spoken: config.spoken,
             left_out: config.left_out.clone(),
             failure: None,
         }
@@ -350,7 +351,7 @@ impl Session {
 
     /// Lets rustls go on until it needs more; says how many bytes it is done with.
     fn step(&mut self, seen: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<usize> {
-        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended, least: self.least };
+        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended, spoken: self.spoken };
         match &mut self.connection {
             Connection::Client(client) => advance(&mut **client, seen, &mut sink),
             Connection::Server(server) => advance(&mut **server, seen, &mut sink),

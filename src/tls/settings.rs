@@ -2,6 +2,7 @@
 //!
 //! Not here: what becomes of it (`config`).
 
+use super::fingerprint::Fingerprint;
 use super::pem::Pem;
 
 /// Versions of TLS that are spoken.
@@ -51,6 +52,8 @@ pub struct Settings {
     pub server_name: Option<String>,
     /// Roots in place of the system's.
     pub ca: Option<Pem>,
+    /// The peer's own certificate is one of these; then nothing else of it is looked at.
+    pub fingerprints: Option<Vec<Fingerprint>>,
     /// Our certificate and its chain.
     pub cert: Option<Pem>,
     /// Its key; it may also stand in `cert`.
@@ -74,6 +77,7 @@ impl Default for Settings {
             insecure_name: false,
             server_name: None,
             ca: None,
+            fingerprints: None,
             cert: None,
             key: None,
             alpn: Vec::new(),

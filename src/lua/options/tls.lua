@@ -26,6 +26,16 @@ function kinds.protocols(value)
     return right and value or nil, "list of protocol names"
 end
 
+-- What a fingerprint looks like is checked where it is read.
+function kinds.fingerprints(value)
+    local list = type(value) == "string" and { value } or value
+    local right = type(list) == "table" and #list > 0
+    for place, text in pairs(right and list or {}) do
+        right = right and inner.whole(place, 1, #list) and type(text) == "string"
+    end
+    return right and value or nil, '"sha256:..." or a list of such texts'
+end
+
 function makers.choice(row)
     local words = row.off and { "false" } or {}
     for _, word in ipairs(row.words) do
@@ -101,8 +111,9 @@ end
 local function check(value, call)
     local compiled = tls_of(value, call)
     if compiled then
-        if call == "listen" and native.tls_kind(compiled) ~= "server" then
-            raise("bad option 'tls' to 'listen' (a server needs 'cert' and 'key')")
+        local kind, why = native.tls_kind(compiled)
+        if call == "listen" and kind ~= "server" then
+            raise("bad option 'tls' to 'listen' (" .. (why or "a server needs 'cert' and 'key'") .. ")")
         end
         return compiled
     end

@@ -6,7 +6,7 @@ use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value
 
 use crate::net::options::Tls;
 use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-use crate::net::stream::tls::{Facts, Verified, read_file};
+use crate::net::stream::tls::{Facts, Fingerprint, PeerCertificate, Verified, read_file};
 use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
 
@@ -39,10 +39,12 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
         Err(why) => Ok((Value::Nil, Some(why))),
     };
     table.set("tls", lua.create_function(compile)?)?;
-    // `tls_kind(value)`: "client", "server" (also), or nil for anything else.
+    // `tls_kind(value)`: "client", "server" (also), or nil for anything else; and why it is no server,
+    // if its certificate is not what it lacks.
     let kind = |_: &Lua, value: Value| {
         let compiled = of(&value);
-        Ok(compiled.map(|tls| if tls.server.is_some() { "server" } else { "client" }))
+        let kind = |tls: &Tls| if tls.server.is_some() { "server" } else { "client" };
+        Ok((compiled.as_deref().map(kind), compiled.and_then(|tls| tls.why_no_server)))
     };
     table.set("tls_kind", lua.create_function(kind)?)
 }
@@ -62,10 +64,7 @@ pub(in crate::lua) fn with_names(
     }
     let Some(tls) = of(compiled) else { return Ok(None) };
     let server = tls.server.as_ref().and_then(|server| server.with_names(&named, is_strict));
-    Ok(server.map(|server| {
-        let (client, is_server) = (Arc::clone(&tls.client), tls.is_server);
-        Compiled(Arc::new(Tls { client, server: Some(server), is_server }))
-    }))
+    Ok(server.map(|server| Compiled(Arc::new(Tls { server: Some(server), ..Tls::clone(&tls) }))))
 }
 
 /// The configurations behind a value of the script.
@@ -81,7 +80,11 @@ fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
         Ok(settings) => settings,
         Err(why) => return Ok(Err(why)),
     };
-    let server = if settings.cert.is_some() && settings.key.is_some() {
+    // Of a client: nobody would look at it.
+    let looks_at_nobody =
+        settings.fingerprints.is_some() && settings.client_auth == ClientAuth::None;
+    let has_identity = settings.cert.is_some() && settings.key.is_some();
+    let server = if has_identity && !looks_at_nobody {
         match Config::server(&settings) {
             Ok(config) => Some(config),
             Err(why) => return Ok(Err(why)),
@@ -90,7 +93,10 @@ fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
         None
     };
     let is_server = fields.get::<Option<bool>>("is_server")?;
-    Ok(Config::client(&settings).map(|client| Tls { client, server, is_server }))
+    let why_no_server = (has_identity && looks_at_nobody).then_some(
+        "'fingerprint' is for clients here, who are not asked for a certificate; give 'client_auth', too",
+    );
+    Ok(Config::client(&settings).map(|client| Tls { client, server, is_server, why_no_server }))
 }
 
 fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
@@ -102,6 +108,10 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         }
     }
     let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let fingerprints = match fingerprints(fields)? {
+        Ok(fingerprints) => fingerprints,
+        Err(why) => return Ok(Err(why)),
+    };
     let mut alpn = Vec::new();
     for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
         alpn.push(name.as_bytes().to_vec());
@@ -125,6 +135,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         insecure_name: fields.get::<Option<bool>>("insecure_name")?.unwrap_or(insecure_name),
         server_name: fields.get("server_name")?,
         ca,
+        fingerprints,
         cert,
         key,
         alpn,
@@ -138,6 +149,18 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         },
         client_auth,
     }))
+}
+
+/// One, or a list of them, as `tls.lua` has passed it.
+fn fingerprints(fields: &Table) -> mlua::Result<Result<Option<Vec<Fingerprint>>, Reason>> {
+    let texts = match fields.get::<Value>("fingerprint")? {
+        Value::String(text) => vec![text],
+        Value::Table(list) => list.sequence_values().collect::<mlua::Result<Vec<_>>>()?,
+        _ => return Ok(Ok(None)),
+    };
+    let read = |text: &mlua::LuaString| Fingerprint::read(&text.to_string_lossy());
+    let read: Result<Vec<_>, _> = texts.iter().map(read).collect();
+    Ok(read.map(Some).map_err(|why| format!("fingerprint: {why}")))
 }
 
 /// The text of `name`, or of the file that `namefile` names.
@@ -183,8 +206,27 @@ pub(in crate::lua) fn facts(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
     table.set("server_name", facts.server_name.as_deref())?;
     match facts.verified {
         Verified::Chain => table.set("verified", "chain")?,
+        Verified::Fingerprint => table.set("verified", "fingerprint")?,
         Verified::No => table.set("verified", false)?,
         Verified::Yes => table.set("verified", true)?,
     }
+    table.set("resumed", facts.resumed)?;
+    Ok(table)
+}
+
+/// What `sock.tls.peer` says.
+pub(in crate::lua) fn peer(lua: &Lua, peer: &PeerCertificate) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("der", lua.create_string(&peer.der)?)?;
+    table.set("fingerprint", peer.fingerprint.to_string())?;
+    let Some(says) = &peer.says else { return Ok(table) };
+    table.set("subject", says.subject.as_str())?;
+    table.set("issuer", says.issuer.as_str())?;
+    table.set("names", lua.create_sequence_from(says.names.iter().map(String::as_str))?)?;
+    if let Some((from, to)) = says.dates {
+        table.set("not_before", from)?;
+        table.set("not_after", to)?;
+    }
+    table.set("serial", says.serial.as_str())?;
     Ok(table)
 }

@@ -28,7 +28,7 @@ use crate::sync::{Arc, lock};
 pub use crate::sys::path::{hashed_files, read as read_file};
 use crate::sys::process;
 pub use crate::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-pub use crate::tls::{Facts, NamePart, Shown, Verified};
+pub use crate::tls::{Facts, Fingerprint, NamePart, PeerCertificate, Shown, Verified};
 use crate::tls::{Session, roots};
 
 /// Extra state of a stream that uses TLS.
@@ -111,6 +111,16 @@ impl Stream {
     ) -> Result<bool> {
         let begun = self.step(hub, |step| step.upgrade(tls, name, early));
         begun.unwrap_or_else(|| Err(internal_error("start_tls")))
+    }
+
+    /// The peer's own certificate, if it has shown one in a handshake that succeeded.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<PeerCertificate> {
+        let inner = lock(&self.inner);
+        inner.tls_facts()?;
+        let own = inner.peer_certificates().into_iter().next();
+        drop(inner);
+        own.map(PeerCertificate::new)
     }
 
     /// The certificates that the peer has shown, its own first.
