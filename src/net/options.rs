@@ -192,6 +192,7 @@ pub fn tls_fields() -> Vec<Row> {
         plain("alpn", Kind::Protocols),
         plain("min_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
         plain("max_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
+        plain("keylog", Kind::KeyLog),
         plain("client_auth", Kind::Choice { off: true, words: &["request", "require"] }),
     ]
 }
@@ -249,6 +250,8 @@ pub enum Kind {
         /// The most, where it is less than what an `int` holds.
         most: Option<usize>,
     },
+    /// The path of a file, true for the one that the environment names, or false.
+    KeyLog,
     /// true, false, seconds of silence before the first probe, or a table of [`probes`].
     Keepalive,
     /// A duration, 0 included, or false.
@@ -285,6 +288,7 @@ impl Kind {
             Self::Integer { .. } => "integer",
             Self::Interface => "interface",
             Self::Keepalive => "keepalive",
+            Self::KeyLog => "keylog",
             Self::Linger => "linger",
             Self::Number => "number",
             Self::Protocols => "protocols",

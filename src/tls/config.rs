@@ -17,6 +17,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
+use super::key_log::KeyLogFile;
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
 use super::suites::{chosen, provider, ticketer, tolerant_provider, versions};
@@ -61,6 +62,7 @@ pub struct Config {
     pub(super) spoken: (Version, Version),
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
+    key_log: Option<Arc<KeyLogFile>>,
     needs_system_roots: bool,
     notice: Option<Error>,
 }
@@ -97,14 +99,24 @@ impl Config {
             }
         };
         config.alpn_protocols = protocols(settings)?;
+        if let Some(file) = &settings.key_log {
+            config.key_log = Arc::clone(file) as _;
+        }
         config.resumption = if settings.choices.resumes {
             Resumption::in_memory_sessions(RESUMABLE)
         } else {
             Resumption::disabled()
         };
         let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
-        let (verified, spoken) = (verified_by(settings), spoken(settings));
-        Ok(Arc::new(Self { role, verified, spoken, left_out, needs_system_roots, notice: None }))
+        Ok(Arc::new(Self {
+            role,
+            verified: verified_by(settings),
+            spoken: spoken(settings),
+            left_out,
+            key_log: settings.key_log.clone(),
+            needs_system_roots,
+            notice: None,
+        }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -130,6 +142,9 @@ impl Config {
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = protocols(settings)?;
+        if let Some(file) = &settings.key_log {
+            config.key_log = Arc::clone(file) as _;
+        }
         config.ignore_client_order = settings.choices.prefers_own_suites;
         // Without a source of randomness sessions are not resumed; they still work.
         if !settings.choices.resumes {
@@ -148,9 +163,15 @@ impl Config {
         let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         let notice = notice.or(skipped);
-        let spoken = spoken(settings);
-        let needs_system_roots = false;
-        Ok(Arc::new(Self { role, verified, spoken, left_out, needs_system_roots, notice }))
+        Ok(Arc::new(Self {
+            role,
+            verified,
+            spoken: spoken(settings),
+            left_out,
+            key_log: settings.key_log.clone(),
+            needs_system_roots: false,
+            notice,
+        }))
     }
 
     /// A server's, where those who ask for such a name are shown the certificate of that server's.
@@ -170,6 +191,7 @@ impl Config {
             verified: self.verified,
             spoken: self.spoken,
             left_out: self.left_out.clone(),
+            key_log: self.key_log.clone(),
             needs_system_roots: self.needs_system_roots,
             notice: self.notice.clone(),
         }))
@@ -185,6 +207,12 @@ impl Config {
     #[must_use]
     pub fn notice(&self) -> Option<&Error> {
         self.notice.as_ref()
+    }
+
+    /// Why keys are missing in the key log; told once, to the first who asks.
+    #[must_use]
+    pub fn take_key_log_failure(&self) -> Option<Error> {
+        self.key_log.as_ref()?.take_failure()
     }
 
     /// What a client would say to a server that shows `chain`, its own certificate first.

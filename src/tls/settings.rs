@@ -3,7 +3,9 @@
 //! Not here: what becomes of it (`config`).
 
 use super::fingerprint::Fingerprint;
+use super::key_log::KeyLogFile;
 use super::pem::Pem;
+use crate::sync::Arc;
 
 /// Versions of TLS that are spoken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -64,6 +66,8 @@ pub struct Settings {
     pub min_version: Version,
     /// The newest version that is spoken.
     pub max_version: Version,
+    /// Where the secrets of sessions are written.
+    pub key_log: Option<Arc<KeyLogFile>>,
     /// What is left to us unless the script says.
     pub choices: Choices,
     /// For servers.
@@ -83,6 +87,7 @@ impl Default for Settings {
             alpn: Vec::new(),
             min_version: Version::default(),
             max_version: Version::Tls13,
+            key_log: None,
             choices: Choices::default(),
             client_auth: ClientAuth::default(),
         }

@@ -36,6 +36,14 @@ function kinds.fingerprints(value)
     return right and value or nil, '"sha256:..." or a list of such texts'
 end
 
+function kinds.keylog(value)
+    local right = type(value) == "boolean" or type(value) == "string" and value ~= ""
+    if right then
+        return value
+    end
+    return nil, "path or boolean"
+end
+
 function makers.choice(row)
     local words = row.off and { "false" } or {}
     for _, word in ipairs(row.words) do
@@ -113,7 +121,8 @@ local function check(value, call)
     if compiled then
         local kind, why = native.tls_kind(compiled)
         if call == "listen" and kind ~= "server" then
-            raise("bad option 'tls' to 'listen' (" .. (why or "a server needs 'cert' and 'key'") .. ")")
+            why = why or "a server needs 'cert' and 'key'"
+            raise("bad option 'tls' to 'listen' (" .. why .. ")")
         end
         return compiled
     end

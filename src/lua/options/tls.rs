@@ -6,7 +6,9 @@ use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value
 
 use crate::net::options::Tls;
 use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-use crate::net::stream::tls::{Facts, Fingerprint, PeerCertificate, Verified, read_file};
+use crate::net::stream::tls::{
+    Facts, Fingerprint, KeyLogFile, PeerCertificate, Verified, read_file,
+};
 use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
 
@@ -108,6 +110,10 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         }
     }
     let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let key_log = match key_log(fields)? {
+        Ok(key_log) => key_log,
+        Err(why) => return Ok(Err(why)),
+    };
     let fingerprints = match fingerprints(fields)? {
         Ok(fingerprints) => fingerprints,
         Err(why) => return Ok(Err(why)),
@@ -141,6 +147,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         alpn,
         min_version: version("min_version", min_version)?,
         max_version: version("max_version", max_version)?,
+        key_log,
         choices: Choices {
             suites: fields.get("suites")?,
             groups: fields.get("groups")?,
@@ -149,6 +156,19 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         },
         client_auth,
     }))
+}
+
+/// The file for the secrets of sessions; none if the environment is to name one and does not.
+fn key_log(fields: &Table) -> mlua::Result<Result<Option<Arc<KeyLogFile>>, Reason>> {
+    let path = match fields.get::<Value>("keylog")? {
+        Value::String(path) => path.as_bytes().to_vec(),
+        Value::Boolean(true) => match std::env::var_os("SSLKEYLOGFILE") {
+            Some(path) if !path.is_empty() => path.into_encoded_bytes(),
+            _ => return Ok(Ok(None)),
+        },
+        _ => return Ok(Ok(None)),
+    };
+    Ok(KeyLogFile::open(&path).map(|file| Some(Arc::new(file))))
 }
 
 /// One, or a list of them, as `tls.lua` has passed it.

@@ -28,7 +28,7 @@ use crate::sync::{Arc, lock};
 pub use crate::sys::path::{hashed_files, read as read_file};
 use crate::sys::process;
 pub use crate::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-pub use crate::tls::{Facts, Fingerprint, NamePart, PeerCertificate, Shown, Verified};
+pub use crate::tls::{Facts, Fingerprint, KeyLogFile, NamePart, PeerCertificate, Shown, Verified};
 use crate::tls::{Session, roots};
 
 /// Extra state of a stream that uses TLS.
@@ -273,6 +273,10 @@ impl Step<'_> {
             self.send_close_notify();
         }
         self.feed(Input::Secured);
+        let config = self.inner.tls.as_ref().map(|state| Arc::clone(&state.config));
+        if let Some(error) = config.and_then(|config| config.take_key_log_failure()) {
+            self.post(Event::Failed(Box::new(error)));
+        }
         self.place_marks();
         self.finish_writing();
     }
