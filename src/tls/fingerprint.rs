@@ -4,7 +4,7 @@
 //! the whole certificate in DER, as every tool that shows certificates has it, so one that was issued anew
 //! for the same key has another. Invariant: a text is one fingerprint or refused; nothing of it is guessed.
 
-use std::fmt;
+use std::fmt::{self, Write};
 
 use crate::digest::Digest;
 use crate::error::{Code, Error};
@@ -77,7 +77,11 @@ impl fmt::Debug for Fingerprint {
 
 /// Bytes in digits of base 16.
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::with_capacity(2 * bytes.len()), |mut text, byte| {
+        // A text takes everything.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// Refuses a certificate that has none of these fingerprints.

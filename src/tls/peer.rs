@@ -4,6 +4,8 @@
 //! says two things: what separates parts of a name is escaped within them (RFC 4514, 2.4), and hosts are
 //! told apart from all else that a certificate may list.
 
+use std::fmt::Write;
+
 use super::der::Certificate;
 use super::fingerprint::{Fingerprint, hex};
 use super::shown::{NamePart, Shown};
@@ -117,7 +119,8 @@ fn escaped(text: &str) -> String {
         if letter.is_control() {
             let mut bytes = [0; 4];
             for byte in letter.encode_utf8(&mut bytes).bytes() {
-                out.push_str(&format!("\\{byte:02X}"));
+                // A text takes everything.
+                let _ = write!(out, "\\{byte:02X}");
             }
             continue;
         }

@@ -27,8 +27,8 @@ pub(super) fn in_scene(
     let is_done = !common.is_handshaking();
     let is_old = common.protocol_version() == Some(ProtocolVersion::TLSv1_2);
     match error {
-        rustls::Error::AlertReceived(A::ProtocolVersion) => refused_versions(spoken),
-        rustls::Error::PeerIncompatible(
+        rustls::Error::AlertReceived(A::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
             P::ServerTlsVersionIsDisabledByOurConfig | P::Tls12NotOfferedOrEnabled,
         ) => refused_versions(spoken),
         rustls::Error::AlertReceived(alert @ (A::HandshakeFailure | A::NoRenegotiation))
