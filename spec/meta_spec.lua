@@ -376,6 +376,10 @@ real["evsock.TlsOptions"] = function()
     return of_list(names_of "tls", "value")
 end
 
+real["evsock.CertsOptions"] = function()
+    return of_list(names_of "certs", "value")
+end
+
 -- A handshake would need certificates; its names stand in one function, and the certificate of the
 -- peer, whose names do, is added to them.
 local function set_in(name)
@@ -906,10 +910,12 @@ local lists = {
     ["evsock.Keepalive"] = "keepalive",
     ["evsock.Reconnect"] = "reconnect",
     ["evsock.TlsOptions"] = "tls",
+    ["evsock.CertsOptions"] = "certs",
 }
 
 local types = {
     ascii = "string", bind = "false|evsock.Bind", boolean = "boolean", bytes = "integer",
+    certs = "table<string,evsock.CertsOptions>",
     device = "false|string", integer = "integer", interface = "false|string|integer",
     fingerprints = "string|string[]", keepalive = "boolean|number|evsock.Keepalive",
     keylog = "string|boolean", linger = "false|number", number = "number",

@@ -194,7 +194,16 @@ pub fn tls_fields() -> Vec<Row> {
         plain("max_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
         plain("keylog", Kind::KeyLog),
         plain("client_auth", Kind::Choice { off: true, words: &["request", "require"] }),
+        plain("certs", Kind::Certs),
     ]
+}
+
+/// What the table of one name in `certs` may say; the rest of the fields above is for clients, or for
+/// all names.
+#[must_use]
+pub fn certs_fields() -> Vec<Row> {
+    const OTHERS: [&str; 5] = ["verify", "insecure_name", "server_name", "certs", "keylog"];
+    tls_fields().into_iter().filter(|row| !OTHERS.contains(&row.name)).collect()
 }
 
 /// One option, as `options.lua` gets it.
@@ -230,6 +239,8 @@ pub enum Kind {
         /// In bytes.
         least: u32,
     },
+    /// Tables of [`certs_fields`] by the name that a client asks for.
+    Certs,
     /// One of these words; `off`: or false.
     Choice {
         /// false may be given, too.
@@ -282,6 +293,7 @@ impl Kind {
             Self::Bind => "bind",
             Self::Boolean => "boolean",
             Self::Bytes { .. } => "bytes",
+            Self::Certs => "certs",
             Self::Choice { .. } => "choice",
             Self::Device => "device",
             Self::Fingerprints => "fingerprints",

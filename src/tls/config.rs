@@ -6,10 +6,11 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
@@ -18,6 +19,7 @@ use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
 use super::key_log::KeyLogFile;
+use super::names::{Chosen, Names};
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
 use super::suites::{chosen, provider, ticketer, tolerant_provider, versions};
@@ -35,21 +37,17 @@ pub(super) enum Role {
         name: Option<ServerName<'static>>,
         checks_name: bool,
         servers: Arc<Servers>,
+        /// Sessions that may be resumed.
+        sessions: Option<Arc<ClientSessionMemoryCache>>,
     },
     Server {
         config: Arc<ServerConfig>,
         identity: Arc<CertifiedKey>,
-        /// What those get who ask for such a name.
-        named: Arc<Named>,
+        /// Who judges the certificates of clients, if they are asked for any.
+        clients: Option<Arc<Clients>>,
+        /// Who serves those that ask for such a name; nothing is looked at where there is none.
+        names: Option<Names<Arc<Config>>>,
     },
-}
-
-/// The certificates that a server has beside its own, by the name that a client asks for.
-#[derive(Debug, Default)]
-pub(super) struct Named {
-    pub(super) identities: Vec<(String, Arc<CertifiedKey>)>,
-    /// Whoever asks for another name is refused.
-    pub(super) is_strict: bool,
 }
 
 /// Checked settings, for any number of sessions at a time.
@@ -64,7 +62,7 @@ pub struct Config {
     pub(super) left_out: Option<Arc<str>>,
     key_log: Option<Arc<KeyLogFile>>,
     needs_system_roots: bool,
-    notice: Option<Error>,
+    notices: Vec<Error>,
 }
 
 impl Config {
@@ -102,20 +100,21 @@ impl Config {
         if let Some(file) = &settings.key_log {
             config.key_log = Arc::clone(file) as _;
         }
-        config.resumption = if settings.choices.resumes {
-            Resumption::in_memory_sessions(RESUMABLE)
-        } else {
-            Resumption::disabled()
+        let new_sessions = || Arc::new(ClientSessionMemoryCache::new(RESUMABLE));
+        let sessions = settings.choices.resumes.then(new_sessions);
+        config.resumption = match &sessions {
+            Some(sessions) => Resumption::store(Arc::clone(sessions) as _),
+            None => Resumption::disabled(),
         };
-        let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
+        let config = Arc::new(config);
         Ok(Arc::new(Self {
-            role,
+            role: Role::Client { config, name, checks_name, servers, sessions },
             verified: verified_by(settings),
             spoken: spoken(settings),
             left_out,
             key_log: settings.key_log.clone(),
             needs_system_roots,
-            notice: None,
+            notices: Vec::new(),
         }))
     }
 
@@ -127,16 +126,16 @@ impl Config {
         check(settings)?;
         let provider = chosen(provider(), &settings.choices)?;
         let Some(Identity { key, notice }) = Identity::new(settings, &provider)? else {
-            return Err("a server needs a certificate and its key".to_owned());
+            return Err(INCOMPLETE.to_owned());
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?;
-        let clients = client_verifier(settings, &provider)?;
+        let clients = client_verifier(settings, &provider)?.map(Arc::new);
         let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
-        let builder = match clients {
+        let builder = match &clients {
             None => builder.with_no_client_auth(),
-            Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
         };
         let identity = Arc::new(key);
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
@@ -160,9 +159,8 @@ impl Config {
                 None => Verified::Yes,
             },
         };
-        let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
+        let role = Role::Server { config: Arc::new(config), identity, clients, names: None };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
-        let notice = notice.or(skipped);
         Ok(Arc::new(Self {
             role,
             verified,
@@ -170,31 +168,108 @@ impl Config {
             left_out,
             key_log: settings.key_log.clone(),
             needs_system_roots: false,
-            notice,
+            notices: notice.or(skipped).into_iter().collect(),
         }))
     }
 
-    /// A server's, where those who ask for such a name are shown the certificate of that server's.
+    /// A server's, where those who ask for such a name are served by that of another server, with all
+    /// that it has: its certificate, whom it believes, what it speaks. `*.` stands for one label; a
+    /// whole name comes before it; who asks for no such name, or for none, gets this one.
+    ///
+    /// # Errors
+    /// A text is no name, or there twice; or one of them is of a client. The reason.
+    pub fn with_servers(&self, others: &[(String, Arc<Self>)]) -> Result<Arc<Self>, String> {
+        let Role::Server { identity, .. } = &self.role else { return Err(INCOMPLETE.to_owned()) };
+        let mut names = Names::new(false);
+        let mut notices = self.notices.clone();
+        for (name, other) in others {
+            if !other.is_server() {
+                return Err(INCOMPLETE.to_owned());
+            }
+            names.add_checked(name, Arc::clone(other))?;
+            notices.extend(other.notices.iter().map(|notice| notice.at(name)));
+        }
+        let served = self.showing(identity, Some(names), notices);
+        served.ok_or_else(|| INCOMPLETE.to_owned())
+    }
+
+    /// A server's, where those who ask for such a name are shown the certificate of that server's;
+    /// all else is as for everybody.
     /// `is_strict`: whoever asks for another name is refused. None unless all are of servers.
     #[must_use]
     pub fn with_names(&self, others: &[(String, Arc<Self>)], is_strict: bool) -> Option<Arc<Self>> {
-        let Role::Server { config, identity, .. } = &self.role else { return None };
-        let mut identities = Vec::with_capacity(others.len());
+        let Role::Server { identity: own, .. } = &self.role else { return None };
+        let mut names = Names::new(is_strict);
         for (name, other) in others {
             let Role::Server { identity, .. } = &other.role else { return None };
-            identities.push((name.clone(), Arc::clone(identity)));
+            names.add(name, self.showing(identity, None, Vec::new())?);
         }
-        let named = Arc::new(Named { identities, is_strict });
+        self.showing(own, Some(names), self.notices.clone())
+    }
+
+    /// A server's with another certificate. None if it is of a client.
+    fn showing(
+        &self,
+        identity: &Arc<CertifiedKey>,
+        names: Option<Names<Arc<Self>>>,
+        notices: Vec<Error>,
+    ) -> Option<Arc<Self>> {
+        let Role::Server { config, clients, .. } = &self.role else { return None };
         let (config, identity) = (Arc::clone(config), Arc::clone(identity));
         Some(Arc::new(Self {
-            role: Role::Server { config, identity, named },
+            role: Role::Server { config, identity, clients: clients.clone(), names },
             verified: self.verified,
             spoken: self.spoken,
             left_out: self.left_out.clone(),
             key_log: self.key_log.clone(),
             needs_system_roots: self.needs_system_roots,
-            notice: self.notice.clone(),
+            notices,
         }))
+    }
+
+    /// Whether it depends on the name that a client asks for how it is served.
+    pub(super) fn looks_at_names(&self) -> bool {
+        matches!(self.role, Role::Server { names: Some(_), .. })
+    }
+
+    /// Who serves a client that asks for this name, or for none.
+    pub(super) fn choose(&self, asked: Option<&str>) -> Chosen<'_, Arc<Self>> {
+        match &self.role {
+            Role::Server { names: Some(names), .. } => names.choose(asked),
+            _ => Chosen::Own,
+        }
+    }
+
+    /// Whether a session may go on whose peer was verified when it began: what it showed then is
+    /// judged anew, by the date of today. `name`: whom a client expects; of one that is refused
+    /// nothing is resumed any more, since by now it may have another certificate.
+    ///
+    /// # Errors
+    /// It is not believed any more.
+    pub(super) fn judge_resumed(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: Option<&ServerName<'static>>,
+    ) -> Result<(), Error> {
+        let Some((first, others)) = chain.split_first() else { return Ok(()) };
+        let now = UnixTime::now();
+        let judged = match (&self.role, name) {
+            (Role::Client { servers, .. }, Some(name)) => {
+                servers.verify_server_cert(first, others, name, &[], now).map(drop)
+            }
+            (Role::Server { clients: Some(clients), .. }, _) => {
+                clients.verify_client_cert(first, others, now).map(drop)
+            }
+            _ => Ok(()),
+        };
+        let judged = judged.map_err(|error| verdict::of(&error));
+        if let (Role::Client { sessions: Some(sessions), .. }, Some(name), Err(_)) =
+            (&self.role, name, &judged)
+        {
+            sessions.remove_tls12_session(name);
+            while sessions.take_tls13_ticket(name).is_some() {}
+        }
+        judged
     }
 
     /// Certificates of `ca` that could not be used, in words, if there are any.
@@ -205,8 +280,8 @@ impl Config {
 
     /// What whoever runs the server should know of it, though it works.
     #[must_use]
-    pub fn notice(&self) -> Option<&Error> {
-        self.notice.as_ref()
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
     }
 
     /// Why keys are missing in the key log; told once, to the first who asks.
@@ -266,7 +341,9 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Servers of which a client config remembers a session.
+const INCOMPLETE: &str = "a server needs a certificate and its key";
+
+/// Tickets that a client config remembers, at most eight a server.
 const RESUMABLE: usize = 256;
 
 /// A name or an address; its brackets and its zone mean nothing to the peer.

@@ -2,14 +2,16 @@
 //!
 //! Not here: which fields there are (`net::options`) and what they mean (`tls::config`).
 
+use std::cell::RefCell;
+
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::net::options::Tls;
-use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
+use crate::net::stream::tls::{Choices, ClientAuth, Config, Kept, Pem, Settings, Version};
 use crate::net::stream::tls::{
     Facts, Fingerprint, KeyLogFile, PeerCertificate, Verified, read_file,
 };
-use crate::quote::{is_pem, shown};
+use crate::quote::{is_pem, named, shown};
 use crate::sync::Arc;
 
 /// A compiled TLS table, as scripts hold it.
@@ -32,7 +34,8 @@ impl UserData for Compiled {
 /// Adds the functions to the table that the Lua files get.
 pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
     // `tls(fields)`: the compiled table, and what of it can't be used; or nil and why not.
-    let compile = |lua: &Lua, fields: Table| match compile(&fields)? {
+    let kept = RefCell::new(Kept::default());
+    let compile = move |lua: &Lua, fields: Table| match compile(&fields, &kept)? {
         Ok(tls) => {
             let left_out = tls.client.left_out().map(str::to_owned);
             let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
@@ -77,28 +80,59 @@ pub(in crate::lua) fn of(value: &Value) -> Option<Arc<Tls>> {
 
 type Reason = String;
 
-fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
+fn compile(fields: &Table, kept: &RefCell<Kept>) -> mlua::Result<Result<Tls, Reason>> {
     let settings = match settings(fields)? {
         Ok(settings) => settings,
         Err(why) => return Ok(Err(why)),
     };
-    // Of a client: nobody would look at it.
-    let looks_at_nobody =
-        settings.fingerprints.is_some() && settings.client_auth == ClientAuth::None;
     let has_identity = settings.cert.is_some() && settings.key.is_some();
-    let server = if has_identity && !looks_at_nobody {
-        match Config::server(&settings) {
-            Ok(config) => Some(config),
+    let mut server = None;
+    if has_identity && !looks_at_nobody(&settings) {
+        let mut made = Config::server(&settings);
+        if let (Ok(own), Some(certs)) = (&made, fields.get::<Option<Table>>("certs")?) {
+            made = with_certs(own, &settings, &certs)?;
+        }
+        match made {
+            Ok(config) => server = Some(config),
             Err(why) => return Ok(Err(why)),
         }
-    } else {
-        None
-    };
+    }
     let is_server = fields.get::<Option<bool>>("is_server")?;
-    let why_no_server = (has_identity && looks_at_nobody).then_some(
-        "'fingerprint' is for clients here, who are not asked for a certificate; give 'client_auth', too",
-    );
-    Ok(Config::client(&settings).map(|client| Tls { client, server, is_server, why_no_server }))
+    let why_no_server = (has_identity && looks_at_nobody(&settings)).then_some(LOOKS_AT_NOBODY);
+    let client = kept.borrow_mut().client(&settings);
+    Ok(client.map(|client| Tls { client, server, is_server, why_no_server }))
+}
+
+const LOOKS_AT_NOBODY: &str = "'fingerprint' is for clients here, who are not asked for a certificate; give 'client_auth', too";
+
+/// Of a client: then a server would look at nobody's certificate.
+fn looks_at_nobody(settings: &Settings) -> bool {
+    settings.fingerprints.is_some() && settings.client_auth == ClientAuth::None
+}
+
+/// A server's with others by name: the fields of each, what it has of the table around it included.
+fn with_certs(
+    own: &Config,
+    around: &Settings,
+    certs: &Table,
+) -> mlua::Result<Result<Arc<Config>, Reason>> {
+    let mut others = Vec::new();
+    for pair in certs.pairs::<mlua::LuaString, Table>() {
+        let (name, fields) = pair?;
+        let made = settings(&fields)?.and_then(|given| match looks_at_nobody(&given) {
+            true => Err(LOOKS_AT_NOBODY.to_owned()),
+            false => Config::server(&Settings { key_log: around.key_log.clone(), ..given }),
+        });
+        match made {
+            Ok(config) => others.push((name.to_string_lossy(), config)),
+            Err(why) => {
+                return Ok(Err(format!("certs: {}: {why}", named(&name.as_bytes()))));
+            }
+        }
+    }
+    // What is told of them has an order.
+    others.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(own.with_servers(&others).map_err(|why| format!("certs: {why}")))
 }
 
 fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
