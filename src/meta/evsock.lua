@@ -158,8 +158,8 @@ local evsock = {}
 ---@field insecure_name? boolean verify the chain but not the name; default false
 ---@field certs? table<string,evsock.CertsOptions> of a server: others by the name that is asked for
 
---- What a server has for one name in `certs`, "a.example" or "*.b.example": `cert` and `key`, and what
---- is not as in the table around it.
+--- What a server has for one name in `certs`, "a.example" or "*.b.example": `cert` and `key`, and
+--- what is not as in the table around it.
 ---@class evsock.CertsOptions
 ---@field cert? string the certificate for that name and its chain, PEM
 ---@field certfile? string the same in a file
@@ -167,7 +167,9 @@ local evsock = {}
 ---@field keyfile? string the same in a file
 ---@field alpn? string[] application protocols, the preferred first
 ---@field min_version? string "1.2" or "1.3"
+---@field max_version? string "1.2" or "1.3"
 ---@field client_auth? false|"request"|"require" whether the server asks for a certificate
+---@field fingerprint? string|string[] that of a client's certificate, or a list of those known
 ---@field ca? string certificates of clients and those who issue them, PEM
 ---@field cafile? string the same in a file
 
@@ -957,8 +959,8 @@ function Socket:info() end
 ---@field half_open boolean
 ---@field ipv4_first boolean
 ---@field bind false|evsock.Bind
---- For the next handshakes; a faulty one raises and changes nothing. It reads as compiled, without keys.
---- A server that listens without TLS takes none.
+--- For the next handshakes; a faulty one raises and changes nothing. It reads as compiled, without
+--- keys. A server that listens without TLS takes none.
 ---@field tls false|evsock.TlsOptions|evsock.Tls
 ---@field max_connections integer
 ---@field memory_limit integer

@@ -49,8 +49,8 @@ end
 
 local is_secret = { key = true, password = true }
 
--- Where it stands: `call` is nil for a property, which is written, not passed to anything; `of` says
--- in words in what it stands.
+-- Where it stands: `call` is nil for a property, which is written, not passed to anything; `of`
+-- says in words in what it stands.
 local function place(what, name, call, of)
     if not call then
         return "bad value for '" .. name .. "'"

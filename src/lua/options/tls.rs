@@ -119,9 +119,11 @@ fn with_certs(
     let mut others = Vec::new();
     for pair in certs.pairs::<mlua::LuaString, Table>() {
         let (name, fields) = pair?;
-        let made = settings(&fields)?.and_then(|given| match looks_at_nobody(&given) {
-            true => Err(LOOKS_AT_NOBODY.to_owned()),
-            false => Config::server(&Settings { key_log: around.key_log.clone(), ..given }),
+        let made = settings(&fields)?.and_then(|given| {
+            if looks_at_nobody(&given) {
+                return Err(LOOKS_AT_NOBODY.to_owned());
+            }
+            Config::server(&Settings { key_log: around.key_log.clone(), ..given })
         });
         match made {
             Ok(config) => others.push((name.to_string_lossy(), config)),
