@@ -125,6 +125,7 @@ describe("the documents", function()
     local others = {
         ["examples/libpq.lua"] = "spec/peers/watched_spec.lua",
         ["examples/nginx_get.lua"] = "spec/peers/nginx_spec.lua",
+        ["examples/pinned_device.lua"] = "spec/peers/tls_spec.lua",
         ["examples/postgres_startup.lua"] = "spec/peers/postgres_spec.lua",
         ["examples/redis.lua"] = "spec/peers/redis_spec.lua",
         ["examples/redis_subscribe.lua"] = "spec/peers/redis_spec.lua",

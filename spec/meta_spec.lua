@@ -376,14 +376,28 @@ real["evsock.TlsOptions"] = function()
     return of_list(names_of "tls", "value")
 end
 
--- A handshake would need certificates; its names stand in one function.
-real["evsock.TlsFacts"] = function()
-    local text = read("src/lua/options/tls.rs"):match("fn facts.*")
+real["evsock.CertsOptions"] = function()
+    return of_list(names_of "certs", "value")
+end
+
+-- A handshake would need certificates; its names stand in one function, and the certificate of the
+-- peer, whose names do, is added to them.
+local function set_in(name)
+    local text = read("src/lua/options/tls.rs"):match("fn " .. name .. "%(lua.-\n}")
     local names = {}
-    for name in text:gmatch('table%.set%("([%w_]+)"') do
-        names[name] = { kind = "value" }
+    for field in text:gmatch('table%.set%("([%w_]+)"') do
+        names[field] = { kind = "value" }
     end
     return names
+end
+
+real["evsock.TlsFacts"] = function()
+    local added = read("src/lua/socket/socket.lua"):match("facts%.([%w_]+) = native%.tls_peer")
+    return of_list({ added }, "value", set_in "facts")
+end
+
+real["evsock.PeerCertificate"] = function()
+    return set_in "peer"
 end
 
 real["evsock.Address"] = function()
@@ -896,12 +910,15 @@ local lists = {
     ["evsock.Keepalive"] = "keepalive",
     ["evsock.Reconnect"] = "reconnect",
     ["evsock.TlsOptions"] = "tls",
+    ["evsock.CertsOptions"] = "certs",
 }
 
 local types = {
     ascii = "string", bind = "false|evsock.Bind", boolean = "boolean", bytes = "integer",
+    certs = "table<string,evsock.CertsOptions>",
     device = "false|string", integer = "integer", interface = "false|string|integer",
-    keepalive = "boolean|number|evsock.Keepalive", linger = "false|number", number = "number",
+    fingerprints = "string|string[]", keepalive = "boolean|number|evsock.Keepalive",
+    keylog = "string|boolean", linger = "false|number", number = "number",
     protocols = "string[]",
     reconnect = "false|number|evsock.Reconnect", seconds = "number", text = "string",
     tls = "boolean|evsock.TlsOptions|evsock.Tls",

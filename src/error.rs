@@ -103,6 +103,9 @@ codes! {
     TlsClientCertRequired = "TLS_CLIENT_CERT_REQUIRED",
     /// The certificate's time is over: renew it, and see that this machine's clock is right (peer).
     TlsExpired = "TLS_EXPIRED",
+    /// The peer's certificate is none of those that `fingerprint` names; the message has its own. Compare
+    /// with what the peer itself shows before giving that (caller, peer, network).
+    TlsFingerprint = "TLS_FINGERPRINT",
     /// The two ends share no cipher suite, key exchange or kind of signature. RSA key exchange, DHE and
     /// CBC are left out here: bring the peer up to date, or put a TLS proxy in front of it (peer).
     TlsNoCommon = "TLS_NO_COMMON",

@@ -2,6 +2,7 @@
 
 local helper = require "spec.helper"
 local kit = require "spec.peers.openssl"
+local example = require "spec.peers.example"
 
 -- What is sent each way.
 local SIZE = 300 * 1024
@@ -352,5 +353,27 @@ describe("TLS with OpenSSL, curl, nginx and LuaSec:", function()
                     end)
             end
         end
+    end)
+
+    describe("a device of OpenSSL's", function()
+        local function run(port, fingerprint)
+            local said, status = example.run("examples/pinned_device.lua", {
+                HOST = "127.0.0.1", PORT = tostring(port), FINGERPRINT = fingerprint or "" })
+            assert.equal(0, status, said)
+            return said
+        end
+
+        it("is known by the fingerprint that both print (example pinned_device.lua)", function()
+            local path = certificates:path("itself.pem")
+            local printed = kit.run { "openssl", "x509", "-in", path, "-noout", "-fingerprint",
+                "-sha256" }
+            local own = "sha256:" .. printed:match("=(%S+)"):gsub(":", ""):lower()
+            local port = kit.device(certificates, "itself")
+            assert.is_truthy(run(port):find("\n" .. own .. "\nCN=localhost, until 20%d%d%-"))
+            assert.is_truthy(run(port, own):find("verified by fingerprint", 1, true))
+            local other = run(port, "sha256:" .. ("0"):rep(64))
+            assert.is_truthy(other:find("not the device", 1, true), other)
+            assert.is_truthy(other:find(own, 1, true), other)
+        end)
     end)
 end)

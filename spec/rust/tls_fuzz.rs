@@ -158,13 +158,17 @@ fn feed_whole(end: &mut End, bytes: &[u8]) {
 fn tls_server() {
     let (client, server, _) = settings();
     let (client, server) = (Config::client(&client).unwrap(), Config::server(&server).unwrap());
+    // One that looks at the name first takes and refuses the same.
+    let named = server.with_servers(&[(HOST.to_owned(), Arc::clone(&server))]).unwrap();
+    let servers = [server, named];
     // One flight is as good as another: a server that is asked again answers anew.
-    let hello = Pair::of(&client, &server, HOST).client.take();
+    let hello = Pair::of(&client, &servers[0], HOST).client.take();
     repeat(|dice| {
-        let mut end = End::new(Session::server(&server).unwrap());
+        let server = &servers[dice.below(2)];
+        let mut end = End::new(Session::server(server).unwrap());
         let mut bytes = match dice.below(4) {
             0 => dice.noise(),
-            1 => second_flight(&client, &server, &mut end),
+            1 => second_flight(&client, server, &mut end),
             _ => hello.clone(),
         };
         dice.mutate(&mut bytes);

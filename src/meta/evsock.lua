@@ -53,6 +53,7 @@ local evsock = {}
 ---| "TLS_CERT_REFUSED" # the peer does not accept our certificate
 ---| "TLS_CLIENT_CERT_REQUIRED" # the peer asks for a client certificate: give `cert` and `key`
 ---| "TLS_EXPIRED" # the certificate's time is over: renew it; check the clock
+---| "TLS_FINGERPRINT" # the certificate is none of those that `fingerprint` names: compare
 ---| "TLS_NO_COMMON" # no common cipher suite, key exchange or signature
 ---| "TLS_NO_ROOTS" # this machine has no trusted roots: install them, or give `ca`
 ---| "TLS_NOT_TLS" # the peer does not speak TLS
@@ -63,7 +64,7 @@ local evsock = {}
 ---| "TLS_TIMEOUT" # the handshake took longer than `connect_timeout`
 ---| "TLS_TRUNCATED" # the connection ended without the end of TLS: its tail may be missing
 ---| "TLS_UNKNOWN_ISSUER" # no known authority issued the certificate: give its issuer as `ca`
----| "TLS_VERSION" # no common version of TLS: compare `min_version`
+---| "TLS_VERSION" # no common version of TLS: compare `min_version` and `max_version`
 ---| "TLS_WEAK" # a key or signature is too weak: issue the certificate anew
 
 --- As of the last dispatched event.
@@ -139,14 +140,38 @@ local evsock = {}
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
 ---@field ca? string trusted certificates, PEM (line ends may be lost); replaces the system's
 ---@field cafile? string the same in a file
+--- "sha256:..." or a list of these: the peer's own certificate is one of them and its key proven;
+--- chain, names and dates are not looked at. On a server with `client_auth`: of clients.
+---@field fingerprint? string|string[]
 ---@field cert? string our own certificate and its chain, PEM; a server needs one
 ---@field certfile? string the same in a file
 ---@field key? string the key of `cert`, PEM
 ---@field keyfile? string the same in a file
 ---@field alpn? string[] application protocols, the preferred first
 ---@field min_version? string "1.2", which is the default, or "1.3"
+---@field max_version? string "1.3", which is the default, or "1.2"
+--- For programs that show what passed, as Wireshark: the path of a file that the secrets of all
+--- sessions are appended to (NSS key log format), or true for the one in SSLKEYLOGFILE, without
+--- which nothing is written. Whoever has that file reads everything.
+---@field keylog? string|boolean
 ---@field client_auth? false|"request"|"require" whether a server asks for a certificate
 ---@field insecure_name? boolean verify the chain but not the name; default false
+---@field certs? table<string,evsock.CertsOptions> of a server: others by the name that is asked for
+
+--- What a server has for one name in `certs`, "a.example" or "*.b.example": `cert` and `key`, and
+--- what is not as in the table around it.
+---@class evsock.CertsOptions
+---@field cert? string the certificate for that name and its chain, PEM
+---@field certfile? string the same in a file
+---@field key? string the key of `cert`, PEM
+---@field keyfile? string the same in a file
+---@field alpn? string[] application protocols, the preferred first
+---@field min_version? string "1.2" or "1.3"
+---@field max_version? string "1.2" or "1.3"
+---@field client_auth? false|"request"|"require" whether the server asks for a certificate
+---@field fingerprint? string|string[] that of a client's certificate, or a list of those known
+---@field ca? string certificates of clients and those who issue them, PEM
+---@field cafile? string the same in a file
 
 --- What a handshake has agreed on.
 ---@class evsock.TlsFacts
@@ -154,7 +179,22 @@ local evsock = {}
 ---@field cipher string the IANA name, "TLS_AES_128_GCM_SHA256"
 ---@field alpn? string
 ---@field server_name? string
----@field verified boolean|"chain" "chain" with `insecure_name`
+--- "chain" with `insecure_name`, "fingerprint" with `fingerprint`, false where nothing was verified
+---@field verified boolean|"chain"|"fingerprint"
+---@field resumed boolean whether an earlier session went on
+---@field peer? evsock.PeerCertificate none if the peer has shown no certificate
+
+--- The peer's own certificate, be it verified or not. What nobody can read in it is nil.
+---@class evsock.PeerCertificate
+---@field fingerprint string "sha256:" and 64 hexadecimal digits, as the option takes it
+--- Whose it is: "C=DE, O=Example, CN=panel 3"; a comma within a part has a backslash in front.
+---@field subject? string
+---@field issuer? string who has issued it, in the same form
+---@field names? string[] the hosts that it lists: names and addresses
+---@field not_before? integer Unix seconds
+---@field not_after? integer Unix seconds
+---@field serial? string hexadecimal
+---@field der string the certificate itself
 
 --- A compiled TLS table.
 ---@alias evsock.Tls userdata
@@ -919,7 +959,9 @@ function Socket:info() end
 ---@field half_open boolean
 ---@field ipv4_first boolean
 ---@field bind false|evsock.Bind
----@field tls false|evsock.TlsOptions|evsock.Tls for the next handshakes; compiled once it was set
+--- For the next handshakes; a faulty one raises and changes nothing. It reads as compiled, without
+--- keys. A server that listens without TLS takes none.
+---@field tls false|evsock.TlsOptions|evsock.Tls
 ---@field max_connections integer
 ---@field memory_limit integer
 ---@field backlog integer read-only

@@ -184,14 +184,26 @@ pub fn tls_fields() -> Vec<Row> {
         plain("server_name", Kind::Ascii),
         plain("ca", Kind::Text),
         plain("cafile", Kind::Text),
+        plain("fingerprint", Kind::Fingerprints),
         plain("cert", Kind::Text),
         plain("certfile", Kind::Text),
         plain("key", Kind::Text),
         plain("keyfile", Kind::Text),
         plain("alpn", Kind::Protocols),
         plain("min_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
+        plain("max_version", Kind::Choice { off: false, words: &["1.2", "1.3"] }),
+        plain("keylog", Kind::KeyLog),
         plain("client_auth", Kind::Choice { off: true, words: &["request", "require"] }),
+        plain("certs", Kind::Certs),
     ]
+}
+
+/// What the table of one name in `certs` may say; the rest of the fields above is for clients, or for
+/// all names.
+#[must_use]
+pub fn certs_fields() -> Vec<Row> {
+    const OTHERS: [&str; 5] = ["verify", "insecure_name", "server_name", "certs", "keylog"];
+    tls_fields().into_iter().filter(|row| !OTHERS.contains(&row.name)).collect()
 }
 
 /// One option, as `options.lua` gets it.
@@ -227,6 +239,8 @@ pub enum Kind {
         /// In bytes.
         least: u32,
     },
+    /// Tables of [`certs_fields`] by the name that a client asks for.
+    Certs,
     /// One of these words; `off`: or false.
     Choice {
         /// false may be given, too.
@@ -236,6 +250,8 @@ pub enum Kind {
     },
     /// The name of an interface, or false.
     Device,
+    /// A fingerprint of a certificate, or a list of them.
+    Fingerprints,
     /// The name, number or IPv4 address of an interface, or false.
     Interface,
     /// A whole number.
@@ -245,6 +261,8 @@ pub enum Kind {
         /// The most, where it is less than what an `int` holds.
         most: Option<usize>,
     },
+    /// The path of a file, true for the one that the environment names, or false.
+    KeyLog,
     /// true, false, seconds of silence before the first probe, or a table of [`probes`].
     Keepalive,
     /// A duration, 0 included, or false.
@@ -275,11 +293,14 @@ impl Kind {
             Self::Bind => "bind",
             Self::Boolean => "boolean",
             Self::Bytes { .. } => "bytes",
+            Self::Certs => "certs",
             Self::Choice { .. } => "choice",
             Self::Device => "device",
+            Self::Fingerprints => "fingerprints",
             Self::Integer { .. } => "integer",
             Self::Interface => "interface",
             Self::Keepalive => "keepalive",
+            Self::KeyLog => "keylog",
             Self::Linger => "linger",
             Self::Number => "number",
             Self::Protocols => "protocols",
@@ -507,6 +528,8 @@ pub struct Tls {
     pub server: Option<Arc<Config>>,
     /// Which of them it is, where that does not follow from who has connected.
     pub is_server: Option<bool>,
+    /// Why there is none for accepted ones, though there is a certificate.
+    pub why_no_server: Option<&'static str>,
 }
 
 impl Tls {

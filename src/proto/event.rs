@@ -27,7 +27,7 @@ pub enum Event {
     Reconnecting(u32),
     /// A connection waits in the listener to be taken.
     Accepted,
-    /// A listener or a socket for datagrams has trouble and goes on.
+    /// A source has trouble and goes on; of connections what is beside them, as their key log.
     Failed(Box<Error>),
     /// The TLS handshake begins.
     Securing,

@@ -73,23 +73,21 @@ mod system {
         unsafe { libc::sigismember(pending.as_ptr(), libc::SIGPIPE) == 1 }
     }
 
-    /// Whether it was written, and whether nobody will ever read it.
-    fn write(fd: libc::c_int, line: &[u8]) -> (bool, bool) {
+    fn write(fd: libc::c_int, line: &[u8]) -> io::Result<()> {
         // SAFETY: the slice is valid for its length.
         let written = unsafe { libc::write(fd, line.as_ptr().cast(), line.len()) };
-        let broken = written < 0 && io::Error::last_os_error().raw_os_error() == Some(libc::EPIPE);
-        (written >= 0, broken)
+        if written < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
     }
 
     /// Writes a line to stderr, unless it would have to wait. Whether it did.
     pub fn say(line: &[u8]) -> bool {
-        is_stderr() && say_to(STDERR, line)
+        is_stderr() && say_to(STDERR, line).is_ok()
     }
 
     /// The same to any descriptor. A pipe has room for a line of 4 KiB when it has any.
-    pub(super) fn say_to(fd: libc::c_int, line: &[u8]) -> bool {
+    pub(super) fn say_to(fd: libc::c_int, line: &[u8]) -> io::Result<()> {
         if !has_room(fd) {
-            return false;
+            return Err(io::Error::from_raw_os_error(libc::EAGAIN));
         }
         // Whoever reads may go away in between: that signal would end a process which knows nothing
         // of it. It comes to this thread, and is taken from it.
@@ -102,7 +100,9 @@ mod system {
         // SAFETY: `broken` was filled in above; `before` receives the mask of this thread.
         unsafe { libc::pthread_sigmask(libc::SIG_BLOCK, broken.as_ptr(), before.as_mut_ptr()) };
         let was_pending = is_pending();
-        let (is_written, is_broken) = write(fd, line);
+        let written = write(fd, line);
+        let is_broken =
+            written.as_ref().is_err_and(|error| error.raw_os_error() == Some(libc::EPIPE));
         if is_broken && !was_pending && is_pending() {
             let mut signal = 0;
             // SAFETY: the set was filled in above, and the signal in it is pending.
@@ -110,7 +110,7 @@ mod system {
         }
         // SAFETY: `before` was filled in above.
         unsafe { libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut()) };
-        is_written
+        written
     }
 }
 
@@ -137,7 +137,22 @@ impl LineFile {
     /// # Errors
     /// What the system says.
     pub fn open(path: &[u8]) -> io::Result<Self> {
+        Self::open_as(path, OpenOptions::new())
+    }
+
+    /// The same; one that is made is for its owner alone, where the system knows owners.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn open_private(path: &[u8]) -> io::Result<Self> {
+        #[cfg_attr(not(unix), expect(unused_mut, reason = "set below"))]
         let mut how = OpenOptions::new();
+        #[cfg(unix)]
+        std::os::unix::fs::OpenOptionsExt::mode(&mut how, 0o600);
+        Self::open_as(path, how)
+    }
+
+    fn open_as(path: &[u8], mut how: OpenOptions) -> io::Result<Self> {
         how.append(true).create(true);
         #[cfg(unix)]
         std::os::unix::fs::OpenOptionsExt::custom_flags(
@@ -149,10 +164,18 @@ impl LineFile {
 
     /// Whether the line was written.
     pub fn write(&self, line: &[u8]) -> bool {
+        self.try_write(line).is_ok()
+    }
+
+    /// Writes a line.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn try_write(&self, line: &[u8]) -> io::Result<()> {
         #[cfg(unix)]
         return system::say_to(std::os::fd::AsRawFd::as_raw_fd(&self.0), line);
         #[cfg(not(unix))]
-        return std::io::Write::write_all(&mut &self.0, line).is_ok();
+        return std::io::Write::write_all(&mut &self.0, line);
     }
 }
 

@@ -6,10 +6,11 @@
 use std::fmt;
 use std::net::Ipv4Addr;
 
-use rustls::client::Resumption;
 use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, IpAddr, ServerName, UnixTime};
+use rustls::server::danger::ClientCertVerifier;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{ClientConfig, ServerConfig};
@@ -17,6 +18,8 @@ use rustls::{ClientConfig, ServerConfig};
 use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
+use super::key_log::KeyLogFile;
+use super::names::{Chosen, Names};
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
 use super::suites::{chosen, provider, ticketer, tolerant_provider, versions};
@@ -34,21 +37,17 @@ pub(super) enum Role {
         name: Option<ServerName<'static>>,
         checks_name: bool,
         servers: Arc<Servers>,
+        /// Sessions that may be resumed.
+        sessions: Option<Arc<ClientSessionMemoryCache>>,
     },
     Server {
         config: Arc<ServerConfig>,
         identity: Arc<CertifiedKey>,
-        /// What those get who ask for such a name.
-        named: Arc<Named>,
+        /// Who judges the certificates of clients, if they are asked for any.
+        clients: Option<Arc<Clients>>,
+        /// Who serves those that ask for such a name; nothing is looked at where there is none.
+        names: Option<Names<Arc<Config>>>,
     },
-}
-
-/// The certificates that a server has beside its own, by the name that a client asks for.
-#[derive(Debug, Default)]
-pub(super) struct Named {
-    pub(super) identities: Vec<(String, Arc<CertifiedKey>)>,
-    /// Whoever asks for another name is refused.
-    pub(super) is_strict: bool,
 }
 
 /// Checked settings, for any number of sessions at a time.
@@ -57,11 +56,13 @@ pub(super) struct Named {
 pub struct Config {
     pub(super) role: Role,
     pub(super) verified: Verified,
-    pub(super) least: Version,
+    /// The oldest and the newest version that is spoken.
+    pub(super) spoken: (Version, Version),
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
+    key_log: Option<Arc<KeyLogFile>>,
     needs_system_roots: bool,
-    notice: Option<Error>,
+    notices: Vec<Error>,
 }
 
 impl Config {
@@ -70,7 +71,7 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn client(settings: &Settings) -> Result<Arc<Self>, String> {
-        let least = settings.min_version;
+        check(settings)?;
         let name = settings.server_name.as_deref().map(|text| {
             let why = || format!("server_name: {} is no host name", named(text.as_bytes()));
             server_name(text).ok_or_else(why)
@@ -79,7 +80,7 @@ impl Config {
         let trust = trust(settings)?;
         let left_out = trust.given().and_then(|given| given.left_out.clone());
         let needs_system_roots = matches!(trust, Trust::System);
-        let checks_name = settings.verify && !settings.insecure_name;
+        let checks_name = matches!(verified_by(settings), Verified::Yes);
         let all = if settings.verify { provider() } else { tolerant_provider() };
         let provider = chosen(all, &settings.choices)?;
         let algorithms = provider.signature_verification_algorithms;
@@ -96,18 +97,25 @@ impl Config {
             }
         };
         config.alpn_protocols = protocols(settings)?;
-        config.resumption = if settings.choices.resumes {
-            Resumption::in_memory_sessions(RESUMABLE)
-        } else {
-            Resumption::disabled()
+        if let Some(file) = &settings.key_log {
+            config.key_log = Arc::clone(file) as _;
+        }
+        let new_sessions = || Arc::new(ClientSessionMemoryCache::new(RESUMABLE));
+        let sessions = settings.choices.resumes.then(new_sessions);
+        config.resumption = match &sessions {
+            Some(sessions) => Resumption::store(Arc::clone(sessions) as _),
+            None => Resumption::disabled(),
         };
-        let verified = match (settings.verify, settings.insecure_name) {
-            (false, _) => Verified::No,
-            (true, true) => Verified::Chain,
-            (true, false) => Verified::Yes,
-        };
-        let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice: None }))
+        let config = Arc::new(config);
+        Ok(Arc::new(Self {
+            role: Role::Client { config, name, checks_name, servers, sessions },
+            verified: verified_by(settings),
+            spoken: spoken(settings),
+            left_out,
+            key_log: settings.key_log.clone(),
+            needs_system_roots,
+            notices: Vec::new(),
+        }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -115,23 +123,27 @@ impl Config {
     /// # Errors
     /// The reason, which names the source of what is wrong.
     pub fn server(settings: &Settings) -> Result<Arc<Self>, String> {
+        check(settings)?;
         let provider = chosen(provider(), &settings.choices)?;
         let Some(Identity { key, notice }) = Identity::new(settings, &provider)? else {
-            return Err("a server needs a certificate and its key".to_owned());
+            return Err(INCOMPLETE.to_owned());
         };
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?;
-        let clients = client_verifier(settings, &provider)?;
+        let clients = client_verifier(settings, &provider)?.map(Arc::new);
         let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
-        let builder = match clients {
+        let builder = match &clients {
             None => builder.with_no_client_auth(),
-            Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
+            Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
         };
         let identity = Arc::new(key);
         let resolver = SingleCertAndKey::from(Arc::clone(&identity));
         let mut config = builder.with_cert_resolver(Arc::new(resolver));
         config.alpn_protocols = protocols(settings)?;
+        if let Some(file) = &settings.key_log {
+            config.key_log = Arc::clone(file) as _;
+        }
         config.ignore_client_order = settings.choices.prefers_own_suites;
         // Without a source of randomness sessions are not resumed; they still work.
         if !settings.choices.resumes {
@@ -142,36 +154,122 @@ impl Config {
         }
         let verified = match settings.client_auth {
             ClientAuth::None => Verified::No,
-            ClientAuth::Request | ClientAuth::Require => Verified::Yes,
+            ClientAuth::Request | ClientAuth::Require => match settings.fingerprints {
+                Some(_) => Verified::Fingerprint,
+                None => Verified::Yes,
+            },
         };
-        let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
+        let role = Role::Server { config: Arc::new(config), identity, clients, names: None };
         let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
-        let notice = notice.or(skipped);
-        let least = settings.min_version;
-        let needs_system_roots = false;
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice }))
+        Ok(Arc::new(Self {
+            role,
+            verified,
+            spoken: spoken(settings),
+            left_out,
+            key_log: settings.key_log.clone(),
+            needs_system_roots: false,
+            notices: notice.or(skipped).into_iter().collect(),
+        }))
     }
 
-    /// A server's, where those who ask for such a name are shown the certificate of that server's.
+    /// A server's, where those who ask for such a name are served by that of another server, with all
+    /// that it has: its certificate, whom it believes, what it speaks. `*.` stands for one label; a
+    /// whole name comes before it; who asks for no such name, or for none, gets this one.
+    ///
+    /// # Errors
+    /// A text is no name, or there twice; or one of them is of a client. The reason.
+    pub fn with_servers(&self, others: &[(String, Arc<Self>)]) -> Result<Arc<Self>, String> {
+        let Role::Server { identity, .. } = &self.role else { return Err(INCOMPLETE.to_owned()) };
+        let mut names = Names::new(false);
+        let mut notices = self.notices.clone();
+        for (name, other) in others {
+            if !other.is_server() {
+                return Err(INCOMPLETE.to_owned());
+            }
+            names.add_checked(name, Arc::clone(other))?;
+            notices.extend(other.notices.iter().map(|notice| notice.at(name)));
+        }
+        let served = self.showing(identity, Some(names), notices);
+        served.ok_or_else(|| INCOMPLETE.to_owned())
+    }
+
+    /// A server's, where those who ask for such a name are shown the certificate of that server's;
+    /// all else is as for everybody.
     /// `is_strict`: whoever asks for another name is refused. None unless all are of servers.
     #[must_use]
     pub fn with_names(&self, others: &[(String, Arc<Self>)], is_strict: bool) -> Option<Arc<Self>> {
-        let Role::Server { config, identity, .. } = &self.role else { return None };
-        let mut identities = Vec::with_capacity(others.len());
+        let Role::Server { identity: own, .. } = &self.role else { return None };
+        let mut names = Names::new(is_strict);
         for (name, other) in others {
             let Role::Server { identity, .. } = &other.role else { return None };
-            identities.push((name.clone(), Arc::clone(identity)));
+            names.add(name, self.showing(identity, None, Vec::new())?);
         }
-        let named = Arc::new(Named { identities, is_strict });
+        self.showing(own, Some(names), self.notices.clone())
+    }
+
+    /// A server's with another certificate. None if it is of a client.
+    fn showing(
+        &self,
+        identity: &Arc<CertifiedKey>,
+        names: Option<Names<Arc<Self>>>,
+        notices: Vec<Error>,
+    ) -> Option<Arc<Self>> {
+        let Role::Server { config, clients, .. } = &self.role else { return None };
         let (config, identity) = (Arc::clone(config), Arc::clone(identity));
         Some(Arc::new(Self {
-            role: Role::Server { config, identity, named },
+            role: Role::Server { config, identity, clients: clients.clone(), names },
             verified: self.verified,
-            least: self.least,
+            spoken: self.spoken,
             left_out: self.left_out.clone(),
+            key_log: self.key_log.clone(),
             needs_system_roots: self.needs_system_roots,
-            notice: self.notice.clone(),
+            notices,
         }))
+    }
+
+    /// Whether it depends on the name that a client asks for how it is served.
+    pub(super) fn looks_at_names(&self) -> bool {
+        matches!(self.role, Role::Server { names: Some(_), .. })
+    }
+
+    /// Who serves a client that asks for this name, or for none.
+    pub(super) fn choose(&self, asked: Option<&str>) -> Chosen<'_, Arc<Self>> {
+        match &self.role {
+            Role::Server { names: Some(names), .. } => names.choose(asked),
+            _ => Chosen::Own,
+        }
+    }
+
+    /// Whether a session may go on whose peer was verified when it began: what it showed then is
+    /// judged anew, by the date of today. `name`: whom a client expects; of one that is refused
+    /// nothing is resumed any more, since by now it may have another certificate.
+    ///
+    /// # Errors
+    /// It is not believed any more.
+    pub(super) fn judge_resumed(
+        &self,
+        chain: &[CertificateDer<'_>],
+        name: Option<&ServerName<'static>>,
+    ) -> Result<(), Error> {
+        let Some((first, others)) = chain.split_first() else { return Ok(()) };
+        let now = UnixTime::now();
+        let judged = match (&self.role, name) {
+            (Role::Client { servers, .. }, Some(name)) => {
+                servers.verify_server_cert(first, others, name, &[], now).map(drop)
+            }
+            (Role::Server { clients: Some(clients), .. }, _) => {
+                clients.verify_client_cert(first, others, now).map(drop)
+            }
+            _ => Ok(()),
+        };
+        let judged = judged.map_err(|error| verdict::of(&error));
+        if let (Role::Client { sessions: Some(sessions), .. }, Some(name), Err(_)) =
+            (&self.role, name, &judged)
+        {
+            sessions.remove_tls12_session(name);
+            while sessions.take_tls13_ticket(name).is_some() {}
+        }
+        judged
     }
 
     /// Certificates of `ca` that could not be used, in words, if there are any.
@@ -182,8 +280,14 @@ impl Config {
 
     /// What whoever runs the server should know of it, though it works.
     #[must_use]
-    pub fn notice(&self) -> Option<&Error> {
-        self.notice.as_ref()
+    pub fn notices(&self) -> &[Error] {
+        &self.notices
+    }
+
+    /// Why keys are missing in the key log; told once, to the first who asks.
+    #[must_use]
+    pub fn take_key_log_failure(&self) -> Option<Error> {
+        self.key_log.as_ref()?.take_failure()
     }
 
     /// What a client would say to a server that shows `chain`, its own certificate first.
@@ -237,7 +341,9 @@ impl fmt::Debug for Config {
     }
 }
 
-/// Servers of which a client config remembers a session.
+const INCOMPLETE: &str = "a server needs a certificate and its key";
+
+/// Tickets that a client config remembers, at most eight a server.
 const RESUMABLE: usize = 256;
 
 /// A name or an address; its brackets and its zone mean nothing to the peer.
@@ -247,7 +353,44 @@ pub(super) fn server_name(host: &str) -> Option<ServerName<'static>> {
     ServerName::try_from(address).ok().map(|name| name.to_owned())
 }
 
+/// What contradicts itself in either role.
+fn check(settings: &Settings) -> Result<(), String> {
+    if settings.fingerprints.is_some() && !settings.verify {
+        return Err(
+            "fingerprint and verify = false contradict each other; leave out 'verify': where a \
+             fingerprint is given, nothing else of a certificate is looked at"
+                .to_owned(),
+        );
+    }
+    if settings.fingerprints.as_ref().is_some_and(Vec::is_empty) {
+        return Err("fingerprint: an empty list lets nobody in".to_owned());
+    }
+    if spoken(settings) == (Version::Tls13, Version::Tls12) {
+        return Err("max_version: \"1.2\" is below min_version, \"1.3\"".to_owned());
+    }
+    Ok(())
+}
+
+fn spoken(settings: &Settings) -> (Version, Version) {
+    (settings.min_version, settings.max_version)
+}
+
+/// What a client has verified of a server whose handshake succeeds.
+fn verified_by(settings: &Settings) -> Verified {
+    match settings {
+        Settings { fingerprints: Some(_), .. } => Verified::Fingerprint,
+        Settings { verify: false, .. } => Verified::No,
+        Settings { insecure_name: true, .. } => Verified::Chain,
+        _ => Verified::Yes,
+    }
+}
+
 fn trust(settings: &Settings) -> Result<Trust, String> {
+    if let Some(known) = &settings.fingerprints {
+        let trust = Trust::Fingerprints(known.clone());
+        // What is no certificate is a mistake, also where nobody looks at it.
+        return settings.ca.as_ref().map_or(Ok(()), |ca| ca.bundle().map(drop)).map(|()| trust);
+    }
     match &settings.ca {
         None if settings.verify => Ok(Trust::System),
         Some(ca) if settings.verify => Given::new(ca).map(Trust::Given),
@@ -265,15 +408,16 @@ fn client_verifier(
         return Ok(None);
     }
     // Anybody can get a certificate from one of the system's roots.
-    let Some(ca) = &settings.ca else {
-        return Err("client_auth needs 'ca' or 'cafile': whose clients are accepted".to_owned());
-    };
+    if settings.ca.is_none() && settings.fingerprints.is_none() {
+        let text = "client_auth needs 'ca', 'cafile' or 'fingerprint': whose clients are accepted";
+        return Err(text.to_owned());
+    }
     if !settings.verify {
         return Err("client_auth and verify = false contradict each other".to_owned());
     }
-    let given = Given::new(ca)?;
+    let given = settings.ca.as_ref().map_or_else(|| Ok(Given::default()), Given::new)?;
     let mut chains = None;
-    if !given.store.is_empty() {
+    if let Some(ca) = settings.ca.as_ref().filter(|_| !given.store.is_empty()) {
         let store = Arc::clone(&given.store);
         let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
         chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
@@ -282,6 +426,7 @@ fn client_verifier(
         algorithms: provider.signature_verification_algorithms,
         hints: given.hints(),
         given,
+        fingerprints: settings.fingerprints.clone(),
         chains,
         is_required: settings.client_auth == ClientAuth::Require,
     }))

@@ -22,8 +22,8 @@ pub(super) struct Sink<'a> {
     pub(super) plain: &'a mut Vec<u8>,
     pub(super) out: &'a mut Vec<u8>,
     pub(super) has_ended: &'a mut bool,
-    /// The oldest version that we accept.
-    pub(super) least: Version,
+    /// The oldest and the newest version that we speak.
+    pub(super) spoken: (Version, Version),
 }
 
 /// What the two roles of rustls have in common, which it has no trait for.
@@ -116,7 +116,7 @@ pub(super) fn advance<P: Peer>(peer: &mut P, seen: &mut [u8], sink: &mut Sink) -
             ) => false,
             Ok(_) => return Err(verdict::said(Code::Internal, "data before the handshake")),
             Err(error) => {
-                return Err(verdict::in_scene(&error, sink.least, P::IS_CLIENT, peer.state()));
+                return Err(verdict::in_scene(&error, sink.spoken, P::IS_CLIENT, peer.state()));
             }
         };
         used += discard;

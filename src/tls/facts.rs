@@ -7,6 +7,8 @@
 pub enum Verified {
     /// The chain, but not the name (`insecure_name`).
     Chain,
+    /// Its own certificate is one of `fingerprint`; nothing else was looked at.
+    Fingerprint,
     /// Nothing: `verify = false`, or a client that showed no certificate.
     No,
     /// Everything there is.

@@ -21,6 +21,13 @@ pub(super) struct Given {
     pub(super) left_out: Option<Arc<str>>,
 }
 
+impl Default for Given {
+    /// None at all.
+    fn default() -> Self {
+        Self { store: Arc::new(RootCertStore::empty()), all: Vec::new(), left_out: None }
+    }
+}
+
 impl Given {
     /// Certificates of the script. What is none is left out.
     ///

@@ -12,12 +12,13 @@ use rustls::client::UnbufferedClientConnection;
 use rustls::pki_types::{IpAddr, ServerName};
 use rustls::server::{ClientHello, ResolvesServerCert, UnbufferedServerConnection};
 use rustls::sign::CertifiedKey;
-use rustls::{CommonState, ProtocolVersion};
+use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 
-use super::config::{Config, Named, Role, server_name};
+use super::config::{Config, Role, server_name};
 use super::engine::{OVERHEAD, Sink, Traffic, Written, advance, flush, write};
 use super::facts::{Facts, Verified};
-use super::settings::Version;
+use super::hello::{Hello, asked_name};
+use super::names::Chosen;
 use super::suites::suite_name;
 use super::verdict;
 use crate::error::{Code, Error, Result};
@@ -33,9 +34,14 @@ enum Connection {
 /// One end of a TLS connection.
 pub struct Session {
     connection: Connection,
-    verified: Verified,
+    /// Of a server that has several, the one for the client's name, once that is known.
+    config: Arc<Config>,
     /// What the client asked for.
     name: Name,
+    /// Whom a client expects, until the handshake is over.
+    expected: Option<Box<ServerName<'static>>>,
+    /// Of a server that looks at names: what it has seen of the hello. rustls has seen none of it.
+    hello: Option<Box<Hello>>,
     /// Bytes at the front of what was received that rustls has seen and still needs: the begin of
     /// a handshake message.
     unfinished: usize,
@@ -44,9 +50,6 @@ pub struct Session {
     is_old: Option<bool>,
     has_ended: bool,
     has_closed: bool,
-    least: Version,
-    /// See [`Config::left_out`]: it may be why nobody is trusted.
-    left_out: Option<Arc<str>>,
     failure: Option<Error>,
 }
 
@@ -63,12 +66,12 @@ enum Stage {
 /// What the client asked for, once it is known.
 type Name = Arc<OnceCell<String>>;
 
-/// Chooses the certificate for a client and keeps the name that it asked for, which rustls does not
-/// tell in any other way.
+/// Shows a client the certificate and keeps the name that it asked for, which rustls does not tell in
+/// any other way.
 #[derive(Debug)]
 struct Listening {
-    identity: Arc<CertifiedKey>,
-    named: Arc<Named>,
+    /// None: whoever it is, is refused.
+    identity: Option<Arc<CertifiedKey>>,
     name: Name,
 }
 
@@ -78,13 +81,7 @@ impl ResolvesServerCert for Listening {
             // A second hello asks for the same.
             drop(self.name.set(name.to_owned()));
         }
-        let wanted = hello.server_name();
-        let of_name = self.named.identities.iter().find(|(name, _)| Some(name.as_str()) == wanted);
-        match of_name {
-            Some((_, identity)) => Some(Arc::clone(identity)),
-            None if self.named.is_strict && wanted.is_some() => None,
-            None => Some(Arc::clone(&self.identity)),
-        }
+        self.identity.clone()
     }
 }
 
@@ -116,9 +113,11 @@ impl Session {
             ServerName::DnsName(name) => Arc::new(OnceCell::with_value(name.as_ref().to_owned())),
             _ => Name::default(),
         };
+        let expected = Some(Box::new(name.clone()));
         let connection = UnbufferedClientConnection::new(Arc::clone(client), name)
             .map_err(|error| verdict::of(&error))?;
-        Ok(Self::new(Connection::Client(Box::new(connection)), config, asked))
+        let connection = Connection::Client(Box::new(connection));
+        Ok(Self { expected, ..Self::new(connection, config, asked) })
     }
 
     /// The end that accepts.
@@ -126,30 +125,24 @@ impl Session {
     /// # Errors
     /// The machine has no randomness.
     pub fn server(config: &Arc<Config>) -> Result<Self> {
-        let Role::Server { config: server, identity, named } = &config.role else {
-            return Err(verdict::said(Code::Internal, "a client's settings for a server"));
-        };
         let name = Name::default();
-        let mut server = rustls::ServerConfig::clone(server);
-        let (identity, named) = (Arc::clone(identity), Arc::clone(named));
-        server.cert_resolver = Arc::new(Listening { identity, named, name: Arc::clone(&name) });
-        let connection = UnbufferedServerConnection::new(Arc::new(server))
-            .map_err(|error| verdict::of(&error))?;
-        Ok(Self::new(Connection::Server(Box::new(connection)), config, name))
+        let connection = serving(config, &name, true)?;
+        let hello = config.looks_at_names().then(Box::default);
+        Ok(Self { hello, ..Self::new(connection, config, name) })
     }
 
-    fn new(connection: Connection, config: &Config, name: Name) -> Self {
+    fn new(connection: Connection, config: &Arc<Config>, name: Name) -> Self {
         Self {
             connection,
-            verified: config.verified,
+            config: Arc::clone(config),
             name,
+            expected: None,
+            hello: None,
             unfinished: 0,
             stage: Stage::Unknown,
             is_old: None,
             has_ended: false,
             has_closed: false,
-            least: config.least,
-            left_out: config.left_out.clone(),
             failure: None,
         }
     }
@@ -180,11 +173,8 @@ impl Session {
         let mut used = 0;
         let done = self.take(cipher, &mut used, plain, out);
         cipher.drain(..used);
-        done.map_err(|error| self.fail(error, out))?;
-        if self.is_secured() {
-            self.stage = Stage::Agreed;
-        }
-        Ok(())
+        let done = done.and_then(|()| self.agree());
+        done.map_err(|error| self.fail(error, out))
     }
 
     /// Encrypts `parts`, one after the other, and appends them to `out`.
@@ -270,8 +260,8 @@ impl Session {
             cipher,
             alpn: common.alpn_protocol().map(<[_]>::to_vec),
             server_name: self.name.get().cloned(),
-            verified: if showed_none { Verified::No } else { self.verified },
-            resumed: common.handshake_kind() == Some(rustls::HandshakeKind::Resumed),
+            verified: if showed_none { Verified::No } else { self.config.verified },
+            resumed: common.handshake_kind() == Some(HandshakeKind::Resumed),
         }
     }
 
@@ -299,7 +289,7 @@ impl Session {
             Connection::Client(client) => flush(&mut **client, out),
             Connection::Server(server) => flush(&mut **server, out),
         }
-        let error = match (&self.left_out, error.code()) {
+        let error = match (&self.config.left_out, error.code()) {
             // rustls may look for other things first.
             (_, Code::TlsNoCommon | Code::TlsProtocol | Code::TlsVersion)
                 if self.is_old == Some(true) =>
@@ -328,7 +318,8 @@ impl Session {
                 self.stage = Stage::Handshake;
             }
         }
-        while !self.has_ended {
+        let is_decided = self.decide(cipher)?;
+        while is_decided && !self.has_ended {
             let begin = *used + self.unfinished;
             let Some(length) = record(&cipher[begin..]) else { break };
             let seen = &mut cipher[*used..begin + length];
@@ -348,9 +339,44 @@ impl Session {
         Ok(())
     }
 
+    /// Of a server that looks at names: chooses for the client of this hello, once that is all there.
+    /// False while it is not.
+    fn decide(&mut self, came: &[u8]) -> Result<bool> {
+        let Some(hello) = &mut self.hello else { return Ok(true) };
+        let Some(records) = hello.whole(came) else { return Ok(false) };
+        self.hello = None;
+        let config = Arc::clone(&self.config);
+        match config.choose(asked_name(records).as_deref()) {
+            Chosen::Own => {}
+            Chosen::Other(other) => {
+                self.connection = serving(other, &self.name, true)?;
+                self.config = Arc::clone(other);
+            }
+            Chosen::Refused => self.connection = serving(&config, &self.name, false)?,
+        }
+        Ok(true)
+    }
+
+    /// The handshake may have come to its end. In one that goes on with an earlier session rustls
+    /// verifies nothing: that is done here.
+    fn agree(&mut self) -> Result<()> {
+        if self.stage == Stage::Agreed || !self.is_secured() {
+            return Ok(());
+        }
+        let expected = self.expected.take();
+        let common = self.common();
+        if common.handshake_kind() == Some(HandshakeKind::Resumed) {
+            let chain = common.peer_certificates().unwrap_or_default();
+            self.config.judge_resumed(chain, expected.as_deref())?;
+        }
+        self.stage = Stage::Agreed;
+        Ok(())
+    }
+
     /// Lets rustls go on until it needs more; says how many bytes it is done with.
     fn step(&mut self, seen: &mut [u8], plain: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<usize> {
-        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended, least: self.least };
+        let spoken = self.config.spoken;
+        let mut sink = Sink { plain, out, has_ended: &mut self.has_ended, spoken };
         match &mut self.connection {
             Connection::Client(client) => advance(&mut **client, seen, &mut sink),
             Connection::Server(server) => advance(&mut **server, seen, &mut sink),
@@ -379,6 +405,19 @@ impl Session {
             Connection::Server(server) => write(&mut **server, &mut seen, room, out, &mut put),
         }
     }
+}
+
+/// A connection of a server. `shows`: else every client is refused.
+fn serving(config: &Config, name: &Name, shows: bool) -> Result<Connection> {
+    let Role::Server { config, identity, .. } = &config.role else {
+        return Err(verdict::said(Code::Internal, "a client's settings for a server"));
+    };
+    let identity = shows.then(|| Arc::clone(identity));
+    let mut config = rustls::ServerConfig::clone(config);
+    config.cert_resolver = Arc::new(Listening { identity, name: Arc::clone(name) });
+    let connection =
+        UnbufferedServerConnection::new(Arc::new(config)).map_err(|error| verdict::of(&error))?;
+    Ok(Connection::Server(Box::new(connection)))
 }
 
 impl fmt::Debug for Session {

@@ -2,7 +2,11 @@
 //!
 //! Not here: what becomes of it (`config`).
 
+use super::fingerprint::Fingerprint;
+use super::key_log::KeyLogFile;
 use super::pem::Pem;
+use crate::digest::Digest;
+use crate::sync::Arc;
 
 /// Versions of TLS that are spoken.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,6 +55,8 @@ pub struct Settings {
     pub server_name: Option<String>,
     /// Roots in place of the system's.
     pub ca: Option<Pem>,
+    /// The peer's own certificate is one of these; then nothing else of it is looked at.
+    pub fingerprints: Option<Vec<Fingerprint>>,
     /// Our certificate and its chain.
     pub cert: Option<Pem>,
     /// Its key; it may also stand in `cert`.
@@ -61,6 +67,8 @@ pub struct Settings {
     pub min_version: Version,
     /// The newest version that is spoken.
     pub max_version: Version,
+    /// Where the secrets of sessions are written.
+    pub key_log: Option<Arc<KeyLogFile>>,
     /// What is left to us unless the script says.
     pub choices: Choices,
     /// For servers.
@@ -74,14 +82,76 @@ impl Default for Settings {
             insecure_name: false,
             server_name: None,
             ca: None,
+            fingerprints: None,
             cert: None,
             key: None,
             alpn: Vec::new(),
             min_version: Version::default(),
             max_version: Version::Tls13,
+            key_log: None,
             choices: Choices::default(),
             client_auth: ClientAuth::default(),
         }
+    }
+}
+
+impl Settings {
+    /// The digest of all that they say: the same of two only if everything is, but for the key log.
+    pub(super) fn digest(&self) -> Vec<u8> {
+        // Whoever adds a field meets this list.
+        let Self {
+            verify,
+            insecure_name,
+            server_name,
+            ca,
+            fingerprints,
+            cert,
+            key,
+            alpn,
+            min_version,
+            max_version,
+            choices,
+            client_auth,
+            key_log: _,
+        } = self;
+        let Choices { suites, groups, prefers_own_suites, resumes } = choices;
+        let mut all = Content::default();
+        all.put(format!("{verify} {insecure_name} {min_version:?} {max_version:?}").as_bytes());
+        all.put(format!("{client_auth:?} {prefers_own_suites} {resumes}").as_bytes());
+        all.put_list(server_name.iter());
+        for pem in [ca, cert, key] {
+            all.put_list(pem.iter().flat_map(|pem| [pem.source.as_bytes(), &pem.text]));
+        }
+        all.put(&[u8::from(fingerprints.is_some())]);
+        all.put_list(fingerprints.iter().flatten().map(ToString::to_string));
+        all.put_list(alpn.iter());
+        for list in [suites, groups] {
+            all.put(&[u8::from(list.is_some())]);
+            all.put_list(list.iter().flatten());
+        }
+        Digest::Sha256.of(&all.0)
+    }
+}
+
+/// Texts one after the other, each with its length, so that none can be taken for two.
+#[derive(Default)]
+struct Content(Vec<u8>);
+
+impl Content {
+    fn put(&mut self, text: &[u8]) {
+        self.0.extend_from_slice(&(text.len() as u64).to_be_bytes());
+        self.0.extend_from_slice(text);
+    }
+
+    fn put_list<T: AsRef<[u8]>>(&mut self, texts: impl Iterator<Item = T>) {
+        let before = self.0.len();
+        self.0.extend_from_slice(&[0; 8]);
+        let mut count = 0_u64;
+        for text in texts {
+            self.put(text.as_ref());
+            count += 1;
+        }
+        self.0[before..before + 8].copy_from_slice(&count.to_be_bytes());
     }
 }
 

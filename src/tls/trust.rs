@@ -8,6 +8,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 
 use super::der::{Certificate, Host};
+use super::fingerprint::Fingerprint;
 use super::given::Given;
 use super::{roots, verdict};
 use crate::error::{Code, Error};
@@ -17,6 +18,8 @@ use crate::error::{Code, Error};
 pub(super) enum Trust {
     /// Nothing.
     Anyone,
+    /// It has one of these fingerprints; nothing else.
+    Fingerprints(Vec<Fingerprint>),
     /// It is one of these, or a chain leads to one that is an authority.
     Given(Given),
     /// A chain to one of the system's roots.
@@ -24,13 +27,13 @@ pub(super) enum Trust {
 }
 
 impl Trust {
-    /// The certificates to believe; none where anybody is believed.
+    /// The certificates to believe; none where they are not what decides.
     ///
     /// # Errors
     /// The system has none.
     pub(super) fn known(&self) -> Result<Option<&Given>, Error> {
         match self {
-            Self::Anyone => Ok(None),
+            Self::Anyone | Self::Fingerprints(_) => Ok(None),
             Self::Given(given) => Ok(Some(given)),
             Self::System => of_system().map(Some),
         }

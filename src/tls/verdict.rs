@@ -15,19 +15,23 @@ use crate::error::{Code, Error};
 use crate::quote::{LONGEST, named, shown};
 use crate::sync::Arc;
 
-/// The error of a session that accepts nothing older than `least` and stands as `common` says: the
+/// The error of a session that speaks these versions, from the oldest to the newest, and stands as `common` says: the
 /// same alert means one thing in a handshake and another behind it.
 pub(super) fn in_scene(
     error: &rustls::Error,
-    least: Version,
+    spoken: (Version, Version),
     is_client: bool,
     common: &CommonState,
 ) -> Error {
     use AlertDescription as A;
+    use PeerIncompatible as P;
     let is_done = !common.is_handshaking();
     let is_old = common.protocol_version() == Some(ProtocolVersion::TLSv1_2);
     match error {
-        rustls::Error::AlertReceived(A::ProtocolVersion) => refused_versions(least),
+        rustls::Error::AlertReceived(A::ProtocolVersion)
+        | rustls::Error::PeerIncompatible(
+            P::ServerTlsVersionIsDisabledByOurConfig | P::Tls12NotOfferedOrEnabled,
+        ) => refused_versions(spoken),
         rustls::Error::AlertReceived(alert @ (A::HandshakeFailure | A::NoRenegotiation))
             if is_done && is_old =>
         {
@@ -224,10 +228,14 @@ pub(super) fn too_old() -> Error {
 }
 
 /// The peer takes none of the versions that we speak. Those who speak newer ones take ours, too.
-fn refused_versions(least: Version) -> Error {
-    match least {
-        Version::Tls12 => too_old(),
-        Version::Tls13 => {
+fn refused_versions(spoken: (Version, Version)) -> Error {
+    match spoken {
+        (Version::Tls12, Version::Tls12) => said(
+            Code::TlsVersion,
+            "the peer does not speak TLS 1.2, and max_version allows no newer",
+        ),
+        (Version::Tls12, Version::Tls13) => too_old(),
+        (Version::Tls13, _) => {
             said(Code::TlsVersion, "the peer does not speak TLS 1.3, which min_version asks for")
         }
     }
@@ -240,7 +248,7 @@ fn of_alert(alert: AlertDescription) -> Error {
         A::CertificateRequired => {
             said(Code::TlsClientCertRequired, "the server asks for a client certificate")
         }
-        A::ProtocolVersion => refused_versions(Version::Tls12),
+        A::ProtocolVersion => too_old(),
         A::HandshakeFailure | A::InsufficientSecurity => said(
             Code::TlsNoCommon,
             &format!(

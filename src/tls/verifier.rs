@@ -15,6 +15,7 @@ use rustls::{
 };
 
 use super::der::{Certificate, PublicKey};
+use super::fingerprint::{Fingerprint, demand_one};
 use super::given::Given;
 use super::issuers::Issuers;
 use super::proof::{self, Protocol};
@@ -39,6 +40,9 @@ impl Servers {
         name: &ServerName<'_>,
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
+        if let Trust::Fingerprints(known) = &self.trust {
+            return demand_one(known, certificate).map_err(carry);
+        }
         let Some(given) = self.trust.known().map_err(carry)? else { return Ok(()) };
         if given.has(certificate) {
             verify_dates(certificate, now)?;
@@ -53,8 +57,10 @@ impl Servers {
         Ok(())
     }
 
+    /// Whether it is known by itself; it was verified before.
     fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
-        self.trust.given().is_some_and(|given| given.has(certificate))
+        matches!(self.trust, Trust::Fingerprints(_))
+            || self.trust.given().is_some_and(|given| given.has(certificate))
     }
 
     fn explain(
@@ -140,6 +146,8 @@ impl ServerCertVerifier for Servers {
 pub(super) struct Clients {
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     pub(super) given: Given,
+    /// Its certificate is one of these, whatever else is given.
+    pub(super) fingerprints: Option<Vec<Fingerprint>>,
     /// rustls' own, unless nobody given is an authority.
     pub(super) chains: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) is_required: bool,
@@ -153,6 +161,9 @@ impl Clients {
         others: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
+        if let Some(known) = &self.fingerprints {
+            return demand_one(known, certificate).map_err(carry);
+        }
         if self.given.has(certificate) {
             return Ok(verify_dates(certificate, now)?);
         }
@@ -169,7 +180,8 @@ impl Clients {
         dss: &DigitallySignedStruct,
         protocol: Protocol,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        demand(self.given.has(cert), message, cert, dss, &self.algorithms, protocol)
+        let is_known = self.fingerprints.is_some() || self.given.has(cert);
+        demand(is_known, message, cert, dss, &self.algorithms, protocol)
             .map(|()| HandshakeSignatureValid::assertion())
             .map_err(|error| self.explain(error, cert, &[]))
     }

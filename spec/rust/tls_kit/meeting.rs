@@ -54,12 +54,16 @@ pub fn verdicts(settings: &Settings, identity: &Identity, host: &str) -> Result<
 /// How a server that asks for certificates ends up with a client.
 #[track_caller]
 pub fn serve(auth: ClientAuth, ca: &str, client: Option<&CertifiedKey>) -> Result<Verified, Code> {
+    let asks = Settings { ca: Some(pem("cafile", ca)), client_auth: auth, ..Settings::default() };
+    serve_as(&asks, client)
+}
+
+/// The same by whatever asks for them.
+#[track_caller]
+pub fn serve_as(asks: &Settings, client: Option<&CertifiedKey>) -> Result<Verified, Code> {
     let server_ca = Ca::new("server root");
-    let settings = Settings {
-        ca: Some(pem("cafile", ca)),
-        client_auth: auth,
-        ..server_of(&server_ca.leaf(&[HOST]))
-    };
+    let Settings { cert, key, .. } = server_of(&server_ca.leaf(&[HOST]));
+    let settings = Settings { cert, key, ..asks.clone() };
     let results = BOTH.map(|version| {
         let mut server = End::new(Session::server(&Config::server(&settings).unwrap()).unwrap());
         let mut client = Raw::client(version, &server_ca, client.cloned(), HOST);

@@ -134,18 +134,32 @@ impl Raw {
     }
 
     pub fn client(version: Version, ca: &Ca, identity: Option<CertifiedKey>, host: &str) -> Self {
+        Self::of_client(&Self::client_config(version, ca, identity, |_| ()), host)
+    }
+
+    pub fn client_config(
+        version: Version,
+        ca: &Ca,
+        identity: Option<CertifiedKey>,
+        change: impl FnOnce(&mut ClientConfig),
+    ) -> Arc<ClientConfig> {
         let mut roots = RootCertStore::empty();
         roots.add(CertificateDer::from_pem_slice(ca.pem.as_bytes()).unwrap()).unwrap();
         let builder = ClientConfig::builder_with_provider(provider())
             .with_protocol_versions(&[version])
             .unwrap()
             .with_root_certificates(roots);
-        let config = match identity {
+        let mut config = match identity {
             None => builder.with_no_client_auth(),
             Some(key) => builder.with_client_cert_resolver(Arc::new(SingleCertAndKey::from(key))),
         };
+        change(&mut config);
+        Arc::new(config)
+    }
+
+    pub fn of_client(config: &Arc<ClientConfig>, host: &str) -> Self {
         let name = ServerName::try_from(host.to_owned()).unwrap();
-        let client = rustls::ClientConnection::new(Arc::new(config), name).unwrap();
+        let client = rustls::ClientConnection::new(Arc::clone(config), name).unwrap();
         Self { connection: client.into(), plain: Vec::new(), failure: None }
     }
 

@@ -49,22 +49,23 @@ end
 
 local is_secret = { key = true, password = true }
 
--- Where it stands: `call` is nil for a property, which is written, not passed to anything.
-local function place(what, name, call)
+-- Where it stands: `call` is nil for a property, which is written, not passed to anything; `of`
+-- says in words in what it stands.
+local function place(what, name, call, of)
     if not call then
         return "bad value for '" .. name .. "'"
     end
-    return "bad " .. what .. " '" .. name .. "' to '" .. call .. "'"
+    return "bad " .. what .. " '" .. name .. "'" .. (of or "") .. " to '" .. call .. "'"
 end
 
-local function bad(what, name, call, wanted, value)
+local function bad(what, name, call, wanted, value, of)
     local found = is_secret[name] and type(value) or got(value)
     if name == "self" then
         found = found .. "; call it with a colon"
     elseif value == native.module then
         found = "the module; call it with a dot"
     end
-    raise(place(what, name, call) .. " (" .. wanted .. " expected, got " .. found .. ")")
+    raise(place(what, name, call, of) .. " (" .. wanted .. " expected, got " .. found .. ")")
 end
 
 local function is_whole(value)

@@ -15,7 +15,8 @@ use crate::lua::class::object::Part;
 use crate::lua::options::tls;
 use crate::lua::run::state::State;
 use crate::net::options::{
-    Kind, ListenOptions, OptionValue, Options, Probes, Row, UdpOptions, pauses, probes, tls_fields,
+    Kind, ListenOptions, OptionValue, Options, Probes, Row, UdpOptions, certs_fields, pauses,
+    probes, tls_fields,
 };
 use crate::proto::backoff::Backoff;
 use crate::sync::Arc;
@@ -46,7 +47,7 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::
                     part.apply_options(hub);
                 }
                 if matches!(kind, Kind::Tls) {
-                    part.report_notice(object.state.hub());
+                    part.report_notices(object.state.hub());
                 }
             }
             _ => {}
@@ -122,6 +123,7 @@ fn nowhere(port: u16) -> SocketAddr {
 /// The rows of a list, for `options.lua`.
 fn rows(lua: &Lua, list: &str) -> mlua::Result<Vec<Table>> {
     let rows = match list {
+        "certs" => certs_fields(),
         "keepalive" => probes(),
         "reconnect" => pauses(),
         "server" => ListenOptions::rows(),

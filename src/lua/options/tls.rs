@@ -2,12 +2,16 @@
 //!
 //! Not here: which fields there are (`net::options`) and what they mean (`tls::config`).
 
+use std::cell::RefCell;
+
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::net::options::Tls;
-use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-use crate::net::stream::tls::{Facts, Verified, read_file};
-use crate::quote::{is_pem, shown};
+use crate::net::stream::tls::{Choices, ClientAuth, Config, Kept, Pem, Settings, Version};
+use crate::net::stream::tls::{
+    Facts, Fingerprint, KeyLogFile, PeerCertificate, Verified, read_file,
+};
+use crate::quote::{is_pem, named, shown};
 use crate::sync::Arc;
 
 /// A compiled TLS table, as scripts hold it.
@@ -30,7 +34,8 @@ impl UserData for Compiled {
 /// Adds the functions to the table that the Lua files get.
 pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
     // `tls(fields)`: the compiled table, and what of it can't be used; or nil and why not.
-    let compile = |lua: &Lua, fields: Table| match compile(&fields)? {
+    let kept = RefCell::new(Kept::default());
+    let compile = move |lua: &Lua, fields: Table| match compile(&fields, &kept)? {
         Ok(tls) => {
             let left_out = tls.client.left_out().map(str::to_owned);
             let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
@@ -39,10 +44,12 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
         Err(why) => Ok((Value::Nil, Some(why))),
     };
     table.set("tls", lua.create_function(compile)?)?;
-    // `tls_kind(value)`: "client", "server" (also), or nil for anything else.
+    // `tls_kind(value)`: "client", "server" (also), or nil for anything else; and why it is no server,
+    // if its certificate is not what it lacks.
     let kind = |_: &Lua, value: Value| {
         let compiled = of(&value);
-        Ok(compiled.map(|tls| if tls.server.is_some() { "server" } else { "client" }))
+        let kind = |tls: &Tls| if tls.server.is_some() { "server" } else { "client" };
+        Ok((compiled.as_deref().map(kind), compiled.and_then(|tls| tls.why_no_server)))
     };
     table.set("tls_kind", lua.create_function(kind)?)
 }
@@ -62,10 +69,7 @@ pub(in crate::lua) fn with_names(
     }
     let Some(tls) = of(compiled) else { return Ok(None) };
     let server = tls.server.as_ref().and_then(|server| server.with_names(&named, is_strict));
-    Ok(server.map(|server| {
-        let (client, is_server) = (Arc::clone(&tls.client), tls.is_server);
-        Compiled(Arc::new(Tls { client, server: Some(server), is_server }))
-    }))
+    Ok(server.map(|server| Compiled(Arc::new(Tls { server: Some(server), ..Tls::clone(&tls) }))))
 }
 
 /// The configurations behind a value of the script.
@@ -76,21 +80,61 @@ pub(in crate::lua) fn of(value: &Value) -> Option<Arc<Tls>> {
 
 type Reason = String;
 
-fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
+fn compile(fields: &Table, kept: &RefCell<Kept>) -> mlua::Result<Result<Tls, Reason>> {
     let settings = match settings(fields)? {
         Ok(settings) => settings,
         Err(why) => return Ok(Err(why)),
     };
-    let server = if settings.cert.is_some() && settings.key.is_some() {
-        match Config::server(&settings) {
-            Ok(config) => Some(config),
+    let has_identity = settings.cert.is_some() && settings.key.is_some();
+    let mut server = None;
+    if has_identity && !looks_at_nobody(&settings) {
+        let mut made = Config::server(&settings);
+        if let (Ok(own), Some(certs)) = (&made, fields.get::<Option<Table>>("certs")?) {
+            made = with_certs(own, &settings, &certs)?;
+        }
+        match made {
+            Ok(config) => server = Some(config),
             Err(why) => return Ok(Err(why)),
         }
-    } else {
-        None
-    };
+    }
     let is_server = fields.get::<Option<bool>>("is_server")?;
-    Ok(Config::client(&settings).map(|client| Tls { client, server, is_server }))
+    let why_no_server = (has_identity && looks_at_nobody(&settings)).then_some(LOOKS_AT_NOBODY);
+    let client = kept.borrow_mut().client(&settings);
+    Ok(client.map(|client| Tls { client, server, is_server, why_no_server }))
+}
+
+const LOOKS_AT_NOBODY: &str = "'fingerprint' is for clients here, who are not asked for a certificate; give 'client_auth', too";
+
+/// Of a client: then a server would look at nobody's certificate.
+fn looks_at_nobody(settings: &Settings) -> bool {
+    settings.fingerprints.is_some() && settings.client_auth == ClientAuth::None
+}
+
+/// A server's with others by name: the fields of each, what it has of the table around it included.
+fn with_certs(
+    own: &Config,
+    around: &Settings,
+    certs: &Table,
+) -> mlua::Result<Result<Arc<Config>, Reason>> {
+    let mut others = Vec::new();
+    for pair in certs.pairs::<mlua::LuaString, Table>() {
+        let (name, fields) = pair?;
+        let made = settings(&fields)?.and_then(|given| {
+            if looks_at_nobody(&given) {
+                return Err(LOOKS_AT_NOBODY.to_owned());
+            }
+            Config::server(&Settings { key_log: around.key_log.clone(), ..given })
+        });
+        match made {
+            Ok(config) => others.push((name.to_string_lossy(), config)),
+            Err(why) => {
+                return Ok(Err(format!("certs: {}: {why}", named(&name.as_bytes()))));
+            }
+        }
+    }
+    // What is told of them has an order.
+    others.sort_by(|(one, _), (other, _)| one.cmp(other));
+    Ok(own.with_servers(&others).map_err(|why| format!("certs: {why}")))
 }
 
 fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
@@ -102,6 +146,14 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         }
     }
     let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let key_log = match key_log(fields)? {
+        Ok(key_log) => key_log,
+        Err(why) => return Ok(Err(why)),
+    };
+    let fingerprints = match fingerprints(fields)? {
+        Ok(fingerprints) => fingerprints,
+        Err(why) => return Ok(Err(why)),
+    };
     let mut alpn = Vec::new();
     for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
         alpn.push(name.as_bytes().to_vec());
@@ -125,11 +177,13 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         insecure_name: fields.get::<Option<bool>>("insecure_name")?.unwrap_or(insecure_name),
         server_name: fields.get("server_name")?,
         ca,
+        fingerprints,
         cert,
         key,
         alpn,
         min_version: version("min_version", min_version)?,
         max_version: version("max_version", max_version)?,
+        key_log,
         choices: Choices {
             suites: fields.get("suites")?,
             groups: fields.get("groups")?,
@@ -138,6 +192,31 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         },
         client_auth,
     }))
+}
+
+/// The file for the secrets of sessions; none if the environment is to name one and does not.
+fn key_log(fields: &Table) -> mlua::Result<Result<Option<Arc<KeyLogFile>>, Reason>> {
+    let path = match fields.get::<Value>("keylog")? {
+        Value::String(path) => path.as_bytes().to_vec(),
+        Value::Boolean(true) => match std::env::var_os("SSLKEYLOGFILE") {
+            Some(path) if !path.is_empty() => path.into_encoded_bytes(),
+            _ => return Ok(Ok(None)),
+        },
+        _ => return Ok(Ok(None)),
+    };
+    Ok(KeyLogFile::open(&path).map(|file| Some(Arc::new(file))))
+}
+
+/// One, or a list of them, as `tls.lua` has passed it.
+fn fingerprints(fields: &Table) -> mlua::Result<Result<Option<Vec<Fingerprint>>, Reason>> {
+    let texts = match fields.get::<Value>("fingerprint")? {
+        Value::String(text) => vec![text],
+        Value::Table(list) => list.sequence_values().collect::<mlua::Result<Vec<_>>>()?,
+        _ => return Ok(Ok(None)),
+    };
+    let read = |text: &mlua::LuaString| Fingerprint::read(&text.to_string_lossy());
+    let read: Result<Vec<_>, _> = texts.iter().map(read).collect();
+    Ok(read.map(Some).map_err(|why| format!("fingerprint: {why}")))
 }
 
 /// The text of `name`, or of the file that `namefile` names.
@@ -183,8 +262,27 @@ pub(in crate::lua) fn facts(lua: &Lua, facts: &Facts) -> mlua::Result<Table> {
     table.set("server_name", facts.server_name.as_deref())?;
     match facts.verified {
         Verified::Chain => table.set("verified", "chain")?,
+        Verified::Fingerprint => table.set("verified", "fingerprint")?,
         Verified::No => table.set("verified", false)?,
         Verified::Yes => table.set("verified", true)?,
     }
+    table.set("resumed", facts.resumed)?;
+    Ok(table)
+}
+
+/// What `sock.tls.peer` says.
+pub(in crate::lua) fn peer(lua: &Lua, peer: &PeerCertificate) -> mlua::Result<Table> {
+    let table = lua.create_table()?;
+    table.set("der", lua.create_string(&peer.der)?)?;
+    table.set("fingerprint", peer.fingerprint.to_string())?;
+    let Some(says) = &peer.says else { return Ok(table) };
+    table.set("subject", says.subject.as_str())?;
+    table.set("issuer", says.issuer.as_str())?;
+    table.set("names", lua.create_sequence_from(says.names.iter().map(String::as_str))?)?;
+    if let Some((from, to)) = says.dates {
+        table.set("not_before", from)?;
+        table.set("not_after", to)?;
+    }
+    table.set("serial", says.serial.as_str())?;
     Ok(table)
 }

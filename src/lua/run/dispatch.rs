@@ -142,6 +142,11 @@ fn handler_of(state: &State, event: Event, shown: usize) -> Option<(EventNumber,
         Event::Securing => (EventNumber::Securing, Argument::None),
         Event::Sent => (EventNumber::Sent, Argument::None),
         Event::Eof => (EventNumber::End, Argument::None),
+        // Beside the connection, which goes on.
+        Event::Failed(error) => {
+            hold_error(state, error);
+            (EventNumber::Unhandled, Argument::Failure)
+        }
         Event::Reconnecting(attempt) => (EventNumber::Reconnect, Argument::Count(attempt as usize)),
         _ => return None,
     })

@@ -67,6 +67,14 @@ local function describe(object)
     return "socket from" .. core.where(info.peer_address, info.peer_port), "on_close"
 end
 
+-- What a script can do. A failure beside a connection, which goes on, is no handler's.
+local function advice(message, handler)
+    if message:find("^keylog ") then
+        return "set evsock.on_unhandled, to false for silence"
+    end
+    return "set its " .. handler .. ", or evsock.on_unhandled = false for silence"
+end
+
 local function report(object, message, code)
     local now = native.now()
     if now >= since + SECOND then
@@ -82,9 +90,8 @@ local function report(object, message, code)
     if #reason > LONGEST_REASON then
         reason = reason:sub(1, LONGEST_REASON) .. "..."
     end
-    write_line((
-        "unhandled failure of %s: %s (%s); set its %s, or evsock.on_unhandled = false for silence"
-    ):format(what, reason, code, handler))
+    write_line(("unhandled failure of %s: %s (%s); %s"):format(
+        what, reason, code, advice(message, handler)))
 end
 
 -- Returns whether a handler of the script has run.

@@ -188,7 +188,7 @@ fn listen(
     }
     server.listeners.borrow_mut().extend(opened);
     if first_time {
-        server.report_notice(Some(hub));
+        server.report_notices(Some(hub));
     }
     Ok(())
 }

@@ -44,12 +44,13 @@ impl ServerPart {
         }
     }
 
-    /// Reports to the script what is odd about a server's certificate, once for all its listeners.
-    pub(in crate::lua) fn report_notice(&self, hub: Option<&Arc<Hub>>) {
+    /// Reports to the script what is odd about a server's certificates, once for all its listeners.
+    pub(in crate::lua) fn report_notices(&self, hub: Option<&Arc<Hub>>) {
         let options = self.options.borrow().clone();
-        let notice = options.tls.as_ref().and_then(|tls| tls.server.as_ref()?.notice());
+        let Some(server) = options.tls.as_ref().and_then(|tls| tls.server.as_ref()) else { return };
         let listeners = self.listeners.borrow();
-        if let (Some(hub), Some(listener), Some(notice)) = (hub, listeners.first(), notice) {
+        let (Some(hub), Some(listener)) = (hub, listeners.first()) else { return };
+        for notice in server.notices() {
             listener.report(hub, notice);
         }
     }

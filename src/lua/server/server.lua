@@ -119,6 +119,9 @@ local function set_server_option(server, name, value)
         settings.server[name] = checked
         native.server_bounds(server, settings.server)
         return
+    elseif name == "tls" and checked and not settings.had_tls then
+        raise("bad value for 'tls' (the server listens without TLS, and those who know its port"
+            .. " speak none; listen on another port with the option 'tls')")
     end
     native.set_option(server, name, checked)
     -- Sockets that were accepted before keep the table that they have.
@@ -243,6 +246,7 @@ function evsock.listen(host, port, given)
     end
     local listed, settings = {}, { sockets = {}, server = {} }
     settings.handlers, settings.count = handlers_of(given or {})
+    settings.had_tls = checked.tls and true
     for name, value in pairs(given or {}) do
         if not (is_socket_handler[name] or is_server_handler[name]) then
             -- A TLS table is compiled once.

@@ -48,6 +48,11 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table, state: &Rc<State>) -> mlua::
         let facts = stream.and_then(|stream| stream.info().tls);
         facts.map(|facts| tls::facts(lua, &facts)).transpose()
     })?;
+    method(lua, table, state, "tls_peer", |lua, object, (): ()| {
+        let stream = object.socket().and_then(|part| part.stream.borrow().clone());
+        let peer = stream.and_then(|stream| stream.peer_certificate());
+        peer.map(|peer| tls::peer(lua, &peer)).transpose()
+    })?;
     method(lua, table, state, "start_tls", |lua, object, (tls, name): Named| {
         let (Some(tls), Some(part)) = (tls::of(&tls), object.socket()) else {
             return answer(lua, Ok(()));

@@ -112,6 +112,15 @@ function core.socket.set(sock, name, value)
     set_option(sock, name, value, check_property(name, value))
 end
 
+-- What a handshake has agreed on, with the peer's certificate, which is read for those who ask.
+local function tls_of_socket(sock)
+    local facts = native.tls_facts(sock)
+    if facts then
+        facts.peer = native.tls_peer(sock)
+    end
+    return facts
+end
+
 function core.socket.info(sock)
     expect(sock, "socket", "info")
     local info = native.info(sock) or {}
@@ -121,7 +130,7 @@ function core.socket.info(sock)
     for name in pairs(defaults) do
         info[name] = get_option(sock, name)
     end
-    info.tls = native.tls_facts(sock)
+    info.tls = tls_of_socket(sock)
     return info
 end
 
@@ -164,7 +173,7 @@ for name in pairs(options) do
         end
     end
 end
-socket_get.tls = native.tls_facts
+socket_get.tls = tls_of_socket
 
 -- A connection keeps its interface.
 local set_device = socket_set.device

@@ -27,8 +27,8 @@ use crate::proto::write_queue::WriteQueue;
 use crate::sync::{Arc, lock};
 pub use crate::sys::path::{hashed_files, read as read_file};
 use crate::sys::process;
-pub use crate::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
-pub use crate::tls::{Facts, NamePart, Shown, Verified};
+pub use crate::tls::{Choices, ClientAuth, Config, Kept, Pem, Settings, Version};
+pub use crate::tls::{Facts, Fingerprint, KeyLogFile, NamePart, PeerCertificate, Shown, Verified};
 use crate::tls::{Session, roots};
 
 /// Extra state of a stream that uses TLS.
@@ -111,6 +111,16 @@ impl Stream {
     ) -> Result<bool> {
         let begun = self.step(hub, |step| step.upgrade(tls, name, early));
         begun.unwrap_or_else(|| Err(internal_error("start_tls")))
+    }
+
+    /// The peer's own certificate, if it has shown one in a handshake that succeeded.
+    #[must_use]
+    pub fn peer_certificate(&self) -> Option<PeerCertificate> {
+        let inner = lock(&self.inner);
+        inner.tls_facts()?;
+        let own = inner.peer_certificates().into_iter().next();
+        drop(inner);
+        own.map(PeerCertificate::new)
     }
 
     /// The certificates that the peer has shown, its own first.
@@ -263,6 +273,10 @@ impl Step<'_> {
             self.send_close_notify();
         }
         self.feed(Input::Secured);
+        let config = self.inner.tls.as_ref().map(|state| Arc::clone(&state.config));
+        if let Some(error) = config.and_then(|config| config.take_key_log_failure()) {
+            self.post(Event::Failed(Box::new(error)));
+        }
         self.place_marks();
         self.finish_writing();
     }

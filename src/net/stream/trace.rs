@@ -142,6 +142,7 @@ impl Inner {
             Verified::Chain => {
                 "the peer's certificate is verified but for its name (insecure_name)"
             }
+            Verified::Fingerprint => "the peer's certificate is one of 'fingerprint'",
             Verified::No if self.is_accepted() => "the client has shown no certificate",
             Verified::No => "the peer's certificate is not verified (verify = false)",
         };
