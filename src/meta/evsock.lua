@@ -143,10 +143,18 @@ local evsock = {}
 --- "sha256:..." or a list of these: the peer's own certificate is one of them and its key proven;
 --- chain, names and dates are not looked at. On a server with `client_auth`: of clients.
 ---@field fingerprint? string|string[]
+--- Lists of revoked certificates, PEM, or one in DER. With them each certificate of the peer's
+--- chain but the trusted one needs a current list of its issuer, or the peer is refused:
+--- `TLS_REVOKED`; a list that is missing: `TLS_UNKNOWN_ISSUER`, outdated: `TLS_EXPIRED`, of another
+--- key: `TLS_BAD_SIGNATURE`.
+---@field crl? string
+---@field crlfile? string the same in a file, read once
 ---@field cert? string our own certificate and its chain, PEM; a server needs one
 ---@field certfile? string the same in a file
 ---@field key? string the key of `cert`, PEM
 ---@field keyfile? string the same in a file
+--- Of an encrypted `key`: PKCS#8 with PBKDF2 or scrypt. A key that is not encrypted ignores it.
+---@field password? string
 ---@field alpn? string[] application protocols, the preferred first
 ---@field min_version? string "1.2", which is the default, or "1.3"
 ---@field max_version? string "1.3", which is the default, or "1.2"
@@ -165,6 +173,8 @@ local evsock = {}
 ---@field certfile? string the same in a file
 ---@field key? string the key of `cert`, PEM
 ---@field keyfile? string the same in a file
+--- Of an encrypted `key`.
+---@field password? string
 ---@field alpn? string[] application protocols, the preferred first
 ---@field min_version? string "1.2" or "1.3"
 ---@field max_version? string "1.2" or "1.3"
@@ -172,6 +182,8 @@ local evsock = {}
 ---@field fingerprint? string|string[] that of a client's certificate, or a list of those known
 ---@field ca? string certificates of clients and those who issue them, PEM
 ---@field cafile? string the same in a file
+---@field crl? string lists of revoked certificates of clients, PEM, or one in DER
+---@field crlfile? string the same in a file, read once
 
 --- What a handshake has agreed on.
 ---@class evsock.TlsFacts
@@ -420,7 +432,8 @@ function evsock.events() end
 
 --- Checks and compiles a TLS table once; the result goes wherever a TLS table goes. Certificates of
 --- `ca` or `cafile` that can't be used are left out while others are there: `left_out` says which
---- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`).
+--- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`). It also tells of lists of
+--- revoked certificates that are out of date, or not signed by the authority of their issuer's name.
 ---
 --- `local tls, left_out = evsock.tls { cafile = "device-ca.pem" }`
 ---@param given evsock.TlsOptions

@@ -19,6 +19,7 @@ use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
 use super::key_log::KeyLogFile;
+use super::lists::Lists;
 use super::names::{Chosen, Names};
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
@@ -61,6 +62,7 @@ pub struct Config {
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
     key_log: Option<Arc<KeyLogFile>>,
+    remarks: Option<Arc<str>>,
     needs_system_roots: bool,
     notices: Vec<Error>,
 }
@@ -84,7 +86,19 @@ impl Config {
         let all = if settings.verify { provider() } else { tolerant_provider() };
         let provider = chosen(all, &settings.choices)?;
         let algorithms = provider.signature_verification_algorithms;
-        let servers = Arc::new(Servers { algorithms, trust, checks_name });
+        let lists = match (&settings.crl, &trust) {
+            (Some(_), Trust::Anyone) => return Err(format!("crl and {UNVERIFIED}")),
+            (Some(crl), _) => Some(Lists::new(crl, &provider)?),
+            (None, _) => None,
+        };
+        let given = if let Trust::Given(given) = &trust { Some(given) } else { None };
+        // Built now, where the roots are at hand.
+        if let (Some(lists), Some(given)) = (&lists, given) {
+            lists.chains(&given.store);
+        }
+        let remarks =
+            joined(left_out.as_deref(), lists.as_ref().and_then(|lists| lists.remarks(given)));
+        let servers = Arc::new(Servers { algorithms, trust, checks_name, lists });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?
@@ -112,6 +126,7 @@ impl Config {
             verified: verified_by(settings),
             spoken: spoken(settings),
             left_out,
+            remarks,
             key_log: settings.key_log.clone(),
             needs_system_roots,
             notices: Vec::new(),
@@ -133,6 +148,7 @@ impl Config {
             .map_err(|error| error.to_string())?;
         let clients = client_verifier(settings, &provider)?.map(Arc::new);
         let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
+        let remarks = joined(left_out.as_deref(), remarks_on(settings, clients.as_deref()));
         let builder = match &clients {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(Arc::clone(verifier) as _),
@@ -160,12 +176,13 @@ impl Config {
             },
         };
         let role = Role::Server { config: Arc::new(config), identity, clients, names: None };
-        let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
+        let skipped = remarks.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         Ok(Arc::new(Self {
             role,
             verified,
             spoken: spoken(settings),
             left_out,
+            remarks,
             key_log: settings.key_log.clone(),
             needs_system_roots: false,
             notices: notice.or(skipped).into_iter().collect(),
@@ -222,6 +239,7 @@ impl Config {
             spoken: self.spoken,
             left_out: self.left_out.clone(),
             key_log: self.key_log.clone(),
+            remarks: self.remarks.clone(),
             needs_system_roots: self.needs_system_roots,
             notices,
         }))
@@ -276,6 +294,12 @@ impl Config {
     #[must_use]
     pub fn left_out(&self) -> Option<&str> {
         self.left_out.as_deref()
+    }
+
+    /// The same, and what is odd about revocation lists.
+    #[must_use]
+    pub fn remarks(&self) -> Option<&str> {
+        self.remarks.as_deref()
     }
 
     /// What whoever runs the server should know of it, though it works.
@@ -343,6 +367,9 @@ impl fmt::Debug for Config {
 
 const INCOMPLETE: &str = "a server needs a certificate and its key";
 
+/// The end of a contradiction.
+const UNVERIFIED: &str = "verify = false contradict each other";
+
 /// Tickets that a client config remembers, at most eight a server.
 const RESUMABLE: usize = 256;
 
@@ -364,6 +391,11 @@ fn check(settings: &Settings) -> Result<(), String> {
     }
     if settings.fingerprints.as_ref().is_some_and(Vec::is_empty) {
         return Err("fingerprint: an empty list lets nobody in".to_owned());
+    }
+    if settings.fingerprints.is_some() && settings.crl.is_some() {
+        let text = "fingerprint and crl contradict each other; a certificate is taken back by \
+                    leaving out its fingerprint, since nothing else of it is looked at";
+        return Err(text.to_owned());
     }
     if spoken(settings) == (Version::Tls13, Version::Tls12) {
         return Err("max_version: \"1.2\" is below min_version, \"1.3\"".to_owned());
@@ -413,13 +445,17 @@ fn client_verifier(
         return Err(text.to_owned());
     }
     if !settings.verify {
-        return Err("client_auth and verify = false contradict each other".to_owned());
+        return Err(format!("client_auth and {UNVERIFIED}"));
     }
     let given = settings.ca.as_ref().map_or_else(|| Ok(Given::default()), Given::new)?;
+    let lists = settings.crl.as_ref().map(|crl| Lists::new(crl, provider)).transpose()?;
     let mut chains = None;
     if let Some(ca) = settings.ca.as_ref().filter(|_| !given.store.is_empty()) {
         let store = Arc::clone(&given.store);
-        let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        let mut builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        if let Some(lists) = &lists {
+            builder = builder.with_crls(lists.all()).enforce_revocation_expiration();
+        }
         chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
     }
     Ok(Some(Clients {
@@ -428,8 +464,26 @@ fn client_verifier(
         given,
         fingerprints: settings.fingerprints.clone(),
         chains,
+        lists,
         is_required: settings.client_auth == ClientAuth::Require,
     }))
+}
+
+/// What is odd about the revocation lists of a server.
+fn remarks_on(settings: &Settings, clients: Option<&Clients>) -> Option<String> {
+    let crl = settings.crl.as_ref()?;
+    let Some(clients) = clients else {
+        let text = "has no effect on a server that asks clients for no certificate (client_auth)";
+        return Some(format!("{} {text}", crl.source));
+    };
+    clients.lists.as_ref().and_then(|lists| lists.remarks(Some(&clients.given)))
+}
+
+fn joined(left_out: Option<&str>, more: Option<String>) -> Option<Arc<str>> {
+    match (left_out, more) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}").into()),
+        (one, other) => one.map(Arc::from).or(other.map(Arc::from)),
+    }
 }
 
 fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {

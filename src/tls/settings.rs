@@ -4,6 +4,7 @@
 
 use super::fingerprint::Fingerprint;
 use super::key_log::KeyLogFile;
+use super::locked::Password;
 use super::pem::Pem;
 use crate::digest::Digest;
 use crate::sync::Arc;
@@ -57,10 +58,14 @@ pub struct Settings {
     pub ca: Option<Pem>,
     /// The peer's own certificate is one of these; then nothing else of it is looked at.
     pub fingerprints: Option<Vec<Fingerprint>>,
+    /// Lists of revoked certificates: the chain of the peer is checked by them.
+    pub crl: Option<Pem>,
     /// Our certificate and its chain.
     pub cert: Option<Pem>,
     /// Its key; it may also stand in `cert`.
     pub key: Option<Pem>,
+    /// What opens the key if that is locked.
+    pub password: Option<Password>,
     /// Application protocols, the most wanted first.
     pub alpn: Vec<Vec<u8>>,
     /// The oldest version that is accepted.
@@ -83,8 +88,10 @@ impl Default for Settings {
             server_name: None,
             ca: None,
             fingerprints: None,
+            crl: None,
             cert: None,
             key: None,
+            password: None,
             alpn: Vec::new(),
             min_version: Version::default(),
             max_version: Version::Tls13,
@@ -104,9 +111,11 @@ impl Settings {
             insecure_name,
             server_name,
             ca,
+            crl,
             fingerprints,
             cert,
             key,
+            password,
             alpn,
             min_version,
             max_version,
@@ -119,17 +128,33 @@ impl Settings {
         all.put(format!("{verify} {insecure_name} {min_version:?} {max_version:?}").as_bytes());
         all.put(format!("{client_auth:?} {prefers_own_suites} {resumes}").as_bytes());
         all.put_list(server_name.iter());
-        for pem in [ca, cert, key] {
+        for pem in [ca, crl, cert, key] {
             all.put_list(pem.iter().flat_map(|pem| [pem.source.as_bytes(), &pem.text]));
         }
         all.put(&[u8::from(fingerprints.is_some())]);
         all.put_list(fingerprints.iter().flatten().map(ToString::to_string));
+        all.put_list(password.iter().map(|password| &password.0));
         all.put_list(alpn.iter());
         for list in [suites, groups] {
             all.put(&[u8::from(list.is_some())]);
             all.put_list(list.iter().flatten());
         }
         Digest::Sha256.of(&all.0)
+    }
+
+    /// Opens the key with the password, once for all that is made of these settings. A key that is
+    /// not locked needs none and ignores it, as with OpenSSL.
+    ///
+    /// # Errors
+    /// It does not open it; the reason names the source of the key.
+    pub fn unlock(&mut self) -> Result<(), String> {
+        if let (Some(password), Some(key)) =
+            (&self.password, self.key.as_ref().or(self.cert.as_ref()))
+            && let Some(open) = key.unlocked(password)?
+        {
+            self.key = Some(open);
+        }
+        Ok(())
     }
 }
 

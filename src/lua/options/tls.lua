@@ -75,7 +75,7 @@ end
 local tls_fields, certs_fields = inner.read_list "tls", inner.read_list "certs"
 
 -- Given as text, or as the path of a file by the name with "file" behind it.
-local TEXTS = { "ca", "cert", "key" }
+local TEXTS = { "ca", "cert", "crl", "key" }
 
 -- Checks one table; `known`: what may stand in it, `of`: in what it stands itself, in words.
 local function check_fields(given, known, call, of)
@@ -105,6 +105,13 @@ local function check_fields(given, known, call, of)
         raise("bad tls option 'cert'" .. of .. " to '" .. call .. "' (its 'key' is missing)")
     elseif has_key and not has_cert then
         raise("bad tls option 'key'" .. of .. " to '" .. call .. "' (its 'cert' is missing)")
+    elseif fields.password and not has_key then
+        raise("bad tls option 'password'" .. of .. " to '" .. call
+            .. "' (the 'key' that it opens is missing)")
+    end
+    if (fields.crl or fields.crlfile) and fields.verify == false then
+        raise("bad tls option 'crl'" .. of .. " to '" .. call
+            .. "' (with verify = false nobody looks at it)")
     end
     return fields, has_cert
 end

@@ -7,7 +7,9 @@ use std::cell::RefCell;
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::net::options::Tls;
-use crate::net::stream::tls::{Choices, ClientAuth, Config, Kept, Pem, Settings, Version};
+use crate::net::stream::tls::{
+    Choices, ClientAuth, Config, Kept, Password, Pem, Settings, Version,
+};
 use crate::net::stream::tls::{
     Facts, Fingerprint, KeyLogFile, PeerCertificate, Verified, read_file,
 };
@@ -37,7 +39,7 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
     let kept = RefCell::new(Kept::default());
     let compile = move |lua: &Lua, fields: Table| match compile(&fields, &kept)? {
         Ok(tls) => {
-            let left_out = tls.client.left_out().map(str::to_owned);
+            let left_out = tls.client.remarks().map(str::to_owned);
             let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
             Ok((Value::UserData(compiled), left_out))
         }
@@ -139,13 +141,14 @@ fn with_certs(
 
 fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
     let mut pems = Vec::new();
-    for name in ["ca", "cert", "key"] {
+    for name in ["ca", "crl", "cert", "key"] {
         match pem(fields, name)? {
             Ok(pem) => pems.push(pem),
             Err(why) => return Ok(Err(why)),
         }
     }
-    let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let mut next = || pems.pop().flatten();
+    let (key, cert, crl, ca) = (next(), next(), next(), next());
     let key_log = match key_log(fields)? {
         Ok(key_log) => key_log,
         Err(why) => return Ok(Err(why)),
@@ -154,6 +157,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         Ok(fingerprints) => fingerprints,
         Err(why) => return Ok(Err(why)),
     };
+    let password = fields.get::<Option<mlua::LuaString>>("password")?;
     let mut alpn = Vec::new();
     for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
         alpn.push(name.as_bytes().to_vec());
@@ -172,14 +176,16 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         _ => ClientAuth::None,
     };
     let Settings { verify, insecure_name, min_version, max_version, .. } = Settings::default();
-    Ok(Ok(Settings {
+    let mut settings = Settings {
         verify: fields.get::<Option<bool>>("verify")?.unwrap_or(verify),
         insecure_name: fields.get::<Option<bool>>("insecure_name")?.unwrap_or(insecure_name),
         server_name: fields.get("server_name")?,
         ca,
         fingerprints,
+        crl,
         cert,
         key,
+        password: password.map(|text| Password(text.as_bytes().to_vec())),
         alpn,
         min_version: version("min_version", min_version)?,
         max_version: version("max_version", max_version)?,
@@ -191,7 +197,8 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
             resumes: fields.get::<Option<bool>>("resumes")?.unwrap_or(true),
         },
         client_auth,
-    }))
+    };
+    Ok(settings.unlock().map(|()| settings))
 }
 
 /// The file for the secrets of sessions; none if the environment is to name one and does not.
