@@ -158,6 +158,73 @@ describe("Renoise: a client of UDP", function()
         assert.equal(36000, #client:receive("*line", 5000))
     end)
 
+    -- No more at a time than the core holds; `take` gets them and finds no line or block yet.
+    local function say_often(say, text, count, take)
+        while count > 0 do
+            local now = math.min(count, 32)
+            for _ = 1, now do
+                say(text)
+            end
+            take()
+            count = count - now
+        end
+    end
+
+    it("refuses a line or block of more than 4096 datagrams, however short they are", function()
+        local refusal = { nil, "receive: a line or block of more than 4096 datagrams" }
+        for _, mode in ipairs { "*line", 100 } do
+            local client, say = client_and_peer()
+            say("a")
+            local answer
+            say_often(say, "", 5000, function()
+                answer = { client:receive(mode, 0) }
+            end)
+            helper.pump_until(function()
+                answer = { client:receive(mode, 1) }
+                return answer[2] ~= "timeout"
+            end, 5, "a refusal")
+            assert.same(refusal, answer)
+            assert.same(refusal, { client:receive(mode, 5000) })
+            assert.same(refusal, { client:receive(mode == 100 and "*line" or 100, 0) })
+            -- What was collected is there, and room by each that goes.
+            assert.equal("a", client:receive("*all", 0))
+            for _ = 2, 4096 do
+                assert.equal("", client:receive("*all", 0))
+            end
+        end
+    end)
+
+    it("takes a line of 4096 datagrams", function()
+        local client, say = client_and_peer()
+        say_often(say, "x", 4095, function()
+            assert.same({ nil, "timeout" }, { client:receive("*line", 1) })
+        end)
+        say("!\n")
+        assert.equal(("x"):rep(4095) .. "!", client:receive("*line", 5000))
+    end)
+
+    it("looks for the end of a line in each datagram once", function()
+        local client, say = client_and_peer()
+        say_often(say, "x", 2000, function()
+            client:receive("*line", 1)
+        end)
+        -- Compiled code has no hooks.
+        local jit = rawget(_G, "jit")
+        if jit then
+            jit.off()
+            jit.flush()
+        end
+        local thousands = 0
+        debug.sethook(function() thousands = thousands + 1 end, "", 1000)
+        local answer = { client:receive("*line", 0) }
+        debug.sethook()
+        if jit then
+            jit.on()
+        end
+        assert.same({ nil, "timeout" }, answer)
+        assert.is_true(thousands < 3, thousands .. ",000 instructions for a line that is not there")
+    end)
+
     it("is closed by close, which may be called again", function()
         local client = client_and_peer()
         client:close()

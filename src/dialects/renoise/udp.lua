@@ -14,8 +14,9 @@ local settings, notify, property = shared.settings, shared.notify, shared.proper
 local expect, check_open, expect_open = shared.expect, shared.check_open, shared.expect_open
 local KIND, OPEN, FACTS, NOTIFIER = shared.KIND, shared.OPEN, shared.FACTS, shared.NOTIFIER
 
--- The longest line that is collected.
-local MAX_LINE = 16 * 1024 * 1024
+-- The longest line that is collected, and of how many datagrams a line or block may be: empty ones
+-- have no bytes to count.
+local MAX_LINE, MAX_DATAGRAMS = 16 * 1024 * 1024, 4096
 
 local BOX = {} -- client: datagrams in order and, of the first, what is left of it
 local PROBLEM = {} -- client: why its name has no address
@@ -27,10 +28,11 @@ local udp = {}
 
 -- What a client has received ----------------------------------------------------------------------
 
--- `clean`: how far there is no newline; `after_cr`: a LF that comes next belongs to a line read.
+-- `clean`: up to which place there is no newline, and `clean_bytes`, how many bytes these are;
+-- `after_cr`: a LF that comes next belongs to a line read.
 local function new_box()
     local box = ordered.clear {}
-    box.bytes, box.clean, box.after_cr = 0, 0, false
+    box.bytes, box.clean, box.clean_bytes, box.after_cr = 0, 0, 0, false
     return box
 end
 
@@ -39,23 +41,36 @@ local function pull(client, box)
     local data = datagram.read(client)
     if not data then
         return false
-    elseif box.after_cr and data:sub(1, 1) == "\n" then
-        data = data:sub(2)
+    elseif box.after_cr and data ~= "" then
         box.after_cr = false
-        if data == "" then
+        if data == "\n" then
             return true
         end
+        data = data:gsub("^\n", "")
     end
-    box.after_cr = false
     ordered.add(box, data)
     box.bytes = box.bytes + #data
     return true
 end
 
+-- The same for a line or block, which may not go on for ever: nil and a text if it does.
+local function pull_more(client, box)
+    if ordered.count(box) >= MAX_DATAGRAMS then
+        return nil, "receive: a line or block of more than " .. MAX_DATAGRAMS .. " datagrams"
+    end
+    return pull(client, box)
+end
+
+-- So many bytes leave the box from its front.
+local function count_off(box, count)
+    box.bytes = box.bytes - count
+    box.clean_bytes = math.max(0, box.clean_bytes - count)
+end
+
 -- The first `count` bytes; there must be so many.
 local function take_bytes(box, count)
     local pieces = {}
-    box.bytes = box.bytes - count
+    count_off(box, count)
     while count > 0 do
         local data = box[box.first]
         if #data <= count then
@@ -78,27 +93,24 @@ local function take_datagram(client, box)
         end
     end
     local data = ordered.take(box)
-    box.bytes = box.bytes - #data
+    count_off(box, #data)
     return data
 end
 
 local function take_block(client, box, count)
     while box.bytes < count do
-        if not pull(client, box) then
-            return nil
+        local pulled, problem = pull_more(client, box)
+        if not pulled then
+            return nil, problem
         end
     end
     return take_bytes(box, count)
 end
 
 -- The newline of a line of so many bytes goes: LF, CR LF or CR.
-local function take_line(client, box, length)
+local function take_line(box, length)
     local line = take_bytes(box, length)
-    local ends_by_cr = take_bytes(box, 1) == "\r"
-    if ends_by_cr then
-        while box.bytes == 0 and pull(client, box) do
-            box.clean = box.first - 1
-        end
+    if take_bytes(box, 1) == "\r" then
         while box.bytes > 0 and box[box.first] == "" do
             ordered.take(box)
         end
@@ -112,25 +124,23 @@ local function take_line(client, box, length)
 end
 
 local function find_line(client, box)
-    local length = 0
-    for place = box.first, math.min(box.clean, box.last) do
-        length = length + #box[place]
-    end
     local place = math.max(box.first, box.clean + 1)
+    local pulled, problem
     repeat
         while place <= box.last do
             local found = box[place]:find("[\r\n]")
             if found then
-                return take_line(client, box, length + found - 1)
+                return take_line(box, box.clean_bytes + found - 1)
             end
-            box.clean, length = place, length + #box[place]
+            box.clean, box.clean_bytes = place, box.clean_bytes + #box[place]
             place = place + 1
         end
         if box.bytes > MAX_LINE then
             return nil, "receive: a line of more than " .. MAX_LINE .. " bytes"
         end
-    until not pull(client, box)
-    return nil
+        pulled, problem = pull_more(client, box)
+    until not pulled
+    return nil, problem
 end
 
 local function take(client, box, mode)
@@ -164,7 +174,7 @@ function methods.receive(client, mode, timeout_ms)
         before = box.bytes
         over, message = common.block(client, seconds, is_over)
         -- For a block the time counts anew with every piece.
-    until not (over and counts) or data
+    until not (over and counts) or data or problem
     if over == nil then
         return nil, message
     elseif data then
