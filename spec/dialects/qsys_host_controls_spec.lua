@@ -186,6 +186,8 @@ describe("a control", function()
         helper.misuse(function() control.Position = nil end, "Controls.C.Position (number expected")
         helper.misuse(function() control.Boolean = "no" end, "Controls.C.Boolean (boolean expected")
         helper.misuse(function() control.Values = 1 end, "Controls.C.Values (table expected")
+        helper.misuse(function() control.Values = { 1, 1 / 0 } end,
+            "Controls.C.Values[2] (finite number expected")
         helper.misuse(function() control.EventHandler = 1 end, "Controls.C.EventHandler (function")
         helper.misuse(function() plugin:set("C", "loud") end,
             'bad value for Controls.C (string "loud" is no value of the kind Float)')
@@ -201,5 +203,34 @@ describe("a control", function()
         local many = with_row('ControlType = "Button", ButtonType = "Toggle", Count = 2')
         helper.misuse(function() many:press("C", 3) end, "Controls.C has the indexes 1 to 2, got 3")
         helper.misuse(function() many:press("C") end, "Controls.C has the indexes 1 to 2, got nil")
+    end)
+
+    it("takes no number without an end from anybody, and says so of which control", function()
+        local rows = {
+            'ControlType = "Knob"', 'ControlType = "Knob", ControlUnit = "Integer", Max = 9',
+            'ControlType = "Knob", ControlUnit = "dB"', 'ControlType = "Text"',
+            'ControlType = "Button", ButtonType = "Toggle"', 'ControlType = "Indicator"',
+        }
+        for _, row in ipairs(rows) do
+            local plugin = with_row(row, "C.EventHandler = function() heard = true end")
+            local control = plugin.Controls.C
+            local before = control.Value
+            for _, number in ipairs { 1 / 0, -1 / 0, 0 / 0 } do
+                helper.misuse(function() plugin:set("C", number) end,
+                    "bad value for Controls.C (finite number expected, got ")
+            end
+            local is_text = row:find "Text" or row:find "Indicator"
+            for _, text in ipairs(is_text and {} or { "1e999", "-1e999" }) do
+                helper.misuse(function() plugin:set("C", text) end,
+                    "bad value for Controls.C (finite number expected, got string \"" .. text)
+                -- What a script writes there and is no such number changes nothing.
+                control.String = text
+            end
+            assert.equal(before, control.Value)
+            assert.is_nil(plugin.globals.heard)
+            tools.finish()
+        end
+        local knob = with_row 'ControlType = "Knob", ControlUnit = "dB"'
+        helper.misuse(function() knob:set("C", "1e999dB") end, "C (finite number expected")
     end)
 end)

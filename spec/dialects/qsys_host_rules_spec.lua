@@ -64,6 +64,8 @@ describe("loading a plugin", function()
             "controls: Controls.Gain has the indexes 1 to 2, got 3")
         helper.misuse(function() host.load(path, { controls = { Gain = "loud" } }) end,
             "bad value for the control 'Gain 1'")
+        helper.misuse(function() host.load(path, { controls = { Gain = 1 / 0 } }) end,
+            "bad value for the control 'Gain 1' (finite number expected, got ")
         helper.misuse(function() host.load(path, { propertys = {} }) end,
             "bad option 'propertys' to 'load' (unknown name; did you mean 'properties'?)")
         helper.misuse(function() host.load(path, { hosts = 1 }) end,

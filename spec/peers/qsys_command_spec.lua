@@ -172,6 +172,21 @@ describe("the command evsock-qsys", function()
         assert.equal(0, status)
     end)
 
+    it("takes no number without an end, neither typed nor as an argument", function()
+        local path = file_of([[
+            PluginInfo = { Name = "Specs~Knob" }
+            function GetControls() return { { Name = "Gain", ControlType = "Knob" } } end
+        ]])
+        local said, status = run("Gain=1e999\nGain=3\n", path)
+        assert.equal("evsock-qsys: bad value for Controls.Gain (finite number expected, "
+            .. 'got string "1e999")\nGain = 3\n', said)
+        assert.equal(0, status)
+        said, status = run("", path, "--control", "Gain=-1e999")
+        assert.truthy(said:find("bad value for the control 'Gain' (finite number expected, "
+            .. 'got string "-1e999")', 1, true), said)
+        assert.equal(1, status)
+    end)
+
     it("prints whole lines without control characters", function()
         local said, status = run("Text=a\rb\no\027\007", file_of([[
             print("one\ntwo\r\n", "tab\t\0\027[2J\127 \194\155 \195\164")

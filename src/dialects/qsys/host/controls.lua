@@ -50,14 +50,14 @@ end
 
 local function set(state, control, change, value)
     local number, text, had_list = state.value, state.kind:shown(state), state.list
-    local result = change(state, value)
+    local result, wanted = change(state, value)
     if result ~= false then
         state.list = nil
     end
     if state.value ~= number or state.kind:shown(state) ~= text or had_list then
         tell(state, control, "Value")
     end
-    return result
+    return result, wanted
 end
 
 local function by_number(state, number)
@@ -153,8 +153,10 @@ local function several(name, single, kind)
         end
         local list = { name = name }
         for place, value in ipairs(values) do
-            if type(value) ~= kind then
-                bad(state, name .. "[" .. place .. "]", kind, value)
+            local is_kind = type(value) == kind
+            if not is_kind or kind == "number" and not kinds.is_number(value) then
+                bad(state, name .. "[" .. place .. "]", (is_kind and "finite " or "") .. kind,
+                    value)
             end
             list[place] = value
         end
@@ -310,13 +312,18 @@ end
 function controls.enter(control, value)
     local state = state_of(control)
     local kind = type(value)
-    if kind == "number" and value == value then
+    if kind == "number" then
+        if not kinds.is_number(value) then
+            return "finite number expected, got " .. core.got(value)
+        end
         set(state, control, by_number, value)
     elseif kind == "boolean" then
         set(state, control, by_boolean, value)
     elseif kind == "string" then
-        if set(state, control, by_text, value) == false then
-            return core.got(value) .. " is no value of the kind " .. state.kind_name
+        local result, wanted = set(state, control, by_text, value)
+        if result == false then
+            return wanted and wanted .. " expected, got " .. core.got(value)
+                or core.got(value) .. " is no value of the kind " .. state.kind_name
         end
     else
         return "number, boolean or string expected, got " .. kind

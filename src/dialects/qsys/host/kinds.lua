@@ -1,8 +1,9 @@
 -- The kinds of controls of a Q-SYS plugin: how number, text and position of one state go together.
 --
 -- Not here: the objects that scripts see (`controls`). Each kind has `number(state, n)`,
--- `text(state, s)`, `shown(state)`, and `span(state)`: the limits between which positions lie.
--- Invariant: a state's `value` is always a number within its limits.
+-- `text(state, s)` (false for what is none of its texts, and perhaps what would be),
+-- `shown(state)`, and `span(state)`: the limits between which positions lie.
+-- Invariant: a state's `value` is always a finite number within its limits.
 
 local _, core = ...
 
@@ -36,11 +37,14 @@ function Number:number(state, number)
     state.value = clamp(number, state.least, state.most)
 end
 
+-- What is expected where a text is a number that no control can have.
+local FINITE = "finite number"
+
 -- Whether the text is such a number; its unit may stand behind it.
 function Number:text(state, text)
     local digits, unit = text:match "^%s*([%+%-]?[%d%.]+[eE]?[%+%-]?%d*)%s*(%a*%%?)%s*$"
     local number = digits and tonumber(digits) or tonumber(text)
-    if not number or not is_number(number) then
+    if not number then
         return false
     end
     unit = unit and unit:lower() or ""
@@ -48,6 +52,9 @@ function Number:text(state, text)
         number = number * self.factors[unit]
     elseif unit ~= "" and unit ~= (self.unit or ""):lower() then
         return false
+    end
+    if not is_number(number) then
+        return false, FINITE
     end
     self:number(state, number)
     return true
@@ -97,6 +104,8 @@ function Switch:text(state, text)
     local number = words[text:lower()] or tonumber(text)
     if not number then
         return false
+    elseif not is_number(number) then
+        return false, FINITE
     end
     self:number(state, number)
     return true
