@@ -290,4 +290,29 @@ describe("rapidjson", function()
         local deep = json.decode(("["):rep(127) .. ("]"):rep(127))
         assert.equal(254, #json.encode(deep))
     end)
+
+    it("reads and writes files, and says why it can't", function()
+        local json = load_text("json = require 'rapidjson'").globals.json
+        local path = helper.track(os.tmpname(), os.remove)
+        assert.is_true(json.dump({ 1, { a = "b" } }, path))
+        assert.same({ 1, { a = "b" } }, json.load(path))
+        assert.same({ nil, "a function is no value of JSON" }, { json.dump(print, path) })
+        for _, fn in ipairs { json.load, function(nowhere) return json.dump({}, nowhere) end } do
+            local value, problem = fn("spec/nowhere/at_all.json")
+            assert.is_nil(value)
+            assert.equal(1, problem:find("spec/nowhere/at_all.json: ", 1, true), problem)
+        end
+        -- A folder that can be opened can't be read.
+        local value, problem = json.load("spec")
+        assert.is_nil(value)
+        assert.equal(1, problem:find("spec: ", 1, true), problem)
+        -- Where no room is left a short text goes into the buffer, which then can't be written.
+        local full = io.open("/dev/full", "w")
+        if full then
+            full:close()
+            value, problem = json.dump({ 1 }, "/dev/full")
+            assert.is_nil(value)
+            assert.truthy(problem:find("^/dev/full: .*[Ss]pace"), problem)
+        end
+    end)
 end)

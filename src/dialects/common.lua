@@ -1,5 +1,5 @@
 -- What every dialect needs, written once: checks of arguments, the settings and what they redirect,
--- callbacks in order, waiting, `configure` and `install`.
+-- callbacks in order, waiting, files, `configure` and `install`.
 --
 -- Not here: what one dialect alone does. Each dialect has settings of its own.
 
@@ -329,6 +329,23 @@ function common.block(object, seconds, is_over)
         end
     until left == 0
     return is_over() and true or false
+end
+
+-- Files -------------------------------------------------------------------------------------------
+
+-- What stands in the file; nil and why it can't be read, which begins with its path.
+function common.read_file(path)
+    local file, reason = io.open(path, "rb")
+    if not file then
+        return nil, reason
+    end
+    -- A folder opens on some systems, and its reading fails.
+    local text, why = file:read("*a")
+    file:close()
+    if not text then
+        return nil, path .. ": " .. (why or "it can't be read")
+    end
+    return text
 end
 
 -- The module of a dialect -------------------------------------------------------------------------

@@ -193,15 +193,6 @@ function take.certificates(cfg, settings)
     return true
 end
 
-local function text_of(path)
-    local file, why = io.open(path, "rb")
-    local text = file and file:read("*a")
-    if file then
-        file:close()
-    end
-    return text, why or "it can not be read"
-end
-
 function take.authorities(cfg, settings)
     if not cfg.capath then
         settings.cafile = cfg.cafile
@@ -210,7 +201,7 @@ function take.authorities(cfg, settings)
     local text, why = core.system.certificates_of(cfg.capath)
     if text and cfg.cafile then
         local more
-        more, why = text_of(cfg.cafile)
+        more, why = core.common.read_file(cfg.cafile)
         text = more and more .. "\n" .. text
     end
     if not text then

@@ -58,14 +58,9 @@ end
 
 -- The same of a file; nil and why not.
 function environment.compile_file(path, env)
-    local file, reason = io.open(path, "rb")
-    if not file then
-        return nil, reason
-    end
-    local text = file:read("*a")
-    file:close()
+    local text, reason = core.common.read_file(path)
     if not text then
-        return nil, path .. ": it can't be read"
+        return nil, reason
     end
     return environment.compile(text, "@" .. path, env)
 end

@@ -132,18 +132,6 @@ local function check_options(path, given)
     return given
 end
 
-local function read_file(path)
-    local file, reason = io.open(path, "rb")
-    local text = file and file:read("*a")
-    if file then
-        file:close()
-    end
-    if not text then
-        core.raise("load: " .. (reason or path .. ": it can't be read"))
-    end
-    return text
-end
-
 -- A script that defines nothing is run once.
 local function is_plugin(path, text)
     return path:lower():find "%.qplug$" ~= nil or text:find "PluginInfo%s*=" ~= nil
@@ -283,7 +271,10 @@ end
 -- runs it: its handlers are called in pumps from then on.
 function host.load(path, options)
     local given = check_options(path, options)
-    local text = read_file(path)
+    local text, reason = common.read_file(path)
+    if not text then
+        core.raise("load: " .. reason)
+    end
     local plugin = new_plugin(path, given)
     plugin.text, plugin.is_plugin = text, is_plugin(path, text)
     local ok, problem = pcall(live, plugin)

@@ -45,13 +45,9 @@ end
 
 function rapidjson.load(path)
     core.common.check_string(path, "path", "load")
-    local file, reason = io.open(path, "rb")
-    local text = file and file:read("*a")
-    if file then
-        file:close()
-    end
+    local text, reason = core.common.read_file(path)
     if not text then
-        return nil, reason or path .. ": it can't be read"
+        return nil, reason
     end
     return rapidjson.decode(text)
 end
@@ -68,8 +64,12 @@ function rapidjson.dump(value, path, options)
         return nil, reason
     end
     local written, why = file:write(text)
-    file:close()
-    return written and true or nil, why
+    -- What stays in the buffer is written, or not, by this.
+    local closed, why_not = file:close()
+    if not (written and closed) then
+        return nil, path .. ": " .. (why or why_not)
+    end
+    return true
 end
 
 for _, name in ipairs { "Document", "SchemaDocument", "SchemaValidator" } do
