@@ -206,6 +206,42 @@ describe("evsock.objects", function()
         assert.is_true(place > 10, "the hook was called " .. place .. " times")
     end)
 
+    it("has each task once, also when others begin and end while the list is made", function()
+        local tasks = {}
+        for place = 1, 300 do
+            tasks[place] = evsock.spawn(evsock.sleep, 60)
+        end
+        evsock.pump()
+        -- A hook stands in for a finaliser, at one of the first rows: loops get compiled later.
+        local left = 10
+        debug.sethook(function()
+            if debug.getinfo(2, "n").name == "row_of_task" then
+                left = left - 1
+                if left == 0 then
+                    debug.sethook()
+                    for place = 201, 300 do
+                        tasks[place]:cancel()
+                    end
+                    for _ = 1, 600 do
+                        evsock.spawn(evsock.sleep, 60)
+                    end
+                end
+            end
+        end, "c")
+        local ok, rows = pcall(evsock.objects)
+        debug.sethook()
+        evsock.reset()
+        assert.is_true(ok, rows)
+        assert.equal(0, left)
+        local counts = {}
+        for _, row in ipairs(rows) do
+            counts[row.object] = (counts[row.object] or 0) + 1
+        end
+        for place = 1, 200 do
+            assert.equal(1, counts[tasks[place]])
+        end
+    end)
+
     it("names the classes of dialects", function()
         local qsys = require "evsock.qsys"
         local sock = qsys.TcpSocket.New()

@@ -10,8 +10,8 @@ local native, checks, inner = ...
 native.need(native, "objects")
 
 local bad = checks.bad
-local alive, ready_queue, make_ready =
-    inner.tasks.alive, inner.tasks.ready_queue, inner.tasks.make_ready
+local all_alive, began_at = inner.tasks.all_alive, inner.tasks.alive
+local ready_queue, make_ready = inner.tasks.ready_queue, inner.tasks.make_ready
 local status = coroutine.status
 
 local LONGEST_NAME = 200
@@ -108,8 +108,8 @@ local function list()
         return a.number < b.number
     end)
     local tasks = {}
-    for task, began in pairs(alive) do
-        tasks[#tasks + 1] = row_of_task(task, began)
+    for _, task in ipairs(all_alive()) do
+        tasks[#tasks + 1] = row_of_task(task, began_at[task])
     end
     table.sort(tasks, function(a, b)
         return a.age > b.age
@@ -260,11 +260,7 @@ end
 -- Tasks first, so that none goes on because what it waits for is closed. One that runs, because it
 -- or what it has called is here, goes on.
 local function cancel_tasks()
-    local all = {}
-    for task in pairs(alive) do
-        all[#all + 1] = task
-    end
-    for _, task in ipairs(all) do
+    for _, task in ipairs(all_alive()) do
         if not task.done and status(task.thread) == "suspended" then
             task:cancel()
         end

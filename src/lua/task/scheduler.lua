@@ -12,7 +12,8 @@ local waiters_of, task_of_timer = inner.waiters.of_object, inner.waiters.task_of
 local dequeue, is_enqueued, is_time_up =
     inner.waiters.dequeue, inner.waiters.is_enqueued, inner.waiters.is_time_up
 local end_timeout = inner.waiters.end_timeout
-local alive, ready_queue = inner.tasks.alive, inner.tasks.ready_queue
+local all_alive, keys_of = inner.tasks.all_alive, inner.tasks.keys_of
+local ready_queue = inner.tasks.ready_queue
 local make_ready = inner.tasks.make_ready
 local resume_task, ran_elsewhere = inner.tasks.resume, inner.tasks.ran_elsewhere
 
@@ -125,19 +126,11 @@ end
 
 -- After a lack of memory some tasks may not have been woken.
 local function recheck_all()
-    local all = {}
-    for task in pairs(alive) do
-        all[#all + 1] = task
-    end
-    for _, task in ipairs(all) do
+    for _, task in ipairs(all_alive()) do
         recheck_task(task)
     end
-    local watched = {}
-    for sock in pairs(waiters_of) do
-        watched[#watched + 1] = sock
-    end
-    for _, sock in ipairs(watched) do
-        wake(sock, true)
+    for _, object in ipairs(keys_of(waiters_of)) do
+        wake(object, true)
     end
     -- The call for some of these may have failed; one call too many does nothing.
     for _ = ready_queue.first, ready_queue.last do
@@ -153,14 +146,10 @@ local function run_ready_task(missed)
     end
     if ready_queue.first > ready_queue.last then
         -- There was a call without a task: something has closed without an event.
-        local closed = {}
-        for object in pairs(waiters_of) do
+        for _, object in ipairs(keys_of(waiters_of)) do
             if native.kind(object) ~= "socket" or native.state(object) == "closed" then
-                closed[#closed + 1] = object
+                wake(object, true)
             end
-        end
-        for _, sock in ipairs(closed) do
-            wake(sock, true)
         end
         return false
     end
@@ -185,5 +174,5 @@ local function run_ready_task(missed)
     return false
 end
 
--- By way of these the native side keeps `alive`, too.
+-- By way of these the native side keeps the tasks that are alive, too.
 inner.scheduler = { wake = wake, run_ready_task = run_ready_task }

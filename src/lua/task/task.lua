@@ -39,6 +39,37 @@ local function leave(name)
     end
 end
 
+-- The keys of a table as a list. What is done with each may run finalisers, which change the table,
+-- and a loop of `pairs` does not stand that. Nothing is allocated while the table is gone through:
+-- the places are made before, as often as there turn out to be too few.
+local function keys_of(set)
+    local list, room = {}, 0
+    while true do
+        local count = 0
+        for key in pairs(set) do
+            count = count + 1
+            if count <= room then
+                list[count] = key
+            end
+        end
+        for place = count + 1, room do
+            list[place] = nil
+        end
+        if count <= room then
+            return list
+        end
+        for place = room + 1, count do
+            list[place] = false
+        end
+        room = count
+    end
+end
+
+-- Every task that is not over now; some may end before their turn comes.
+local function all_alive()
+    return keys_of(alive)
+end
+
 local Task = {}
 local metatable = { __name = "evsock.Task", __type = "evsock.Task", __index = Task }
 
@@ -281,6 +312,7 @@ inner.tasks = {
     Task = Task,
     WAITS = WAITS,
     alive = alive,
+    all_alive = all_alive,
     by_thread = tasks,
     call_off = call_off,
     busy = busy,
@@ -291,6 +323,7 @@ inner.tasks = {
     leave = leave,
     give_up_wait = give_up_wait,
     is_task = is_task,
+    keys_of = keys_of,
     waiter_in = waiter_in,
     make_ready = make_ready,
     mark_canceled = mark_canceled,

@@ -141,7 +141,7 @@ end
 -- Timers that tasks have left from waits that are over: the clock would leap to them.
 local function drop_stale_timers()
     inner.clocked[1] = true
-    for task in pairs(inner.tasks and inner.tasks.alive or {}) do
+    for _, task in ipairs(inner.tasks and inner.tasks.all_alive() or {}) do
         if not task.deadline then
             inner.waiters.disarm(task)
         end
