@@ -23,9 +23,6 @@ function module.sleep(seconds)
 end
 
 function module.skip(count, ...)
-    if type(count) == "number" and count >= 0 and count % 1 == 0 then
-        return select(count + 1, ...)
-    end
     count = shared.number(count, 1, "skip")
     return select(math.floor(count) + 1, ...)
 end

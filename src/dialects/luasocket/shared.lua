@@ -147,6 +147,11 @@ end
 -- Timeouts ----------------------------------------------------------------------------------------
 
 function shared.settimeout(object, value, mode)
+    -- Programs set one before each call.
+    if type(value) == "number" and value >= 0 and mode == nil then
+        object.block = value
+        return 1
+    end
     local seconds = shared.number(value, 1, "settimeout", -1)
     local first = shared.text(mode, 2, "settimeout", "b"):sub(1, 1)
     if seconds ~= seconds or seconds < 0 then
@@ -170,10 +175,6 @@ end
 function shared.add_timeouts(methods, wanted)
     function methods.settimeout(object, value, mode)
         shared.expect(object, wanted, "settimeout")
-        if type(value) == "number" and value >= 0 and mode == nil then
-            object.block = value
-            return 1
-        end
         return shared.settimeout(object, value, mode)
     end
 

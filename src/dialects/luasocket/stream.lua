@@ -292,6 +292,7 @@ end
 
 -- Methods ----------------------------------------------------------------------------------------
 
+-- What is called once the object is known to be of its class.
 local plain = {}
 
 -- A line is there mostly, or comes in one piece.
@@ -329,7 +330,7 @@ local function receive_block(object, sock, count)
     return data, nil, nil
 end
 
-local function receive(object, what, prefix)
+function plain.receive(object, what, prefix)
     local sock = object.core
     if sock then
         if (what == "*l" or what == nil) and (prefix == nil or type(prefix) == "string") then
@@ -342,7 +343,7 @@ local function receive(object, what, prefix)
     return receive_slowly(object, what, prefix)
 end
 
-local function send(object, data, i, j)
+function plain.send(object, data, i, j)
     data = type(data) == "string" and data or shared.text(data, 1, "send")
     if i == nil and j == nil then
         -- Most is taken at once.
@@ -401,23 +402,6 @@ function stream.methods(wanted)
             return fn(object, a, b, c)
         end
     end
-
-    function methods.receive(object, what, prefix)
-        local metatable = getmetatable(object)
-        if not (metatable and metatable[wanted]) then
-            expect(object, wanted, "receive")
-        end
-        return receive(object, what, prefix)
-    end
-
-    function methods.send(object, data, i, j)
-        local metatable = getmetatable(object)
-        if not (metatable and metatable[wanted]) then
-            expect(object, wanted, "send")
-        end
-        return send(object, data, i, j)
-    end
-
     return methods
 end
 
