@@ -41,27 +41,25 @@ local function caller()
     end
 end
 
-local function made(object)
-    local place = caller()
-    places[object] = place
-    local kind = native.kind(object)
-    if kind == "server" then
-        server_places[native.server_id(object)] = place
-    elseif kind == nil then
-        last = last + 1
-        numbers[object] = last
-        native.trace_tell("task " .. last, "begun" .. (place and " at " .. place or ""))
-    end
-    return object
-end
-
--- Without a trace, where somebody has asked for places alone.
+-- Whether somebody has asked for places alone, without a trace.
 local records_places = false
 local function record_place(object)
     local place = caller()
     places[object] = place
     if native.kind(object) == "server" then
         server_places[native.server_id(object)] = place
+    end
+    return object
+end
+
+-- The same while tracing, where tasks get numbers.
+local function made(object)
+    record_place(object)
+    if native.kind(object) == nil then
+        last = last + 1
+        numbers[object] = last
+        local place = places[object]
+        native.trace_tell("task " .. last, "begun" .. (place and " at " .. place or ""))
     end
     return object
 end
@@ -129,17 +127,14 @@ native.set_trace_function(deliver)
 
 -- Turning it on -----------------------------------------------------------------------------------
 
-local function say(line)
-    write_line(line)
-end
-
 local function begin(level, to)
     native.deliver_trace()
     if level == 0 then
         turn_off()
         return true
     end
-    local receiver = type(to) == "function" and to or to == nil and is_windows and say or nil
+    local receiver = type(to) == "function" and to or to == nil and is_windows and write_line
+        or nil
     -- Not a plain `and`: the function's sign is false.
     local kind = to
     if receiver then

@@ -6,7 +6,7 @@
 local evsock, core = ...
 
 local raise = core.raise
-local floor, unpack = math.floor, table.unpack or unpack
+local floor = math.floor
 
 -- A question is no longer than this.
 local LONGEST_QUESTION = 1024 * 1024
@@ -314,7 +314,9 @@ function Device.close(device)
             task:cancel()
         end
     end
-    for _, connection in ipairs({ unpack(device.connections) }) do
+    local connections = device.connections
+    device.connections = {}
+    for _, connection in ipairs(connections) do
         local waiting = device.unsent[connection]
         device.unsent[connection] = nil
         if connection.close then
@@ -324,13 +326,15 @@ function Device.close(device)
             connection:close()
         end
     end
-    device.connections = {}
 end
 
 -- Its connections end with a reset, as when it loses power; it goes on listening.
 function Device.reset(device)
     expect(device, "reset")
-    for _, connection in ipairs({ unpack(device.connections) }) do
+    local connections = device.connections
+    -- From the end, since one may leave the list.
+    for place = #connections, 1, -1 do
+        local connection = connections[place]
         device.unsent[connection] = nil
         if connection.abort then
             connection:abort()

@@ -14,7 +14,6 @@ use crate::net::stream::step::Step;
 use crate::net::trace::{Ends, of_bytes};
 use crate::proto::connection::{Input, Phase};
 use crate::proto::event::Event;
-use crate::sys::socket;
 use crate::tls::Verified;
 
 impl Step<'_> {
@@ -69,7 +68,7 @@ impl Step<'_> {
         let is_over = matches!(phase, Phase::Closed);
         let what = match input {
             Input::Adopt => "accepted".into(),
-            Input::Dialed => match (inner.peer_address(), inner.local()) {
+            Input::Dialed => match (inner.peer_address(), inner.local_address()) {
                 (Some(peer), Some(local)) => format!("connected to {peer} from {local}"),
                 (Some(peer), None) => format!("connected to {peer}"),
                 _ => "connected".into(),
@@ -128,16 +127,12 @@ impl Inner {
         }
     }
 
-    fn local(&self) -> Option<Address> {
-        self.socket.as_ref().and_then(|socket| socket::local_address(socket).ok().flatten())
-    }
-
     fn ends(&self) -> Ends {
         let ip = |address: Option<Address>| match address {
             Some(Address::Ip(address)) => Some(address),
             _ => None::<SocketAddr>,
         };
-        (ip(self.local()), ip(self.peer_address()))
+        (ip(self.local_address()), ip(self.peer_address()))
     }
 
     fn secured_by(&self) -> String {

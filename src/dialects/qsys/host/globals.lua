@@ -9,8 +9,10 @@ local controls = core.part "qsys/host/controls"
 
 local globals = {}
 
-local function check_text(value, argument, call)
-    return core.common.check_text(value, argument, call)
+local check_text = core.common.check_text
+
+local function by_name(one, other)
+    return one.Name < other.Name
 end
 
 -- Components --------------------------------------------------------------------------------------
@@ -33,9 +35,7 @@ local function list_of_controls(panel)
             }
         end
     end
-    table.sort(list, function(one, other)
-        return one.Name < other.Name
-    end)
+    table.sort(list, by_name)
     return list
 end
 
@@ -59,9 +59,7 @@ local function component(plugin)
                 ControlCount = #list_of_controls(panel), Properties = panel.properties or {},
             }
         end
-        table.sort(list, function(one, other)
-            return one.Name < other.Name
-        end)
+        table.sort(list, by_name)
         return list
     end
 
