@@ -156,15 +156,6 @@ end
 
 -- The run -----------------------------------------------------------------------------------------
 
-local function read_file(path)
-    local file, reason = io.open(path, "rb")
-    local text = file and file:read "*a"
-    if file then
-        file:close()
-    end
-    return text, reason or path .. ": it can't be read"
-end
-
 local Run = {}
 Run.__index = Run
 
@@ -197,7 +188,7 @@ function Run:start()
 end
 
 function Run:look()
-    local text = read_file(self.path)
+    local text = core.common.read_file(self.path)
     if not text or text == self.text then
         return
     end
@@ -243,10 +234,20 @@ end
 
 -- The keyboard ------------------------------------------------------------------------------------
 
+-- Nothing more is taken from the keyboard; the plugin goes on.
+local function complain_of_keyboard(why)
+    complain("nothing is taken from the keyboard: " .. why)
+end
+
 -- What has no descriptor that can be waited for, a file, is read at once.
 function Run:read_all()
-    for line in streams.stdin:lines() do
+    local line, why = streams.stdin:read "*l"
+    while line do
         self:obey(line)
+        line, why = streams.stdin:read "*l"
+    end
+    if why then
+        complain_of_keyboard(why)
     end
 end
 
@@ -262,11 +263,14 @@ function Run:listen()
         typed = {}
         self:obey(line)
     end
-    local keyboard, _, code = evsock.watch(0, "r", function(keyboard)
+    local keyboard, message, code = evsock.watch(0, "r", function(keyboard)
         -- One character is there, or the end; a second one might be waited for.
-        local character = streams.stdin:read(1)
+        local character, why = streams.stdin:read(1)
         if not character then
             keyboard:close()
+            if why then
+                complain_of_keyboard(why)
+            end
             -- The last line of a pipe may have no end.
             obey_typed()
         elseif character == "\n" then
@@ -278,6 +282,8 @@ function Run:listen()
     end)
     if not keyboard and code == "EPERM" then
         self:read_all()
+    elseif not keyboard then
+        complain_of_keyboard(message)
     end
     self.keyboard = keyboard
 end
@@ -325,7 +331,7 @@ return function(load, arguments, given)
         streams.stdout:write(USAGE)
         return 0
     end
-    local text, reason = read_file(asked.path)
+    local text, reason = core.common.read_file(asked.path)
     if not text then
         complain(reason)
         return 2
