@@ -1,4 +1,4 @@
--- evsock.testing, the clock (api.md, 6): timers, timeouts, sleeps and pauses go by a clock that the
+-- evsock.testing, the clock: timers, timeouts, sleeps and pauses go by a clock that the
 -- test moves, of the native API and of all dialects; sockets stay real.
 
 local helper = require "spec.helper"
@@ -9,6 +9,16 @@ local expect, never = helper.expect, helper.never
 
 local clock, began
 
+local function take_clock()
+    clock = testing.clock()
+    began = clock:now()
+end
+
+local function give_clock_back()
+    clock:release()
+    helper.finish()
+end
+
 local function passed()
     return clock:now() - began
 end
@@ -18,8 +28,7 @@ local function silent_port()
     helper.unix_only("a queue of connections that is full")
     clock:release()
     local port = helper.silent_port()
-    clock = testing.clock()
-    began = clock:now()
+    take_clock()
     return port
 end
 
@@ -61,14 +70,8 @@ local function in_no_time(fn)
 end
 
 describe("the clock of a test", function()
-    before_each(function()
-        clock = testing.clock()
-        began = clock:now()
-    end)
-    after_each(function()
-        clock:release()
-        helper.finish()
-    end)
+    before_each(take_clock)
+    after_each(give_clock_back)
 
     it("stands until it is moved, and is the one by which evsock.now goes", in_no_time(function()
         assert.equal(clock:now(), evsock.now())
@@ -401,14 +404,8 @@ describe("the clock of a test", function()
 end)
 
 describe("the clock of a test moves", function()
-    before_each(function()
-        clock = testing.clock()
-        began = clock:now()
-    end)
-    after_each(function()
-        clock:release()
-        helper.finish()
-    end)
+    before_each(take_clock)
+    after_each(give_clock_back)
 
     it("timers, timeouts and reconnecting of Q-SYS", in_no_time(function()
         local qsys = require "evsock.qsys"
