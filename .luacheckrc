@@ -1,7 +1,6 @@
 std = "min"
 max_line_length = 100
--- The manual's script stands as it is there.
-exclude_files = { "build", "target", "spec/programs/qsys/manual_client.lua" }
+exclude_files = { "build", "target" }
 files["spec/**/*_spec.lua"] = { std = "min+busted" }
 -- For one build or system alone, so no specs that every run finds.
 files["spec/torture/tls_bytes.lua"] = { std = "min+busted" }

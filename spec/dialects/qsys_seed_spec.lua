@@ -7,8 +7,9 @@
 local helper = require "spec.helper"
 local qsys = require "evsock.qsys"
 
--- The first, which the command runs as well, is a file.
-local SINGLE_HANDLER = helper.read_file("spec/programs/qsys/manual_client.lua")
+-- The first is an example of ours, where address and port stand in globals.
+local SINGLE_HANDLER = helper.read_file("examples/qsys_demo/script.lua")
+    :gsub("= ADDRESS\n", '= "192.168.1.100"\n'):gsub("= PORT\n", "= 1234\n")
 
 local CALLBACKS = [=[
 address = "192.168.1.100"

@@ -52,9 +52,10 @@ describe("the command evsock-qsys", function()
 
     it("runs the manual's script: presses, lines, a lost device, a reconnect, Ctrl-C", function()
         local device = tools.device()
-        local text = helper.read_file("spec/programs/qsys/manual_client.lua")
-        local pipe, wait_said = at_terminal(
-            file_of((text:gsub("ReconnectTimeout = 5", "ReconnectTimeout = 0.1"))),
+        local text = helper.read_file("examples/qsys_demo/script.lua")
+            :gsub("= ADDRESS\n", '= "192.168.1.100"\n'):gsub("= PORT\n", "= 1234\n")
+            :gsub("ReconnectTimeout = 5", "ReconnectTimeout = 0.1")
+        local pipe, wait_said = at_terminal(file_of(text),
             "--host", "192.168.1.100=127.0.0.1", "--port", "1234=" .. device.server.port)
         wait_said("socket connected")
         device:wait_connected()
@@ -185,6 +186,21 @@ describe("the command evsock-qsys", function()
         assert.truthy(said:find("bad value for the control 'Gain' (finite number expected, "
             .. 'got string "-1e999")', 1, true), said)
         assert.equal(1, status)
+    end)
+
+    it("says that nothing can be taken from the keyboard, and goes on", function()
+        local path = file_of "Timer.CallAfter(function() print 'still here' end, 0.05)"
+        local told = "evsock-qsys: nothing is taken from the keyboard: "
+        -- The input is closed, is a folder, is a file.
+        for input, tells in pairs { ["<&-"] = true, ["</"] = true, ["</dev/null"] = false } do
+            local pipe, said = example.begin("(" .. command(path) .. ") " .. input
+                .. "; echo status $?")
+            pipe:close()
+            local text = said()
+            assert.equal(tells, text:find(told, 1, true) ~= nil, input .. ": " .. text)
+            assert.truthy(text:find("still here\n", 1, true), input .. ": " .. text)
+            assert.truthy(text:find("status 0\n", 1, true), input .. ": " .. text)
+        end
     end)
 
     it("prints whole lines without control characters", function()
