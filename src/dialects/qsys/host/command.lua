@@ -284,6 +284,12 @@ function Run:listen()
         self:read_all()
     elseif not keyboard then
         complain_of_keyboard(message)
+    else
+        -- Where stdin was closed from the beginning, its number may be that of our own poller.
+        function keyboard.on_error(_, problem)
+            keyboard:close()
+            complain_of_keyboard(problem)
+        end
     end
     self.keyboard = keyboard
 end
