@@ -1,6 +1,6 @@
 -- LuaJIT 2.1.0-beta3 compiles a loop over `pairs` to code that never ends in a finaliser, once a
--- value is of another type than those it was compiled for: a call of ours in a finaliser stood still
--- for ever, and the host with it. The loops of the library are none of that kind any more.
+-- value is of another type than those it was compiled for: a call of ours in a finaliser stood
+-- still for ever, and the host with it. The loops of the library are none of that kind any more.
 
 local helper = require "spec.helper"
 
