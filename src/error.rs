@@ -101,7 +101,8 @@ codes! {
     TlsCertRefused = "TLS_CERT_REFUSED",
     /// The peer asks for a client certificate and got none: give `cert` and `key` (caller).
     TlsClientCertRequired = "TLS_CLIENT_CERT_REQUIRED",
-    /// The certificate's time is over: renew it, and see that this machine's clock is right (peer).
+    /// The certificate's time is over: renew it, and see that this machine's clock is right (peer). Or
+    /// that of a revocation list is, which the message names: get the new one (caller).
     TlsExpired = "TLS_EXPIRED",
     /// The two ends share no cipher suite, key exchange or kind of signature. RSA key exchange, DHE and
     /// CBC are left out here: bring the peer up to date, or put a TLS proxy in front of it (peer).
@@ -117,7 +118,8 @@ codes! {
     /// The peer breaks the rules of TLS, or what it sent was damaged on the way; an attack looks
     /// like that too (peer, network).
     TlsProtocol = "TLS_PROTOCOL",
-    /// The certificate was called back by its issuer: don't trust the peer (peer).
+    /// The certificate, or that of an authority above it, was called back by its issuer: don't trust the
+    /// peer (peer).
     TlsRevoked = "TLS_REVOKED",
     /// The certificate vouches for itself alone: if it is known to be the right one, give it as
     /// `ca` (caller, peer).
@@ -128,7 +130,8 @@ codes! {
     /// take it for whole unless its own format says so (peer, network).
     TlsTruncated = "TLS_TRUNCATED",
     /// No known authority issued the certificate: give its issuer as `ca`; if the peer leaves out
-    /// an intermediate certificate, it should send it (caller, peer).
+    /// an intermediate certificate, it should send it (caller, peer). Or no revocation list says
+    /// whether it was called back: give that of the issuer in the message (caller).
     TlsUnknownIssuer = "TLS_UNKNOWN_ISSUER",
     /// The two ends share no version of TLS: compare `min_version`; versions before 1.2 are not
     /// spoken, a TLS proxy in front of the peer helps (caller, peer).

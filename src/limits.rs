@@ -130,6 +130,13 @@ pub const SPIN: Duration = Duration::from_micros(50);
 pub const TLS_WAITING: usize = 128 * 1024;
 /// Plain bytes in one record of TLS (RFC 8446, 5.1): smaller pieces are put together up to this.
 pub const TLS_RECORD: usize = 16 * 1024;
+/// Rounds of PBKDF2 that open a locked key: about 10 s on a small machine. Recommendations end at
+/// 1.3 million, OpenSSL takes 2,048.
+pub const MOST_ROUNDS: u32 = 10_000_000;
+/// Bytes that scrypt may take to open a locked key; OpenSSL's own choice takes 16 MiB.
+pub const SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
+/// Bytes that it may fill altogether: about 10 s on a small machine.
+pub const SCRYPT_WORK: u64 = 2 * 1024 * 1024 * 1024;
 /// Tables within each other that JSON may hold: what `serde_json` reads at most, so that all that is
 /// written can be read.
 pub const JSON_DEPTH: usize = 127;

@@ -362,10 +362,21 @@ local parameters = {
         return refused(api, { key = certificates:path("ecdsa.key"),
             certificate = certificates:path("rsa.pem") })
     end, { "private key does not match public key" } },
-    { "an encrypted key is refused, and it is said so", function(api)
-        return refused(api, { key = certificates:path("locked.key"), password = "secret",
-            certificate = certificates:path("ecdsa.pem") }):match("is encrypted") or "taken"
-    end, { "taken" }, ours = { "is encrypted" } },
+    { "a password opens an encrypted key, and another does not", function(api)
+        local asked = 0
+        local function locked(password, key)
+            return refused(api, { key = certificates:path(key or "locked.key"), password = password,
+                certificate = certificates:path("ecdsa.pem") })
+        end
+        local function ask()
+            asked = asked + 1
+            return "secret"
+        end
+        return locked("secret"), locked(ask), locked("secret", "ecdsa.key"),
+            locked(ask, "ecdsa.key"), asked, locked("wrong"):match("^error loading private key"),
+            locked(function() return "wrong" end):match("^error loading private key")
+    end, { "taken", "taken", "taken", "taken", 1, "error loading private key",
+        "error loading private key" } },
     { "a password is text or a function", function(api)
         return refused(api, { key = certificates:path("rsa.key"), password = 3 })
     end, { "invalid password type" } },

@@ -179,9 +179,14 @@ fn identities_are_refused_with_the_reason() {
         (
             &own.chain,
             &at("ENCRYPTED PRIVATE KEY", "AAAA"),
-            "keyfile key.pem: the private key is encrypted; decrypt it first",
+            "keyfile key.pem: the private key is encrypted; give its 'password'",
         ),
-        (&own.chain, &old, "keyfile key.pem: the private key is encrypted; decrypt it first"),
+        (
+            &own.chain,
+            &old,
+            "keyfile key.pem: the private key is encrypted in the old way of OpenSSL; convert it with: \
+             openssl pkcs8 -topk8 -in OLD -out NEW, and give its 'password'",
+        ),
         (&own.chain, &at("PRIVATE KEY", "!"), "keyfile key.pem: the private key is damaged"),
         (
             &own.chain,

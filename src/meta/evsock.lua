@@ -139,10 +139,18 @@ local evsock = {}
 ---@field server_name? string the name that the certificate must have, in ASCII; default the host
 ---@field ca? string trusted certificates, PEM (line ends may be lost); replaces the system's
 ---@field cafile? string the same in a file
+--- Lists of revoked certificates, PEM, or one in DER. With them each certificate of the peer's
+--- chain but the trusted one needs a current list of its issuer, or the peer is refused:
+--- `TLS_REVOKED`; a list that is missing: `TLS_UNKNOWN_ISSUER`, outdated: `TLS_EXPIRED`, of another
+--- key: `TLS_BAD_SIGNATURE`.
+---@field crl? string
+---@field crlfile? string the same in a file, read once
 ---@field cert? string our own certificate and its chain, PEM; a server needs one
 ---@field certfile? string the same in a file
 ---@field key? string the key of `cert`, PEM
 ---@field keyfile? string the same in a file
+--- Of an encrypted `key`: PKCS#8 with PBKDF2 or scrypt. A key that is not encrypted ignores it.
+---@field password? string
 ---@field alpn? string[] application protocols, the preferred first
 ---@field min_version? string "1.2", which is the default, or "1.3"
 ---@field client_auth? false|"request"|"require" whether a server asks for a certificate
@@ -380,7 +388,8 @@ function evsock.events() end
 
 --- Checks and compiles a TLS table once; the result goes wherever a TLS table goes. Certificates of
 --- `ca` or `cafile` that can't be used are left out while others are there: `left_out` says which
---- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`).
+--- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`). It also tells of lists of
+--- revoked certificates that are out of date, or not signed by the authority of their issuer's name.
 ---
 --- `local tls, left_out = evsock.tls { cafile = "device-ca.pem" }`
 ---@param given evsock.TlsOptions

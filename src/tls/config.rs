@@ -17,6 +17,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
+use super::lists::Lists;
 use super::roots;
 use super::settings::{ClientAuth, Settings, Version};
 use super::suites::{chosen, provider, ticketer, tolerant_provider, versions};
@@ -60,6 +61,7 @@ pub struct Config {
     pub(super) least: Version,
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
+    remarks: Option<Arc<str>>,
     needs_system_roots: bool,
     notice: Option<Error>,
 }
@@ -83,7 +85,19 @@ impl Config {
         let all = if settings.verify { provider() } else { tolerant_provider() };
         let provider = chosen(all, &settings.choices)?;
         let algorithms = provider.signature_verification_algorithms;
-        let servers = Arc::new(Servers { algorithms, trust, checks_name });
+        let lists = match (&settings.crl, &trust) {
+            (Some(_), Trust::Anyone) => return Err(format!("crl and {UNVERIFIED}")),
+            (Some(crl), _) => Some(Lists::new(crl, &provider)?),
+            (None, _) => None,
+        };
+        let given = if let Trust::Given(given) = &trust { Some(given) } else { None };
+        // Built now, where the roots are at hand.
+        if let (Some(lists), Some(given)) = (&lists, given) {
+            lists.chains(&given.store);
+        }
+        let remarks =
+            joined(left_out.as_deref(), lists.as_ref().and_then(|lists| lists.remarks(given)));
+        let servers = Arc::new(Servers { algorithms, trust, checks_name, lists });
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
             .with_protocol_versions(versions(settings))
             .map_err(|error| error.to_string())?
@@ -107,7 +121,8 @@ impl Config {
             (true, false) => Verified::Yes,
         };
         let role = Role::Client { config: Arc::new(config), name, checks_name, servers };
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice: None }))
+        let notice = None;
+        Ok(Arc::new(Self { role, verified, least, left_out, remarks, needs_system_roots, notice }))
     }
 
     /// For the end that accepts; needs a certificate and its key.
@@ -124,6 +139,7 @@ impl Config {
             .map_err(|error| error.to_string())?;
         let clients = client_verifier(settings, &provider)?;
         let left_out = clients.as_ref().and_then(|clients| clients.given.left_out.clone());
+        let remarks = joined(left_out.as_deref(), remarks_on(settings, clients.as_ref()));
         let builder = match clients {
             None => builder.with_no_client_auth(),
             Some(verifier) => builder.with_client_cert_verifier(Arc::new(verifier)),
@@ -145,11 +161,11 @@ impl Config {
             ClientAuth::Request | ClientAuth::Require => Verified::Yes,
         };
         let role = Role::Server { config: Arc::new(config), identity, named: Arc::default() };
-        let skipped = left_out.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
+        let skipped = remarks.as_ref().map(|text| Error::new(Code::TlsBadCertificate, &**text));
         let notice = notice.or(skipped);
         let least = settings.min_version;
         let needs_system_roots = false;
-        Ok(Arc::new(Self { role, verified, least, left_out, needs_system_roots, notice }))
+        Ok(Arc::new(Self { role, verified, least, left_out, remarks, needs_system_roots, notice }))
     }
 
     /// A server's, where those who ask for such a name are shown the certificate of that server's.
@@ -169,6 +185,7 @@ impl Config {
             verified: self.verified,
             least: self.least,
             left_out: self.left_out.clone(),
+            remarks: self.remarks.clone(),
             needs_system_roots: self.needs_system_roots,
             notice: self.notice.clone(),
         }))
@@ -178,6 +195,12 @@ impl Config {
     #[must_use]
     pub fn left_out(&self) -> Option<&str> {
         self.left_out.as_deref()
+    }
+
+    /// The same, and what is odd about revocation lists.
+    #[must_use]
+    pub fn remarks(&self) -> Option<&str> {
+        self.remarks.as_deref()
     }
 
     /// What whoever runs the server should know of it, though it works.
@@ -237,6 +260,9 @@ impl fmt::Debug for Config {
     }
 }
 
+/// The end of a contradiction.
+const UNVERIFIED: &str = "verify = false contradict each other";
+
 /// Servers of which a client config remembers a session.
 const RESUMABLE: usize = 256;
 
@@ -269,13 +295,17 @@ fn client_verifier(
         return Err("client_auth needs 'ca' or 'cafile': whose clients are accepted".to_owned());
     };
     if !settings.verify {
-        return Err("client_auth and verify = false contradict each other".to_owned());
+        return Err(format!("client_auth and {UNVERIFIED}"));
     }
     let given = Given::new(ca)?;
+    let lists = settings.crl.as_ref().map(|crl| Lists::new(crl, provider)).transpose()?;
     let mut chains = None;
     if !given.store.is_empty() {
         let store = Arc::clone(&given.store);
-        let builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        let mut builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        if let Some(lists) = &lists {
+            builder = builder.with_crls(lists.all()).enforce_revocation_expiration();
+        }
         chains = Some(builder.build().map_err(|error| format!("{}: {error}", ca.source))?);
     }
     Ok(Some(Clients {
@@ -283,8 +313,26 @@ fn client_verifier(
         hints: given.hints(),
         given,
         chains,
+        lists,
         is_required: settings.client_auth == ClientAuth::Require,
     }))
+}
+
+/// What is odd about the revocation lists of a server.
+fn remarks_on(settings: &Settings, clients: Option<&Clients>) -> Option<String> {
+    let crl = settings.crl.as_ref()?;
+    let Some(clients) = clients else {
+        let text = "has no effect on a server that asks clients for no certificate (client_auth)";
+        return Some(format!("{} {text}", crl.source));
+    };
+    clients.lists.as_ref().and_then(|lists| lists.remarks(Some(&clients.given)))
+}
+
+fn joined(left_out: Option<&str>, more: Option<String>) -> Option<Arc<str>> {
+    match (left_out, more) {
+        (Some(one), Some(other)) => Some(format!("{one}; {other}").into()),
+        (one, other) => one.map(Arc::from).or(other.map(Arc::from)),
+    }
 }
 
 fn protocols(settings: &Settings) -> Result<Vec<Vec<u8>>, String> {

@@ -40,9 +40,9 @@ pub(super) enum Host {
 }
 
 const BOOLEAN: u8 = 0x01;
-const INTEGER: u8 = 0x02;
-const BIT_STRING: u8 = 0x03;
-const OCTET_STRING: u8 = 0x04;
+pub(super) const INTEGER: u8 = 0x02;
+pub(super) const BIT_STRING: u8 = 0x03;
+pub(super) const OCTET_STRING: u8 = 0x04;
 pub(super) const OID: u8 = 0x06;
 const UTC_TIME: u8 = 0x17;
 pub(super) const SEQUENCE: u8 = 0x30;
@@ -138,19 +138,9 @@ impl<'a> Certificate<'a> {
         Some(hosts)
     }
 
-    /// The name of its subject, in the last and most specific place that has one.
+    /// The name of its subject.
     pub(super) fn common_name(&self) -> Option<&'a str> {
-        let mut found = None;
-        let mut names = Reader(self.subject);
-        while let Some(set) = names.expect(SET) {
-            let mut pair = Reader(Reader(set).expect(SEQUENCE)?);
-            let kind = pair.expect(OID)?;
-            let (_, text) = pair.next()?;
-            if kind == COMMON_NAME {
-                found = std::str::from_utf8(text).ok();
-            }
-        }
-        found
+        common_name(self.subject)
     }
 
     pub(super) fn public_key(&self) -> Option<PublicKey<'a>> {
@@ -234,6 +224,21 @@ impl fmt::Display for Host {
     }
 }
 
+/// The name in a distinguished name, in the last and most specific place that has one.
+pub(super) fn common_name(name: &[u8]) -> Option<&str> {
+    let mut found = None;
+    let mut names = Reader(name);
+    while let Some(set) = names.expect(SET) {
+        let mut pair = Reader(Reader(set).expect(SEQUENCE)?);
+        let kind = pair.expect(OID)?;
+        let (_, text) = pair.next()?;
+        if kind == COMMON_NAME {
+            found = std::str::from_utf8(text).ok();
+        }
+    }
+    found
+}
+
 /// The hash of a kind of signature (the content of an `AlgorithmIdentifier`) if nobody relies on it
 /// any more.
 pub(super) fn old_hash(algorithm: &[u8]) -> Option<&'static str> {
@@ -280,7 +285,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A `UTCTime` or `GeneralizedTime`, which always end in Z.
-    fn moment(&mut self) -> Option<i64> {
+    pub(super) fn moment(&mut self) -> Option<i64> {
         let (tag, text) = self.next()?;
         let digits = text.strip_suffix(b"Z")?;
         if !digits.iter().all(u8::is_ascii_digit) {
@@ -301,6 +306,23 @@ impl<'a> Reader<'a> {
         let second = if digits.len() == rest + 8 { 0 } else { pair(rest + 8)? };
         Some(days * DAY + pair(rest + 4)? * 3600 + pair(rest + 6)? * 60 + second)
     }
+}
+
+/// A value behind its tag and its length.
+pub(super) fn framed(tag: u8, value: &[u8]) -> Vec<u8> {
+    let mut der = vec![tag];
+    let length = value.len().to_be_bytes();
+    let zeros = length.iter().take_while(|byte| **byte == 0).count();
+    match u8::try_from(value.len()) {
+        Ok(short) if short < 0x80 => der.push(short),
+        _ => {
+            let digits = &length[zeros..];
+            der.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
+            der.extend_from_slice(digits);
+        }
+    }
+    der.extend_from_slice(value);
+    der
 }
 
 /// Days from 1970-01-01, in the Gregorian calendar. Years begin in March, so that the day that is

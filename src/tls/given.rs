@@ -86,7 +86,7 @@ impl Given {
         hints
     }
 
-    fn read(&self) -> impl Iterator<Item = Certificate<'_>> {
+    pub(super) fn read(&self) -> impl Iterator<Item = Certificate<'_>> {
         self.all.iter().filter_map(|certificate| Certificate::read(certificate))
     }
 }

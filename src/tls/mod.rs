@@ -10,6 +10,8 @@ mod engine;
 mod facts;
 mod given;
 mod identity;
+mod lists;
+mod locked;
 mod pem;
 mod proof;
 pub mod roots;
@@ -23,6 +25,7 @@ mod verifier;
 
 pub use config::Config;
 pub use facts::{Facts, Verified};
+pub use locked::Password;
 pub use pem::Pem;
 pub use session::Session;
 pub use settings::{Choices, ClientAuth, Settings, Version};

@@ -7,9 +7,13 @@
 
 use std::borrow::Cow;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use memchr::memmem;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use super::locked::{self, Password};
 
 /// A text that should hold certificates or a key, and where it comes from.
 #[derive(Clone)]
@@ -38,6 +42,14 @@ struct Section<'a> {
     label: &'a str,
     /// Between its marks.
     body: &'a [u8],
+}
+
+/// How a key is locked.
+enum Lock {
+    /// By OpenSSL's own first way, whose key is one round of MD5.
+    Old,
+    /// As PKCS #8 has it.
+    Pkcs8,
 }
 
 /// A section, or why what looks like one is none.
@@ -89,6 +101,29 @@ impl Pem {
         }
     }
 
+    /// All revocation lists in DER, at least one. Authorities publish each of theirs in DER, so that
+    /// is taken, too.
+    pub(super) fn lists(&self) -> Result<Vec<Vec<u8>>, String> {
+        let text = self.plain();
+        if element(&text) == Some(text.len()) {
+            return Ok(vec![text.into_owned()]);
+        }
+        let sections = sections(&text);
+        let mut lists = Vec::new();
+        for section in &sections {
+            let section = section.as_ref().map_err(|why| format!("{}: {why}", self.source))?;
+            if is_list(section.label) {
+                let number = lists.len() + 1;
+                let damaged = || format!("{}: list {number} is damaged", self.source);
+                lists.push(section.der().ok_or_else(damaged)?);
+            }
+        }
+        if lists.is_empty() {
+            return Err(self.lacks("list of revoked certificates", &text, &sections));
+        }
+        Ok(lists)
+    }
+
     /// The first private key.
     pub(super) fn key(&self) -> Result<PrivateKeyDer<'static>, String> {
         let text = self.plain();
@@ -100,14 +135,35 @@ impl Pem {
         let Some(section) = sections.iter().flatten().find(|found| is_key(found.label)) else {
             return Err(self.lacks("private key", &text, &sections));
         };
-        // PKCS #8 has a label of its own, the older format a line.
-        if section.label.starts_with("ENCRYPTED")
-            || memmem::find(section.body, b"Proc-Type").is_some()
-        {
-            return Err(format!("{}: the private key is encrypted; decrypt it first", self.source));
+        if let Some(lock) = section.lock() {
+            return Err(format!("{}: {}", self.source, lock.advice()));
         }
         PrivateKeyDer::from_pem_slice(&section.rewritten(section.label))
             .map_err(|_| format!("{}: the private key is damaged", self.source))
+    }
+
+    /// The same with its key alone, opened by the password; none if its key is not locked.
+    ///
+    /// # Errors
+    /// It is locked in a way that nobody here knows, or the password is another.
+    pub(super) fn unlocked(&self, password: &Password) -> Result<Option<Self>, String> {
+        let text = self.plain();
+        let sections = sections(&text);
+        let Some(section) = sections.iter().flatten().find(|found| is_key(found.label)) else {
+            return Ok(None);
+        };
+        let der = match section.lock() {
+            None => return Ok(None),
+            Some(Lock::Old) => Err(Lock::Old.advice().to_owned()),
+            Some(Lock::Pkcs8) => section
+                .der()
+                .ok_or_else(|| "the private key is damaged".to_owned())
+                .and_then(|der| locked::open(&der, password)),
+        };
+        let der = der.map_err(|why| format!("{}: {why}", self.source))?;
+        let open = Section { label: "PRIVATE KEY", body: BASE64.encode(der).as_bytes() }
+            .rewritten("PRIVATE KEY");
+        Ok(Some(Self { source: self.source.clone(), text: open }))
     }
 
     /// Whether there is a private key besides the certificates.
@@ -165,6 +221,18 @@ impl Pem {
     }
 }
 
+impl Lock {
+    fn advice(&self) -> &'static str {
+        match self {
+            Self::Old => {
+                "the private key is encrypted in the old way of OpenSSL; convert it with: openssl \
+                 pkcs8 -topk8 -in OLD -out NEW, and give its 'password'"
+            }
+            Self::Pkcs8 => "the private key is encrypted; give its 'password'",
+        }
+    }
+}
+
 impl Section<'_> {
     fn certificate(&self) -> Option<CertificateDer<'static>> {
         let der = CertificateDer::from_pem_slice(&self.rewritten("CERTIFICATE")).ok()?;
@@ -174,6 +242,19 @@ impl Section<'_> {
             return Some(der[..length].to_vec().into());
         }
         (length == der.len()).then_some(der)
+    }
+
+    /// How it is locked, if it is a key that is. PKCS #8 has a label of its own, the older format a
+    /// line.
+    fn lock(&self) -> Option<Lock> {
+        if self.label.starts_with("ENCRYPTED") {
+            return Some(Lock::Pkcs8);
+        }
+        memmem::find(self.body, b"Proc-Type").map(|_| Lock::Old)
+    }
+
+    fn der(&self) -> Option<Vec<u8>> {
+        BASE64.decode(base64(self.body)).ok()
     }
 
     /// As the standard has it (RFC 7468).
@@ -188,6 +269,10 @@ impl Section<'_> {
 
 fn is_certificate(label: &str) -> bool {
     ["CERTIFICATE", "X509 CERTIFICATE", "TRUSTED CERTIFICATE"].contains(&label)
+}
+
+fn is_list(label: &str) -> bool {
+    ["X509 CRL", "CRL"].contains(&label)
 }
 
 fn is_key(label: &str) -> bool {
@@ -288,7 +373,7 @@ fn is_base64(byte: u8) -> bool {
 
 /// Whether somebody took the option for the one that takes a path.
 fn is_path(text: &[u8]) -> bool {
-    let endings: [&[u8]; 5] = [b".pem", b".crt", b".cer", b".key", b".der"];
+    let endings: [&[u8]; 6] = [b".pem", b".crt", b".cer", b".key", b".der", b".crl"];
     text.len() <= 1024
         && !text.iter().any(u8::is_ascii_control)
         && endings.iter().any(|ending| text.to_ascii_lowercase().ends_with(ending))

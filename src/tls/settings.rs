@@ -2,6 +2,7 @@
 //!
 //! Not here: what becomes of it (`config`).
 
+use super::locked::Password;
 use super::pem::Pem;
 
 /// Versions of TLS that are spoken.
@@ -51,10 +52,14 @@ pub struct Settings {
     pub server_name: Option<String>,
     /// Roots in place of the system's.
     pub ca: Option<Pem>,
+    /// Lists of revoked certificates: the chain of the peer is checked by them.
+    pub crl: Option<Pem>,
     /// Our certificate and its chain.
     pub cert: Option<Pem>,
     /// Its key; it may also stand in `cert`.
     pub key: Option<Pem>,
+    /// What opens the key if that is locked.
+    pub password: Option<Password>,
     /// Application protocols, the most wanted first.
     pub alpn: Vec<Vec<u8>>,
     /// The oldest version that is accepted.
@@ -74,14 +79,33 @@ impl Default for Settings {
             insecure_name: false,
             server_name: None,
             ca: None,
+            crl: None,
             cert: None,
             key: None,
+            password: None,
             alpn: Vec::new(),
             min_version: Version::default(),
             max_version: Version::Tls13,
             choices: Choices::default(),
             client_auth: ClientAuth::default(),
         }
+    }
+}
+
+impl Settings {
+    /// Opens the key with the password, once for all that is made of these settings. A key that is
+    /// not locked needs none and ignores it, as with OpenSSL.
+    ///
+    /// # Errors
+    /// It does not open it; the reason names the source of the key.
+    pub fn unlock(&mut self) -> Result<(), String> {
+        if let (Some(password), Some(key)) =
+            (&self.password, self.key.as_ref().or(self.cert.as_ref()))
+            && let Some(open) = key.unlocked(password)?
+        {
+            self.key = Some(open);
+        }
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 //! Not here: whether it is believed (`verifier`), how any of that is written for people. Texts stay the bytes
 //! that they are, with the tag that says in which alphabet.
 
-use super::der::{ALTERNATIVE_NAMES, Certificate, OID, Reader, SEQUENCE, SET};
+use super::der::{ALTERNATIVE_NAMES, Certificate, OID, Reader, SEQUENCE, SET, framed};
 use super::pem::Pem;
 
 /// One part of a name: what it is, and its value.
@@ -112,23 +112,6 @@ fn dotted(content: &[u8]) -> Option<String> {
     let mut texts = vec![top.to_string(), (first - top * 40).to_string()];
     texts.extend(numbers[1..].iter().map(ToString::to_string));
     Some(texts.join("."))
-}
-
-/// A value behind its tag and its length.
-fn framed(tag: u8, value: &[u8]) -> Vec<u8> {
-    let mut der = vec![tag];
-    let length = value.len().to_be_bytes();
-    let zeros = length.iter().take_while(|byte| **byte == 0).count();
-    match u8::try_from(value.len()) {
-        Ok(short) if short < 0x80 => der.push(short),
-        _ => {
-            let digits = &length[zeros..];
-            der.push(0x80 | u8::try_from(digits.len()).unwrap_or_default());
-            der.extend_from_slice(digits);
-        }
-    }
-    der.extend_from_slice(value);
-    der
 }
 
 #[cfg(test)]

@@ -16,6 +16,7 @@ use rustls::{
 
 use super::der::{Certificate, PublicKey};
 use super::given::Given;
+use super::lists::Lists;
 use super::proof::{self, Protocol, RSA_LEAST};
 use super::trust::{Trust, verify_dates, verify_name};
 use super::verdict::{self, carry};
@@ -28,6 +29,7 @@ pub(super) struct Servers {
     pub(super) algorithms: WebPkiSupportedAlgorithms,
     pub(super) trust: Trust,
     pub(super) checks_name: bool,
+    pub(super) lists: Option<Lists>,
 }
 
 impl Servers {
@@ -41,7 +43,11 @@ impl Servers {
         let Some(given) = self.trust.known().map_err(carry)? else { return Ok(()) };
         if given.has(certificate) {
             verify_dates(certificate, now)?;
+            ask(self.lists.as_ref(), certificate, given)?;
             return if self.checks_name { verify_name(certificate, name) } else { Ok(()) };
+        }
+        if let Some(lists) = &self.lists {
+            return self.verify_by(lists, given, certificate, others, name, now);
         }
         let parsed = ParsedCertificate::try_from(certificate)?;
         let algorithms = self.algorithms.all;
@@ -50,6 +56,27 @@ impl Servers {
             verify_server_name(&parsed, name)?;
         }
         Ok(())
+    }
+
+    /// Its chain, whether anything in that was revoked, then its name.
+    fn verify_by(
+        &self,
+        lists: &Lists,
+        given: &Given,
+        certificate: &CertificateDer<'_>,
+        others: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        now: UnixTime,
+    ) -> Result<(), rustls::Error> {
+        use CertificateError as C;
+        let chains = lists.chains(&given.store).ok_or(C::UnknownIssuer)?;
+        match chains.verify_server_cert(certificate, others, name, &[], now) {
+            // It looks at the name last of all.
+            Err(rustls::Error::InvalidCertificate(
+                C::NotValidForName | C::NotValidForNameContext { .. },
+            )) if !self.checks_name => Ok(()),
+            verified => verified.map(drop),
+        }
     }
 
     fn knows(&self, certificate: &CertificateDer<'_>) -> bool {
@@ -62,7 +89,7 @@ impl Servers {
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
     ) -> rustls::Error {
-        explain(error, certificate, others, self.trust.given())
+        explain(error, certificate, others, self.trust.given(), self.lists.as_ref())
     }
 
     /// Whether the peer has the key of its certificate.
@@ -132,6 +159,7 @@ pub(super) struct Clients {
     pub(super) chains: Option<Arc<dyn ClientCertVerifier>>,
     pub(super) is_required: bool,
     pub(super) hints: Vec<DistinguishedName>,
+    pub(super) lists: Option<Lists>,
 }
 
 impl Clients {
@@ -142,7 +170,8 @@ impl Clients {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         if self.given.has(certificate) {
-            return Ok(verify_dates(certificate, now)?);
+            verify_dates(certificate, now)?;
+            return ask(self.lists.as_ref(), certificate, &self.given);
         }
         match &self.chains {
             Some(chains) => chains.verify_client_cert(certificate, others, now).map(drop),
@@ -168,7 +197,7 @@ impl Clients {
         certificate: &CertificateDer<'_>,
         others: &[CertificateDer<'_>],
     ) -> rustls::Error {
-        explain(error, certificate, others, Some(&self.given))
+        explain(error, certificate, others, Some(&self.given), self.lists.as_ref())
     }
 }
 
@@ -215,6 +244,16 @@ impl ClientCertVerifier for Clients {
     }
 }
 
+/// Whether the issuer of a certificate that is known by itself has called it back.
+fn ask(
+    lists: Option<&Lists>,
+    certificate: &CertificateDer<'_>,
+    given: &Given,
+) -> Result<(), rustls::Error> {
+    let refusal = lists.and_then(|lists| lists.refusal(certificate, given));
+    refusal.map_or(Ok(()), |error| Err(carry(error)))
+}
+
 /// The signature of a peer that is verified; one that is known by itself may have a certificate
 /// that rustls can't read.
 fn demand(
@@ -239,8 +278,15 @@ fn explain(
     certificate: &CertificateDer<'_>,
     others: &[CertificateDer<'_>],
     given: Option<&Given>,
+    lists: Option<&Lists>,
 ) -> rustls::Error {
     let store = given.map(|given| &*given.store);
+    if let Some(lists) = lists {
+        let chain: Vec<_> = std::iter::once(certificate).chain(others).collect();
+        if let Some(error) = lists.explain(&error, &chain, store) {
+            return carry(error);
+        }
+    }
     let rustls::Error::InvalidCertificate(problem) = &error else { return error };
     let chain = || std::iter::once(certificate).chain(others);
     let read = Certificate::read(certificate);

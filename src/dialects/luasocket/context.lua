@@ -168,6 +168,25 @@ local function readable(path)
     return true
 end
 
+local function text_of(path)
+    local file, why = io.open(path, "rb")
+    local text = file and file:read("*a")
+    if file then
+        file:close()
+    end
+    return text, why or "it can not be read"
+end
+
+-- The password of a key; a function is asked only if there is something to open.
+local function password_of(key, password)
+    if type(password) == "function" then
+        local locked = (text_of(key) or ""):find("ENCRYPTED", 1, true)
+        password = locked and password()
+        password = type(password) == "number" and tostring(password) or password
+    end
+    return type(password) == "string" and password or nil
+end
+
 function take.certificates(cfg, settings)
     local list = cfg.certificates or { cfg }
     if list[2] then
@@ -189,6 +208,7 @@ function take.certificates(cfg, settings)
     end
     if own.certificate and own.key then
         settings.certfile, settings.keyfile = own.certificate, own.key
+        settings.password = password_of(own.key, password)
     end
     return true
 end

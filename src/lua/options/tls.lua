@@ -64,7 +64,7 @@ local function compile_tls(given, call)
         end
         fields[name] = value
     end
-    for _, name in ipairs { "ca", "cert", "key" } do
+    for _, name in ipairs { "ca", "cert", "crl", "key" } do
         if fields[name] and fields[name .. "file"] then
             raise("bad tls option '" .. name .. "' to '" .. call .. "' ('" .. name
                 .. "file' was given, too)")
@@ -76,6 +76,11 @@ local function compile_tls(given, call)
         raise("bad tls option 'cert' to '" .. call .. "' (its 'key' is missing)")
     elseif has_key and not has_cert then
         raise("bad tls option 'key' to '" .. call .. "' (its 'cert' is missing)")
+    elseif fields.password and not has_key then
+        raise("bad tls option 'password' to '" .. call .. "' (the 'key' that it opens is missing)")
+    end
+    if (fields.crl or fields.crlfile) and fields.verify == false then
+        raise("bad tls option 'crl' to '" .. call .. "' (with verify = false nobody looks at it)")
     end
     local compiled, why = native.tls(fields)
     if not compiled then

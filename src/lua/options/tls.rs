@@ -5,7 +5,7 @@
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
 use crate::net::options::Tls;
-use crate::net::stream::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
+use crate::net::stream::tls::{Choices, ClientAuth, Config, Password, Pem, Settings, Version};
 use crate::net::stream::tls::{Facts, Verified, read_file};
 use crate::quote::{is_pem, shown};
 use crate::sync::Arc;
@@ -32,7 +32,7 @@ pub(in crate::lua) fn add(lua: &Lua, table: &Table) -> mlua::Result<()> {
     // `tls(fields)`: the compiled table, and what of it can't be used; or nil and why not.
     let compile = |lua: &Lua, fields: Table| match compile(&fields)? {
         Ok(tls) => {
-            let left_out = tls.client.left_out().map(str::to_owned);
+            let left_out = tls.client.remarks().map(str::to_owned);
             let compiled = lua.create_userdata(Compiled(Arc::new(tls)))?;
             Ok((Value::UserData(compiled), left_out))
         }
@@ -77,10 +77,13 @@ pub(in crate::lua) fn of(value: &Value) -> Option<Arc<Tls>> {
 type Reason = String;
 
 fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
-    let settings = match settings(fields)? {
+    let mut settings = match settings(fields)? {
         Ok(settings) => settings,
         Err(why) => return Ok(Err(why)),
     };
+    if let Err(why) = settings.unlock() {
+        return Ok(Err(why));
+    }
     let server = if settings.cert.is_some() && settings.key.is_some() {
         match Config::server(&settings) {
             Ok(config) => Some(config),
@@ -95,13 +98,15 @@ fn compile(fields: &Table) -> mlua::Result<Result<Tls, Reason>> {
 
 fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
     let mut pems = Vec::new();
-    for name in ["ca", "cert", "key"] {
+    for name in ["ca", "crl", "cert", "key"] {
         match pem(fields, name)? {
             Ok(pem) => pems.push(pem),
             Err(why) => return Ok(Err(why)),
         }
     }
-    let (key, cert, ca) = (pems.pop().flatten(), pems.pop().flatten(), pems.pop().flatten());
+    let mut next = || pems.pop().flatten();
+    let (key, cert, crl, ca) = (next(), next(), next(), next());
+    let password = fields.get::<Option<mlua::LuaString>>("password")?;
     let mut alpn = Vec::new();
     for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
         alpn.push(name.as_bytes().to_vec());
@@ -125,8 +130,10 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         insecure_name: fields.get::<Option<bool>>("insecure_name")?.unwrap_or(insecure_name),
         server_name: fields.get("server_name")?,
         ca,
+        crl,
         cert,
         key,
+        password: password.map(|text| Password(text.as_bytes().to_vec())),
         alpn,
         min_version: version("min_version", min_version)?,
         max_version: version("max_version", max_version)?,

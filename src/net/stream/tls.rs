@@ -27,7 +27,7 @@ use crate::proto::write_queue::WriteQueue;
 use crate::sync::{Arc, lock};
 pub use crate::sys::path::{hashed_files, read as read_file};
 use crate::sys::process;
-pub use crate::tls::{Choices, ClientAuth, Config, Pem, Settings, Version};
+pub use crate::tls::{Choices, ClientAuth, Config, Password, Pem, Settings, Version};
 pub use crate::tls::{Facts, NamePart, Shown, Verified};
 use crate::tls::{Session, roots};
 
