@@ -137,6 +137,12 @@ pub const MOST_ROUNDS: u32 = 10_000_000;
 pub const SCRYPT_MEMORY: u64 = 256 * 1024 * 1024;
 /// Bytes that it may fill altogether: about 10 s on a small machine.
 pub const SCRYPT_WORK: u64 = 2 * 1024 * 1024 * 1024;
+/// Certificates sent along by a peer that are looked through. A chain has at most six between its
+/// ends, and some of them were issued more than once; the ways through all that a peer can send at
+/// once take seconds.
+pub const ISSUERS: usize = 12;
+/// Of those, certificates of one name: renewed, or vouched for by several authorities.
+pub const NAMESAKES: usize = 4;
 /// Tables within each other that JSON may hold: what `serde_json` reads at most, so that all that is
 /// written can be read.
 pub const JSON_DEPTH: usize = 127;

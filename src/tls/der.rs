@@ -110,14 +110,20 @@ impl<'a> Certificate<'a> {
     }
 
     fn says_authority(&self) -> Option<bool> {
-        const SIGNS_CERTIFICATES: u8 = 0x04;
         let Some(constraints) = self.extension(BASIC_CONSTRAINTS)? else { return Some(false) };
         let flag = Reader(Reader(constraints).expect(SEQUENCE)?).expect(BOOLEAN);
-        let signs = match self.extension(KEY_USAGE)? {
-            Some(usage) => Reader(usage).expect(BIT_STRING)?.get(1)? & SIGNS_CERTIFICATES != 0,
-            None => true,
-        };
-        Some(signs && flag.is_some_and(|value| value.iter().any(|byte| *byte != 0)))
+        let says = flag.is_some_and(|value| value.iter().any(|byte| *byte != 0));
+        Some(says && !self.is_unable())
+    }
+
+    /// Whether the usages of its key are listed, and signing certificates is not one of them.
+    pub(super) fn is_unable(&self) -> bool {
+        const SIGNS_CERTIFICATES: u8 = 0x04;
+        let usage = self.extension(KEY_USAGE).flatten();
+        usage.is_some_and(|usage| {
+            let bits = Reader(usage).expect(BIT_STRING).and_then(|bits| bits.get(1).copied());
+            bits.is_none_or(|bits| bits & SIGNS_CERTIFICATES == 0)
+        })
     }
 
     /// The hosts that it lists; none if it has no such list.

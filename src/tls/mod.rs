@@ -10,6 +10,7 @@ mod engine;
 mod facts;
 mod given;
 mod identity;
+mod issuers;
 mod lists;
 mod locked;
 mod pem;

@@ -11,11 +11,10 @@ use rustls::{CertificateError, DigitallySignedStruct, PeerMisbehaved, SignatureS
 
 use super::der::{Certificate, PublicKey};
 use super::verdict;
+use crate::error::{Code, Error};
 
-/// What ring and aws-lc-rs accept.
-const RSA_BITS: std::ops::RangeInclusive<usize> = RSA_LEAST..=8192;
-/// Shorter ones are too weak.
-pub(super) const RSA_LEAST: usize = 2048;
+/// What ring and aws-lc-rs accept; shorter ones are too weak.
+const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// What a signature turned out to be.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -73,14 +72,35 @@ pub(super) fn demand(
         Proof::Good => Ok(()),
         // A key that is too short is told by its length.
         Proof::Wrong => Err(CertificateError::BadSignature.into()),
-        Proof::Unknown => {
-            let bits = Certificate::read(certificate).and_then(|read| read.rsa_bits());
-            Err(verdict::carry(verdict::weak(&match bits {
-                Some(bits) => format!("an RSA key of {bits} bits"),
-                None => "a key of a kind that is not accepted".to_owned(),
-            })))
-        }
+        Proof::Unknown => Err(unusable(Certificate::read(certificate).as_ref())),
     }
+}
+
+/// Refuses a key with which no handshake can be verified, before there is one.
+pub(super) fn demand_key(
+    certificate: &CertificateDer<'_>,
+    algorithms: &WebPkiSupportedAlgorithms,
+) -> Result<(), rustls::Error> {
+    let read = Certificate::read(certificate);
+    let key = read.as_ref().and_then(Certificate::public_key);
+    let key = key.ok_or(CertificateError::BadEncoding)?;
+    if is_known(&key, algorithms) { Ok(()) } else { Err(unusable(read.as_ref())) }
+}
+
+/// What is wrong with the length of an RSA key, if anything is.
+pub(super) fn bad_length(bits: usize) -> Option<Error> {
+    let (least, most) = (*RSA_BITS.start(), *RSA_BITS.end());
+    if bits < least {
+        return Some(verdict::weak(&format!("an RSA key of {bits} bits")));
+    }
+    let text = format!("an RSA key of {bits} bits is longer than the {most} that can be verified");
+    (bits > most).then(|| verdict::said(Code::TlsWeak, &text))
+}
+
+fn unusable(certificate: Option<&Certificate<'_>>) -> rustls::Error {
+    let bad = certificate.and_then(Certificate::rsa_bits).and_then(bad_length);
+    let other = || verdict::weak("a key of a kind that is not accepted");
+    verdict::carry(bad.unwrap_or_else(other))
 }
 
 /// Refuses only what is wrong.

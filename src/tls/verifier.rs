@@ -16,8 +16,9 @@ use rustls::{
 
 use super::der::{Certificate, PublicKey};
 use super::given::Given;
+use super::issuers::Issuers;
 use super::lists::Lists;
-use super::proof::{self, Protocol, RSA_LEAST};
+use super::proof::{self, Protocol};
 use super::trust::{Trust, verify_dates, verify_name};
 use super::verdict::{self, carry};
 use crate::error::{Code, Error};
@@ -92,6 +93,14 @@ impl Servers {
         explain(error, certificate, others, self.trust.given(), self.lists.as_ref())
     }
 
+    /// Whether a peer can prove that it has the key of its certificate.
+    fn demand_key(&self, certificate: &CertificateDer<'_>) -> Result<(), rustls::Error> {
+        match &self.trust {
+            Trust::Anyone => Ok(()),
+            _ => proof::demand_key(certificate, &self.algorithms),
+        }
+    }
+
     /// Whether the peer has the key of its certificate.
     fn prove(
         &self,
@@ -119,8 +128,11 @@ impl ServerCertVerifier for Servers {
         _ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        self.verify(end_entity, intermediates, server_name, now)
+        let issuers = Issuers::among(end_entity, intermediates);
+        self.verify(end_entity, &issuers.chosen, server_name, now)
+            .and_then(|()| self.demand_key(end_entity))
             .map(|()| ServerCertVerified::assertion())
+            .map_err(|error| issuers.explain(error))
             .map_err(|error| self.explain(error, end_entity, intermediates))
     }
 
@@ -216,8 +228,10 @@ impl ClientCertVerifier for Clients {
         intermediates: &[CertificateDer<'_>],
         now: UnixTime,
     ) -> Result<ClientCertVerified, rustls::Error> {
-        self.verify(end_entity, intermediates, now)
+        let issuers = Issuers::among(end_entity, intermediates);
+        self.verify(end_entity, &issuers.chosen, now)
             .map(|()| ClientCertVerified::assertion())
+            .map_err(|error| issuers.explain(error))
             .map_err(|error| self.explain(error, end_entity, intermediates))
     }
 
@@ -272,7 +286,7 @@ fn demand(
 }
 
 /// Tells apart what is one to rustls: a stranger that vouches for itself, one that somebody vouches
-/// for who may not, and a signature that could not be verified because the key is too short.
+/// for who may not, and a signature that could not be verified because of the length of a key.
 fn explain(
     error: rustls::Error,
     certificate: &CertificateDer<'_>,
@@ -323,11 +337,8 @@ fn explain(
         }
         CertificateError::BadSignature => {
             let sent = chain().filter_map(|der| Certificate::read(der)?.rsa_bits());
-            let bits = sent.chain(bits_above(certificate, others, store)).min();
-            match bits.filter(|bits| *bits < RSA_LEAST) {
-                Some(bits) => carry(verdict::weak(&format!("an RSA key of {bits} bits"))),
-                None => error,
-            }
+            let mut bits = sent.chain(bits_above(certificate, others, store));
+            bits.find_map(proof::bad_length).map_or(error, carry)
         }
         _ => error,
     }
