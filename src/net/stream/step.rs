@@ -131,6 +131,9 @@ impl Step<'_> {
         if let Some(outbound) = self.inner.outbound.present() {
             outbound.drop_queue();
         }
+        if let Some(state) = &mut self.inner.tls {
+            state.drop_bytes();
+        }
         // The script may be yet to hear of the connection, and asks then where it was from.
         if !self.inner.is_ending()
             && let Some(local) = self.inner.local_address()

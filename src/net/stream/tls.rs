@@ -457,4 +457,10 @@ impl TlsState {
     pub(super) fn is_secured(&self) -> bool {
         self.session.as_ref().is_some_and(Session::is_secured)
     }
+
+    /// The connection is over. A script may keep its socket, which is not to keep what a peer has
+    /// sent without an end, nor what nobody gets any more.
+    pub(super) fn drop_bytes(&mut self) {
+        (self.cipher, self.held) = (Vec::new(), WriteQueue::default());
+    }
 }
