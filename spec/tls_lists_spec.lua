@@ -370,6 +370,24 @@ describe("Lists of revoked certificates", function()
         end)
     end
 
+    it("go with the system's roots as well", function()
+        for name, expected in pairs { good = "verified", bad = "TLS_REVOKED" } do
+            local said, status = helper.run(([[
+                local evsock = require "evsock"
+                local server = assert(evsock.listen("127.0.0.1", 0, {
+                    tls = { certfile = %q, keyfile = %q }, on_accept = function() end }))
+                local sock = evsock.connect("localhost", server.port, { tls = { crlfile = %q } })
+                local ok, _, code = sock:wait("connect", 10)
+                print(ok and "verified" or code)
+                os.exit(0)
+            ]]):format(certificates:path(name .. ".pem"), certificates:path(name .. ".key"),
+                certificates:path("leaf.all")), nil,
+                "unset SSL_CERT_DIR; export SSL_CERT_FILE=" .. certificates:path("root.pem"))
+            assert.equal(0, status, said)
+            assert.equal(expected, (said:gsub("%s+$", "")))
+        end
+    end)
+
     it("of 10,000 entries cost less than a millisecond a handshake #figures", function()
         -- Without tickets each handshake is a whole one.
         local port = peers.device(certificates, "good", {
