@@ -388,12 +388,13 @@ describe("Lists of revoked certificates", function()
         end
     end)
 
-    it("of 10,000 entries are asked in each handshake at a price that is printed #figures", function()
+    it("of 10,000 entries are asked in a handshake at a price that is printed #figures", function()
         -- Without tickets each handshake is a whole one.
         local port = peers.device(certificates, "good", {
             "-num_tickets", "0", "-cert_chain", certificates:path("between.pem") })
         local kinds = {
-            { tls = evsock.tls(by(nil)), clock = 0 }, { tls = evsock.tls(by("many.all")), clock = 0 },
+            { tls = evsock.tls(by(nil)), clock = 0 },
+            { tls = evsock.tls(by("many.all")), clock = 0 },
         }
         local ROUNDS = 200
         for round = 1, ROUNDS do
