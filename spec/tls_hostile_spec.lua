@@ -190,7 +190,7 @@ describe("TLS, a hostile server", function()
         local port = server(function(sock)
             sock:write(OLD .. told(0, ""):rep(50000))
         end)
-        local sock, ending = visit(port, { connect_timeout = 0.5 * helper.slow })
+        local sock, ending = visit(port, { connect_timeout = 0.3 * helper.slow })
         local code = kit.wait_for(ending)
         assert.is_true(code == "TLS_PROTOCOL" or code == "TLS_TIMEOUT", ending.message)
         assert.equal(0, sock.buffered)
@@ -198,6 +198,7 @@ describe("TLS, a hostile server", function()
     end)
 
     it("that stops after any part of its handshake: TLS_TIMEOUT", function()
+        local endings = {}
         for _, version in ipairs { "1.2", "1.3" } do
             local words = { alpn = { "x" }, min_version = version }
             local port = honest.port
@@ -215,7 +216,6 @@ describe("TLS, a hostile server", function()
             -- Of 1.3 the tickets come in the same piece, or later: the last byte before them is not
             -- known, but the first records are.
             local last = version == "1.2" and length - 1 or 600
-            local endings = {}
             for part = 0, 12 do
                 local left = math.floor(last * part / 12)
                 between = kit.relay(port)
@@ -228,23 +228,23 @@ describe("TLS, a hostile server", function()
                     return some ~= "" and some or nil
                 end
                 local _, ending = visit(between.port, {
-                    tls = compiled, connect_timeout = 0.7 * helper.slow })
+                    tls = compiled, connect_timeout = 0.3 * helper.slow })
+                ending.of = ("%s, part %d"):format(version, part)
                 endings[#endings + 1] = ending
             end
-            for part, ending in ipairs(endings) do
-                assert.equal("TLS_TIMEOUT", kit.wait_for(ending),
-                    ("%s, part %d: %s"):format(version, part, tostring(ending.message)))
-            end
+        end
+        for _, ending in ipairs(endings) do
+            assert.equal("TLS_TIMEOUT", kit.wait_for(ending), ending.of)
         end
         next_is_served()
     end)
 
-    it("leaves no memory and no descriptor behind, after 300 of them", function()
+    it("#figures leaves no memory behind, though the script keeps its 300 sockets", function()
         local floods = {
-            OLD .. record(22, "\11\0\255\255") .. record(22, ("x"):rep(16000)):rep(4),
+            OLD .. record(22, "\11\0\255\255") .. record(22, "x"):rep(30000),
             OLD .. record(22, ""):rep(5000),
             alert(1, 90):rep(5000),
-            OLD .. certificate(("x"):rep(60000)),
+            OLD .. certificate(("x"):rep(60000)) .. told(14, ""),
         }
         local turn = 0
         local port = server(function(sock)
@@ -253,8 +253,8 @@ describe("TLS, a hostile server", function()
         end)
         local function round(count)
             for _ = 1, count do
-                local _, ending = visit(port, { connect_timeout = 0.05 })
-                kit.wait_for(ending)
+                local _, ending = visit(port)
+                assert.equal("TLS_PROTOCOL", kit.wait_for(ending), ending.message)
             end
             collectgarbage()
             collectgarbage()
@@ -271,8 +271,9 @@ describe("TLS, a hostile server", function()
         round(60)
         local before, open = resident(), evsock.active()
         round(240)
-        -- Each of the floods is some 60 KiB.
-        assert.is_true(resident() - before < 8192, resident() - before .. " KiB")
+        local grown = resident() - before
+        io.stderr:write(("   figure: TLS, %.1f KiB a refused server\n"):format(grown / 240))
+        assert.is_true(grown < 240 * 24, grown)
         pump_until(function() return evsock.active() <= open end, WAIT, "as many as before")
         next_is_served()
     end)
