@@ -433,7 +433,7 @@ function evsock.events() end
 --- Checks and compiles a TLS table once; the result goes wherever a TLS table goes. Certificates of
 --- `ca` or `cafile` that can't be used are left out while others are there: `left_out` says which
 --- and why, and so does the refusal of a peer (`TLS_UNKNOWN_ISSUER`). It also tells of lists of
---- revoked certificates that are out of date, or not signed by the authority of their issuer's name.
+--- revoked certificates that are out of date, or not signed by the authority of their issuer name.
 ---
 --- `local tls, left_out = evsock.tls { cafile = "device-ca.pem" }`
 ---@param given evsock.TlsOptions
