@@ -73,6 +73,14 @@ describe("A key that a password opens", function()
         evsock.tls { cert = both, key = both, password = PASSWORD }
     end)
 
+    it("may be that of one name of a server, whose password stands beside it", function()
+        local tls = certificates:identity("ecdsa")
+        tls.certs = { ["a.example"] = identity("rsa", "rsa.aes256") }
+        evsock.tls(tls)
+        tls.certs["a.example"].password = "wrong"
+        helper.misuse(function() evsock.tls(tls) end, "rsa.aes256.key: the password does not open")
+    end)
+
     it("may be one that is not locked, which ignores the password", function()
         evsock.tls(identity("ecdsa", "ecdsa"))
     end)

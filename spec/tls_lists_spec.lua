@@ -354,28 +354,33 @@ describe("Lists of revoked certificates", function()
         end)
     end)
 
-    for version, words in pairs {
-        ["TLS 1.2"] = { "-tls1_2" }, ["TLS 1.3"] = { "-tls1_3" },
-    } do
-        it("hold by " .. version, function()
-            for name, expected in pairs { good = "verified", bad = "TLS_REVOKED" } do
-                local port = peers.device(certificates, name,
-                    peers.concat(words, { "-cert_chain", certificates:path("between.pem") }))
-                local told, sock = peers.attempt("localhost", port, by("leaf.all"))
-                peers.until_told(told)
-                assert.equal(expected, told.code or "verified", told.message)
-                assert.equal(expected == "verified" and version or nil,
-                    sock.tls and "TLS " .. sock.tls.version)
-            end
-        end)
+    for role, meet in pairs(roles) do
+        for _, version in ipairs { "1.2", "1.3" } do
+            it("hold by TLS " .. version .. " at a " .. role, function()
+                local function by_version(name)
+                    local only = { max_version = version, min_version = version }
+                    return (meet(name, by("leaf.all", only)))
+                end
+                assert.equal("verified", by_version("good"))
+                assert.equal("TLS_REVOKED", by_version("bad"))
+            end)
+        end
     end
+
+    it("are no part of a table with fingerprints, and it is said so", function()
+        local tls = {
+            crlfile = certificates:path("leaf.all"), fingerprint = "sha256:" .. ("0"):rep(64),
+        }
+        helper.misuse(function() evsock.tls(tls) end, "fingerprint and crl contradict each other")
+    end)
 
     it("go with the system's roots as well", function()
         for name, expected in pairs { good = "verified", bad = "TLS_REVOKED" } do
             local said, status = helper.run(([[
                 local evsock = require "evsock"
                 local server = assert(evsock.listen("127.0.0.1", 0, {
-                    tls = { certfile = %q, keyfile = %q }, on_accept = function() end }))
+                    tls = { certfile = %q, keyfile = %q },
+                    on_accept = function() end, on_error = function() end }))
                 local sock = evsock.connect("localhost", server.port, { tls = { crlfile = %q } })
                 local ok, _, code = sock:wait("connect", 10)
                 print(ok and "verified" or code)
