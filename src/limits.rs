@@ -136,6 +136,11 @@ pub const TLS_RECORD: usize = 16 * 1024;
 pub const ISSUERS: usize = 12;
 /// Of those, certificates of one name: renewed, or vouched for by several authorities.
 pub const NAMESAKES: usize = 4;
+/// Bytes of a revocation list whose signature is verified in each handshake, and not once: more than
+/// a handshake message may have, so that no peer fills what is remembered.
+pub const LONGEST_UNSIGNED: usize = 128 * 1024;
+/// Bytes of longer lists that are remembered as verified: 300,000 entries.
+pub const SIGNED_LISTS: usize = 16 * 1024 * 1024;
 /// Rounds of PBKDF2 that open a locked key: about 10 s on a small machine. Recommendations end at
 /// 1.3 million, OpenSSL takes 2,048.
 pub const MOST_ROUNDS: u32 = 10_000_000;

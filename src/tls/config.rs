@@ -452,7 +452,8 @@ fn client_verifier(
     let mut chains = None;
     if let Some(ca) = settings.ca.as_ref().filter(|_| !given.store.is_empty()) {
         let store = Arc::clone(&given.store);
-        let mut builder = WebPkiClientVerifier::builder_with_provider(store, Arc::clone(provider));
+        let judge = lists.as_ref().map_or_else(|| Arc::clone(provider), Lists::provider);
+        let mut builder = WebPkiClientVerifier::builder_with_provider(store, judge);
         if let Some(lists) = &lists {
             builder = builder.with_crls(lists.all()).enforce_revocation_expiration();
         }

@@ -15,6 +15,7 @@ use rustls::{CertRevocationListError, CertificateError, RootCertStore};
 use super::der::{self, BIT_STRING, Certificate, INTEGER, PublicKey, Reader, SEQUENCE, framed};
 use super::given::Given;
 use super::pem::Pem;
+use super::signed::remembering;
 use super::verdict::said;
 use crate::error::{Code, Error};
 use crate::quote::named;
@@ -65,15 +66,23 @@ impl Lists {
             all.push((from, CertificateRevocationListDer::from(list)));
         }
         all.sort_by_key(|(from, _)| std::cmp::Reverse(*from));
+        let mut provider = CryptoProvider::clone(provider);
+        provider.signature_verification_algorithms =
+            remembering(provider.signature_verification_algorithms);
         Ok(Self {
             source: pem.source.clone(),
-            provider: Arc::clone(provider),
+            provider: Arc::new(provider),
             all: all.into_iter().map(|(_, list)| list).collect(),
             chains: OnceCell::new(),
         })
     }
 
-    /// What rustls builds its verifiers with.
+    /// What rustls builds its verifiers with: its provider with a memory for lists.
+    pub(super) fn provider(&self) -> Arc<CryptoProvider> {
+        Arc::clone(&self.provider)
+    }
+
+    /// The same for the lists.
     pub(super) fn all(&self) -> Vec<CertificateRevocationListDer<'static>> {
         self.all.clone()
     }

@@ -25,6 +25,7 @@ pub mod roots;
 mod session;
 mod settings;
 mod shown;
+mod signed;
 mod suites;
 mod trust;
 mod verdict;
