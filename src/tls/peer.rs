@@ -152,10 +152,7 @@ mod tests {
         let text = "C=DE, O=Läden\\, O=Bank, CN=p€, CN=\\#ä\\0A\\ , 1.2.3=\u{fffd}";
         assert_eq!(text_of(&name), text);
         assert_eq!(text_of(&[]), "");
-        assert_eq!(
-            text_of(&[part("2.5.4.3", 28, &[0, 1, 0xf4, 0x4b])]),
-            "CN=👋".replace('👋', "\u{1f44b}")
-        );
+        assert_eq!(text_of(&[part("2.5.4.3", 28, &[0, 1, 0xf4, 0x4b])]), "CN=\u{1f44b}");
         assert_eq!(text_of(&[part("2.5.4.3", 12, b" ")]), "CN=\\ ");
     }
 
