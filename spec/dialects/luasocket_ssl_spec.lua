@@ -469,6 +469,38 @@ describe("LuaSec's ssl", function()
         assert.equal("TLSv1.3", client:info("protocol"))
     end)
 
+    -- LuaSec has none of these parameters.
+    it("knows a peer by its fingerprint, and writes a key log", function()
+        local api = require("evsock.luasocket")
+        api = { socket = api.core, ssl = api.ssl }
+        local own = peers.run { "openssl", "x509", "-in", certificates:path("rsa.pem"), "-noout",
+            "-fingerprint", "-sha256" }
+        own = "sha256:" .. own:match("=(%S+)")
+        local path = certificates:path("keys")
+        local client, _, how = meet(api, helper.track,
+            { mode = "client", protocol = "any", fingerprint = { own }, keylog = path },
+            server_params())
+        assert.is_true(how[1], how[2])
+        assert.equal("fingerprint", client:info("verified"))
+        assert.is_false(client:info("resumed"))
+        assert.is_true((client:getpeerverification()))
+        local digest = client:getpeercertificate():digest("sha256")
+        assert.equal(own:gsub(":", ""):lower(), "sha256" .. digest)
+        assert.is_truthy(helper.read_file(path):find("SECRET", 1, true))
+        for why, params in pairs {
+            ["contradict each other"] = client_params { fingerprint = own },
+            ["'sha1' is no digest"] = { mode = "client", protocol = "any",
+                fingerprint = "sha1:00" },
+            ["list of such texts expected"] = client_params { fingerprint = { 1 } },
+            ["path or boolean expected"] = client_params { keylog = 1 },
+            ["with verify = 'peer' only"] = server_params { fingerprint = own },
+        } do
+            local context, message = api.ssl.newcontext(params)
+            assert.is_nil(context)
+            assert.is_truthy(message:find(why, 1, true), message)
+        end
+    end)
+
     -- Without authorities LuaSec trusts nobody.
     it("believes by the system's authorities where none are given", function()
         local api = require("evsock.luasocket")

@@ -282,6 +282,33 @@ function take.verify(cfg, settings)
     return true
 end
 
+-- What LuaSec does not have: the core's own options, checked there. Who has a fingerprint is
+-- verified by that.
+function take.beyond(cfg, settings)
+    local list = cfg.fingerprint
+    if type(list) == "string" then
+        list = { list }
+    end
+    for place, text in pairs(type(list) == "table" and list or {}) do
+        if type(place) ~= "number" or type(text) ~= "string" then
+            list = false
+        end
+    end
+    if list ~= nil and not (type(list) == "table" and list[1]) then
+        return nil, 'fingerprint: "sha256:..." or a list of such texts expected'
+    elseif list and settings.is_server and not settings.client_auth then
+        return nil, "fingerprint: a server asks for certificates with verify = 'peer' only"
+    elseif list and cfg.verify == nil then
+        settings.verify = true
+    end
+    local path = cfg.keylog
+    if path ~= nil and type(path) ~= "string" and type(path) ~= "boolean" then
+        return nil, "keylog: path or boolean expected"
+    end
+    settings.fingerprint, settings.keylog = list, path
+    return true
+end
+
 local VERIFY_MORE = of_words "lsec_continue lsec_ignore_purpose crl_check crl_check_chain"
 
 function take.verifyext(cfg, settings)
@@ -400,8 +427,8 @@ function take.dane(cfg)
 end
 
 local ORDER = {
-    "protocol", "mode", "certificates", "authorities", "ciphers", "verify", "verifyext", "options",
-    "depth", "dhparam", "curves", "alpn", "dane",
+    "protocol", "mode", "certificates", "authorities", "ciphers", "verify", "beyond", "verifyext",
+    "options", "depth", "dhparam", "curves", "alpn", "dane",
 }
 
 -- `ssl.config`: what may be given.

@@ -230,10 +230,15 @@ local function described(facts)
     }
 end
 
+-- What OpenSSL does not tell: of the core's facts.
+local BEYOND = { resumed = true, verified = true }
+
 function methods.info(object, field)
     local facts = facts_of(object, "info")
     if not facts then
         return nil, CLOSED
+    elseif BEYOND[field] then
+        return facts[field]
     elseif field ~= nil then
         return described(facts)[field]
     end
