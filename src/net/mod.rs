@@ -4,6 +4,7 @@ pub mod clock;
 pub mod connection_count;
 pub mod early_socket;
 pub mod hub;
+pub mod key_log;
 pub mod listener;
 pub mod motion;
 pub mod options;

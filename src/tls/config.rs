@@ -18,7 +18,7 @@ use rustls::{ClientConfig, ServerConfig};
 use super::facts::Verified;
 use super::given::Given;
 use super::identity::Identity;
-use super::key_log::KeyLogFile;
+use super::key_log::KeyLog;
 use super::lists::Lists;
 use super::names::{Chosen, Names};
 use super::roots;
@@ -61,7 +61,7 @@ pub struct Config {
     pub(super) spoken: (Version, Version),
     /// See [`Config::left_out`].
     pub(super) left_out: Option<Arc<str>>,
-    key_log: Option<Arc<KeyLogFile>>,
+    key_log: Option<Arc<KeyLog>>,
     remarks: Option<Arc<str>>,
     needs_system_roots: bool,
     notices: Vec<Error>,

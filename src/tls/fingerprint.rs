@@ -7,9 +7,7 @@
 use std::fmt::{self, Write};
 
 use crate::digest::Digest;
-use crate::error::{Code, Error};
 use crate::quote::named;
-use crate::tls::verdict;
 
 /// The SHA-256 of a certificate. As text: "sha256:" and 64 digits of base 16.
 #[derive(Clone, Copy, Eq, PartialEq)]
@@ -82,19 +80,6 @@ pub(super) fn hex(bytes: &[u8]) -> String {
         let _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-/// Refuses a certificate that has none of these fingerprints.
-pub(super) fn demand_one(known: &[Fingerprint], certificate: &[u8]) -> Result<(), Error> {
-    let own = Fingerprint::of(certificate);
-    if known.contains(&own) {
-        return Ok(());
-    }
-    let text = format!(
-        "the peer's certificate is another than 'fingerprint' says: it has {own}; if that is what \
-         the peer itself shows for it, give it as 'fingerprint', else somebody is in between"
-    );
-    Err(verdict::said(Code::TlsFingerprint, &text))
 }
 
 #[cfg(test)]

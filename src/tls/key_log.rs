@@ -1,40 +1,31 @@
-//! The key log: a file with the secrets of sessions, for programs that show what passed (NSS key log
-//! format).
+//! The key log: the secrets of sessions, for programs that show what passed (NSS key log format).
 //!
-//! Not here: who wants one (`lua::options::tls`). Invariants: a secret goes into the file that the script
-//! has named and nowhere else, above all not into a message; a file that can't be written to harms no
-//! session, and that is told once.
+//! Not here: the file (`net::key_log`). Invariants: a secret goes where the script wants it and nowhere
+//! else, above all not into a message; what can't be written harms no session, and is told once.
 
+use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use once_cell::sync::OnceCell;
-use rustls::KeyLog;
 
 use super::fingerprint::hex;
-use crate::error::{Error, reason};
-use crate::quote::shown;
-use crate::sys::stderr::LineFile;
+use crate::error::{Error, Result};
 
-/// One that is open.
-#[derive(Debug)]
-pub struct KeyLogFile {
-    file: LineFile,
-    /// As messages have it.
-    name: String,
+/// What takes a line of it.
+type WriteLine = Box<dyn Fn(&[u8]) -> Result<()> + Send + Sync>;
+
+/// One that lines can be added to.
+pub struct KeyLog {
+    write_line: WriteLine,
     failure: OnceCell<Error>,
     is_told: AtomicBool,
 }
 
-impl KeyLogFile {
-    /// To the end of the file at a path; one that is not there is made for its owner alone.
-    ///
-    /// # Errors
-    /// The reason, which names the file.
-    pub fn open(path: &[u8]) -> Result<Self, String> {
-        let name = format!("keylog {}", shown(path));
-        let file = LineFile::open_private(path);
-        let file = file.map_err(|error| format!("{name}: {}", reason(&error)))?;
-        Ok(Self { file, name, failure: OnceCell::new(), is_told: AtomicBool::new(false) })
+impl KeyLog {
+    /// `write_line` takes the lines, from any thread, and never waits.
+    #[must_use]
+    pub fn new(write_line: WriteLine) -> Self {
+        Self { write_line, failure: OnceCell::new(), is_told: AtomicBool::new(false) }
     }
 
     /// Why keys are missing there; for the first who asks.
@@ -44,11 +35,17 @@ impl KeyLogFile {
     }
 }
 
-impl KeyLog for KeyLogFile {
+impl fmt::Debug for KeyLog {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeyLog").field("failure", &self.failure).finish_non_exhaustive()
+    }
+}
+
+impl rustls::KeyLog for KeyLog {
     fn log(&self, label: &str, client_random: &[u8], secret: &[u8]) {
         let line = format!("{label} {} {}\n", hex(client_random), hex(secret));
-        if let Err(error) = self.file.try_write(line.as_bytes()) {
-            self.failure.get_or_init(|| Error::os(&self.name, &error));
+        if let Err(error) = (self.write_line)(line.as_bytes()) {
+            self.failure.get_or_init(|| error);
         }
     }
 }

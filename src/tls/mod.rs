@@ -35,7 +35,7 @@ pub use config::Config;
 pub use facts::{Facts, Verified};
 pub use fingerprint::Fingerprint;
 pub use kept::Kept;
-pub use key_log::KeyLogFile;
+pub use key_log::KeyLog;
 pub use locked::Password;
 pub use peer::{PeerCertificate, Says};
 pub use pem::Pem;

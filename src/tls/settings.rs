@@ -3,7 +3,7 @@
 //! Not here: what becomes of it (`config`).
 
 use super::fingerprint::Fingerprint;
-use super::key_log::KeyLogFile;
+use super::key_log::KeyLog;
 use super::locked::Password;
 use super::pem::Pem;
 use crate::digest::Digest;
@@ -73,7 +73,7 @@ pub struct Settings {
     /// The newest version that is spoken.
     pub max_version: Version,
     /// Where the secrets of sessions are written.
-    pub key_log: Option<Arc<KeyLogFile>>,
+    pub key_log: Option<Arc<KeyLog>>,
     /// What is left to us unless the script says.
     pub choices: Choices,
     /// For servers.

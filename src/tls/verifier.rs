@@ -15,7 +15,7 @@ use rustls::{
 };
 
 use super::der::{Certificate, PublicKey};
-use super::fingerprint::{Fingerprint, demand_one};
+use super::fingerprint::Fingerprint;
 use super::given::Given;
 use super::issuers::Issuers;
 use super::lists::Lists;
@@ -43,7 +43,7 @@ impl Servers {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         if let Trust::Fingerprints(known) = &self.trust {
-            return demand_one(known, certificate).map_err(carry);
+            return demand_one(known, certificate);
         }
         let Some(given) = self.trust.known().map_err(carry)? else { return Ok(()) };
         if given.has(certificate) {
@@ -190,7 +190,7 @@ impl Clients {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         if let Some(known) = &self.fingerprints {
-            return demand_one(known, certificate).map_err(carry);
+            return demand_one(known, certificate);
         }
         if self.given.has(certificate) {
             verify_dates(certificate, now)?;
@@ -278,6 +278,19 @@ fn ask(
 ) -> Result<(), rustls::Error> {
     let refusal = lists.and_then(|lists| lists.refusal(certificate, given));
     refusal.map_or(Ok(()), |error| Err(carry(error)))
+}
+
+/// Refuses a certificate that has none of these fingerprints.
+fn demand_one(known: &[Fingerprint], certificate: &[u8]) -> Result<(), rustls::Error> {
+    let own = Fingerprint::of(certificate);
+    if known.contains(&own) {
+        return Ok(());
+    }
+    let text = format!(
+        "the peer's certificate is another than 'fingerprint' says: it has {own}; if that is what \
+         the peer itself shows for it, give it as 'fingerprint', else somebody is in between"
+    );
+    Err(carry(verdict::said(Code::TlsFingerprint, &text)))
 }
 
 /// The signature of a peer that is verified; one that is known by itself may have a certificate

@@ -6,13 +6,12 @@ use std::cell::RefCell;
 
 use mlua::{AnyUserData, Lua, MetaMethod, Table, UserData, UserDataMethods, Value};
 
+use crate::net::key_log;
 use crate::net::options::Tls;
 use crate::net::stream::tls::{
     Choices, ClientAuth, Config, Kept, Password, Pem, Settings, Version,
 };
-use crate::net::stream::tls::{
-    Facts, Fingerprint, KeyLogFile, PeerCertificate, Verified, read_file,
-};
+use crate::net::stream::tls::{Facts, Fingerprint, KeyLog, PeerCertificate, Verified, read_file};
 use crate::quote::{is_pem, named, shown};
 use crate::sync::Arc;
 
@@ -202,7 +201,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
 }
 
 /// The file for the secrets of sessions; none if the environment is to name one and does not.
-fn key_log(fields: &Table) -> mlua::Result<Result<Option<Arc<KeyLogFile>>, Reason>> {
+fn key_log(fields: &Table) -> mlua::Result<Result<Option<Arc<KeyLog>>, Reason>> {
     let path = match fields.get::<Value>("keylog")? {
         Value::String(path) => path.as_bytes().to_vec(),
         Value::Boolean(true) => match std::env::var_os("SSLKEYLOGFILE") {
@@ -211,7 +210,7 @@ fn key_log(fields: &Table) -> mlua::Result<Result<Option<Arc<KeyLogFile>>, Reaso
         },
         _ => return Ok(Ok(None)),
     };
-    Ok(KeyLogFile::open(&path).map(|file| Some(Arc::new(file))))
+    Ok(key_log::open(&path).map(|file| Some(Arc::new(file))))
 }
 
 /// One, or a list of them, as `tls.lua` has passed it.

@@ -28,7 +28,7 @@ use crate::sync::{Arc, lock};
 pub use crate::sys::path::{hashed_files, read as read_file};
 use crate::sys::process;
 pub use crate::tls::{Choices, ClientAuth, Config, Kept, Password, Pem, Settings, Version};
-pub use crate::tls::{Facts, Fingerprint, KeyLogFile, NamePart, PeerCertificate, Shown, Verified};
+pub use crate::tls::{Facts, Fingerprint, KeyLog, NamePart, PeerCertificate, Shown, Verified};
 use crate::tls::{Session, roots};
 
 /// Extra state of a stream that uses TLS.
