@@ -268,6 +268,7 @@ fn what_contradicts_itself_is_refused() {
     for (settings, why) in [
         (Settings { verify: false, ..knowing(&known) }, "fingerprint and verify = false"),
         (knowing(&[]), "an empty list"),
+        (Settings { crl: Some(pem("crl", "")), ..knowing(&known) }, "fingerprint and crl"),
     ] {
         let client = Config::client(&settings).unwrap_err();
         assert!(client.contains(why), "{client}");
