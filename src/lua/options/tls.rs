@@ -157,10 +157,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         Err(why) => return Ok(Err(why)),
     };
     let password = fields.get::<Option<mlua::LuaString>>("password")?;
-    let mut alpn = Vec::new();
-    for name in fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default() {
-        alpn.push(name.as_bytes().to_vec());
-    }
+    let alpn = fields.get::<Option<Vec<mlua::LuaString>>>("alpn")?.unwrap_or_default();
     let version = |name: &str, default| {
         let text = fields.get::<Option<String>>(name)?;
         Ok::<_, mlua::Error>(match text.as_deref() {
@@ -185,7 +182,7 @@ fn settings(fields: &Table) -> mlua::Result<Result<Settings, Reason>> {
         cert,
         key,
         password: password.map(|text| Password(text.as_bytes().to_vec())),
-        alpn,
+        alpn: alpn.iter().map(|name| name.as_bytes().to_vec()).collect(),
         min_version: version("min_version", min_version)?,
         max_version: version("max_version", max_version)?,
         key_log,
