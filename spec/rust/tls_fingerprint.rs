@@ -231,7 +231,7 @@ fn certificates_against_the_rules_are_known_too_and_not_without_their_key() {
     // What has no key that could be checked proves nothing.
     let key = certified(&own).key;
     let none = CertifiedKey::new(vec![b"garbage".to_vec().into()], key);
-    assert_eq!(verdict(&[of_chain(&none)], &none), Err(Code::TlsWeak));
+    assert_eq!(verdict(&[of_chain(&none)], &none), Err(Code::TlsBadCertificate));
     let short = LyingKey::of_bits(1024);
     let params = CertificateParams::default();
     let der = params.self_signed(&short).unwrap().der().clone();

@@ -190,7 +190,8 @@ impl Clients {
         now: UnixTime,
     ) -> Result<(), rustls::Error> {
         if let Some(known) = &self.fingerprints {
-            return demand_one(known, certificate);
+            demand_one(known, certificate)?;
+            return proof::demand_key(certificate, &self.algorithms);
         }
         if self.given.has(certificate) {
             verify_dates(certificate, now)?;
