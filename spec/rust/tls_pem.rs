@@ -220,7 +220,7 @@ fn an_own_certificate_out_of_its_time_is_told_and_used() {
     let notice = |settings: &Settings| {
         Config::client(settings).unwrap();
         let config = Config::server(settings).unwrap();
-        config.notice().map(|error| (error.code(), error.message().to_owned()))
+        config.notices().first().map(|error| (error.code(), error.message().to_owned()))
     };
     let ca = Ca::new("root");
     let key = any_key();

@@ -441,8 +441,7 @@ fn client_verifier(
     }
     // Anybody can get a certificate from one of the system's roots.
     if settings.ca.is_none() && settings.fingerprints.is_none() {
-        let text = "client_auth needs 'ca', 'cafile' or 'fingerprint': whose clients are accepted";
-        return Err(text.to_owned());
+        return Err("client_auth needs 'ca' or 'cafile': whose clients are accepted".to_owned());
     }
     if !settings.verify {
         return Err(format!("client_auth and {UNVERIFIED}"));
