@@ -129,6 +129,15 @@ describe("option certs", function()
             assert.same({ "name1.example" }, near.tls.peer.names)
         end)
 
+    it("has the key log of the table for all names", function()
+        local path = os.tmpname()
+        local record = listen({ ["name1.example"] = certificates:identity("name1") },
+            { keylog = path })
+        assert.is_true(ask(record, "name1.example").verified)
+        assert.is_truthy(helper.read_file(path):find("CLIENT_TRAFFIC_SECRET_0 %x+ %x+\n"))
+        os.remove(path)
+    end)
+
     it("tells of each certificate that is out of its time, with its name, once", function()
         local record = listen {
             ["a.example"] = certificates:identity("expired"),

@@ -341,6 +341,10 @@ describe("#figures server.tls", function()
                 on_data = function(sock)
                     done = done + 1
                     sock:close()
+                    if done >= replaced * all / 100 and replaced < 100 then
+                        replaced = replaced + 1
+                        server.tls = choices[replaced % 2 + 1]
+                    end
                 end,
                 on_close = function(sock, message)
                     at_once = at_once - 1
@@ -351,10 +355,6 @@ describe("#figures server.tls", function()
         while (done < all or at_once > 0) and not failed[1] do
             while at_once < 16 and begun < all do
                 start()
-            end
-            if done >= replaced * all / 100 and replaced < 100 then
-                replaced = replaced + 1
-                server.tls = choices[replaced % 2 + 1]
             end
             evsock.pump(1)
             assert(evsock.now() - started < 300 * helper.slow, "too slow")

@@ -104,7 +104,8 @@ fn compile(fields: &Table, kept: &RefCell<Kept>) -> mlua::Result<Result<Tls, Rea
     Ok(client.map(|client| Tls { client, server, is_server, why_no_server }))
 }
 
-const LOOKS_AT_NOBODY: &str = "'fingerprint' is for clients here, who are not asked for a certificate; give 'client_auth', too";
+const LOOKS_AT_NOBODY: &str = "'fingerprint' is for clients here, who are not asked for a certificate; \
+     give 'client_auth', too";
 
 /// Of a client: then a server would look at nobody's certificate.
 fn looks_at_nobody(settings: &Settings) -> bool {
