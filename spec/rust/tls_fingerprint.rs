@@ -342,6 +342,6 @@ fn the_peer_of_an_unverified_connection_is_told() {
         assert_eq!(says.names, [HOST, "10.0.0.1"]);
         assert_eq!(peer.fingerprint, of(&leaf));
         assert!(says.dates.is_some_and(|(from, to)| from < to));
-        assert!(!says.serial.is_empty() && says.serial.len() % 2 == 0);
+        assert!(!says.serial.is_empty() && says.serial.len().is_multiple_of(2));
     }
 }
