@@ -307,13 +307,11 @@ fn a_ticket_of_one_name_is_none_for_another_whatever_a_client_says() {
             let mut end = End::new(Session::server(&server).unwrap());
             client.join(&mut end);
             let kind = client.connection.handshake_kind();
-            match end.failure {
-                Some(error) => Err(error.code()),
-                None => {
-                    assert_eq!(end.session.facts().resumed, kind == Some(HandshakeKind::Resumed));
-                    Ok(end.session.facts().resumed)
-                }
+            if let Some(error) = end.failure {
+                return Err(error.code());
             }
+            assert_eq!(end.session.facts().resumed, kind == Some(HandshakeKind::Resumed));
+            Ok(end.session.facts().resumed)
         };
         for host in ["a.example", OWN] {
             assert_eq!(meet(host), Ok(false), "{version:?} {host}");
@@ -496,7 +494,7 @@ fn a_server_that_looks_at_names_takes_what_others_take() {
     for version in BOTH {
         let identity = Some(certified(&client_identity(&ca)));
         for host in ["a.example", OWN] {
-            let mut client = Raw::client(version, &ca, identity.clone().map(|key| key), host);
+            let mut client = Raw::client(version, &ca, identity.clone(), host);
             client.say(b"hello");
             let mut end = End::new(Session::server(&server).unwrap());
             client.join(&mut end);
