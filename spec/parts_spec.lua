@@ -34,6 +34,22 @@ describe("the parts of the library", function()
         assert.equal(files, #names)
     end)
 
+    it("loop over pairs in one way, and have no name of what LuaJIT gets in its place", function()
+        local chunks = helper.read_file "src/lua/chunks.rs"
+        local called = chunks:match 'CALLED: &str = "([%w_]+)"'
+        local paths = {}
+        for path in chunks:gmatch 'from "([^"]+)"' do
+            paths[#paths + 1] = ("src/lua/" .. path):gsub("lua/%.%./", "")
+        end
+        assert.is_true(#paths > 50)
+        for _, path in ipairs(paths) do
+            local text = helper.read_file(path)
+            assert.is_nil(text:find(called, 1, true), path)
+            assert.is_nil(text:match "[^\n]* in pairs[^(][^\n]*", path)
+            assert.is_nil(text:match "[^\n]* in next[^\n]*", path)
+        end
+    end)
+
     it("cannot be required by a script, in whatever way they are written", function()
         local names, dialects = listed()
         local loaded = {}

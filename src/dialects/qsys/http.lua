@@ -598,9 +598,10 @@ local function send(request)
     end
 end
 
-for call, method in pairs {
+local methods = {
     Delete = "DELETE", Download = "GET", Get = "GET", Patch = "PATCH", Post = "POST", Put = "PUT",
-} do
+}
+for call, method in pairs(methods) do
     HttpClient[call] = function(params)
         send(request_of(params, call, method))
     end
